@@ -1,0 +1,41 @@
+"""One byte form for every value, and the digests made of it."""
+
+from __future__ import annotations
+
+import enum
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic_core import to_jsonable_python
+
+
+def jsonable(value: Any) -> Any:
+    """Returns ``value`` as plain JSON data (dates, decimals, enums and models as pydantic writes them)."""
+    if value is None or type(value) in (str, int, bool, float):
+        return value
+    if isinstance(value, enum.Enum):
+        return jsonable(value.value)
+    if isinstance(value, Mapping):
+        return {str(key): jsonable(item) for key, item in value.items()}
+    if isinstance(value, (set, frozenset)):
+        return sorted((jsonable(item) for item in value), key=canonical_json)
+    if isinstance(value, (list, tuple)):
+        return [jsonable(item) for item in value]
+    return to_jsonable_python(value, fallback=str)
+
+
+def canonical_json(value: Any) -> str:
+    """Returns the one JSON text of a value: sorted keys, no spaces, no nan."""
+    return json.dumps(jsonable(value), sort_keys=True, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+
+
+def digest(value: Any, *, size: int = 16) -> str:
+    """Returns the BLAKE2b digest of a value's canonical JSON as ``2 * size`` hexadecimal characters."""
+    return hashlib.blake2b(canonical_json(value).encode("utf-8"), digest_size=size).hexdigest()
+
+
+def seed_of(*parts: Any) -> int:
+    """Returns a 32-bit seed that depends on ``parts`` alone, the same in every process."""
+    return int(digest(list(parts), size=4), 16)

@@ -1,0 +1,1 @@
+"""The artifact: a compiled program as one strict JSON file."""

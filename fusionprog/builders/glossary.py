@@ -1,0 +1,76 @@
+"""Label glossaries: what the training inputs of each label talk about."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from sklearn.feature_extraction.text import CountVectorizer
+
+from fusionprog.builders.rows import closed_fields, input_text, labels_of
+from fusionprog.errors import PoolError
+from fusionprog.prompts.items import BuildContext, Facet, Family, register_family
+
+
+@register_family("label-glossary")
+class LabelGlossary(Family):
+    """For every label, the words that tell its training inputs from those of the other labels.
+
+    Words are ranked by the log odds of occurring in a label's inputs against the others', with an informative
+    Dirichlet prior (Monroe, Colaresi and Quinn, 2008), so that rare words do not win by chance.
+
+    Args:
+        words: Words per label, at least 1.
+        id: The item's id; made of the kind and arguments, if not given.
+        nodes: Nodes it is offered to; all if empty.
+        pinned: In every prompt, whatever the search thinks of it.
+    """
+
+    facet: Facet = "hint"
+
+    def __init__(self, words: int = 8, *, id: str | None = None, nodes: Any = (), pinned: bool = False) -> None:
+        if words < 1:
+            raise PoolError("a label glossary needs at least 1 word per label", found=str(words))
+        self.words = words
+        super().__init__(id=id, nodes=nodes, pinned=pinned)
+
+    def arguments(self) -> dict[str, Any]:
+        """Returns the number of words."""
+        return {"words": self.words}
+
+    def build(self, context: BuildContext) -> str | None:
+        """Returns a line per label, for every closed output field whose labels the rows show."""
+        blocks = []
+        for field, labels in closed_fields(context):
+            texts = {label: [] for label in labels}
+            for row in context.rows:
+                for label in labels_of(row, field):
+                    if label in texts:
+                        texts[label].append(input_text(context, row))
+            if sum(bool(group) for group in texts.values()) < 2:
+                continue
+            words = _telling_words(list(texts.values()), self.words)
+            lines = [f"- {label}: {', '.join(best)}" for label, best in zip(labels, words, strict=True) if best]
+            blocks.append("\n".join([f"Words that often go with each `{field}`:", *lines]))
+        return "\n".join(blocks) or None
+
+
+def _telling_words(groups: list[list[str]], count: int) -> list[list[str]]:
+    """Returns for each group of texts its most telling words, best first."""
+    counter = CountVectorizer(token_pattern=r"(?u)\b[^\W\d_]{2,}\b", binary=True)
+    counts = counter.fit_transform([text for group in groups for text in group])
+    words = counter.get_feature_names_out()
+    bounds = np.cumsum([0, *(len(group) for group in groups)])
+    table = np.vstack([counts[start:end].sum(axis=0).A1 for start, end in zip(bounds, bounds[1:], strict=False)])
+    prior = table.sum(axis=0) / table.sum() * len(words) * 0.1
+    best = []
+    for index in range(len(groups)):
+        mine, others = table[index], table.sum(axis=0) - table[index]
+        sizes = np.maximum(mine.sum() + prior.sum(), 1), np.maximum(others.sum() + prior.sum(), 1)
+        odds = np.log((mine + prior) / (sizes[0] - mine - prior)) - np.log(
+            (others + prior) / (sizes[1] - others - prior)
+        )
+        telling = odds / np.sqrt(1 / (mine + prior) + 1 / (others + prior))
+        ranked = sorted(np.flatnonzero(mine), key=lambda word: (-round(telling[word], 9), words[word]))
+        best.append([str(words[word]) for word in ranked[:count] if telling[word] > 0])
+    return best

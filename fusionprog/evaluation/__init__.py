@@ -1,0 +1,1 @@
+"""Scoring: metrics, outcomes per example, statistics, and the evaluator."""

@@ -1,0 +1,157 @@
+"""Scores prompts on rows: one outcome per example, each measured once."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from fusionprog.errors import MetricError
+from fusionprog.evaluation.metrics import Metric, ProgramMetric
+from fusionprog.lm.model import Completion, LanguageModel
+from fusionprog.program.data import Row
+from fusionprog.prompts.schedule import Schedule
+from fusionprog.runtime.executor import Executor, Trace
+from fusionprog.runtime.render import RenderedPrompt, Renderer, TaskView
+
+Status = Literal["ok", "unreadable"]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What one example came to.
+
+    Attributes:
+        example: The row's id.
+        score: The metric's score; 0 where the model's answer could not be read.
+        status: ``ok``, or ``unreadable``: the model answered, but not in the form it was asked for.
+        error: What could not be read.
+        calls: Call key → answer, for every model call that was used.
+        tokens: Tokens of the program's own calls.
+        usd: Their dollars; ``None`` where a price is unknown.
+    """
+
+    example: str
+    score: float
+    status: Status = "ok"
+    error: str = ""
+    calls: Mapping[str, Completion] = field(default_factory=dict)
+    tokens: int = 0
+    usd: float | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class TaskScorer:
+    """How one task is scored.
+
+    Attributes:
+        view: The task's program, and what is on offer in it.
+        metric: Its metric.
+        nodes: The nodes that the metric reads, in order; only these run.
+        models: Node → model.
+        judges: Metric that is a program (the metric itself or a part of it) → node of it → model.
+    """
+
+    view: TaskView
+    metric: Metric
+    nodes: tuple[str, ...]
+    models: Mapping[str, LanguageModel]
+    judges: Mapping[ProgramMetric, Mapping[str, LanguageModel]] = field(default_factory=dict)
+
+    @property
+    def asking(self) -> tuple[str, ...]:
+        """The nodes among ``nodes`` that ask a model."""
+        return tuple(node for node in self.nodes if node in self.view.prompting_nodes)
+
+    @property
+    def calls_per_example(self) -> int:
+        """Model calls for one example at most, the metric's own included."""
+        return len(self.asking) + sum(len(models) for models in self.judges.values())
+
+
+class Evaluator:
+    """Scores prompts; equal prompts on an equal row are measured once.
+
+    Args:
+        executor: Runs the graphs.
+    """
+
+    def __init__(self, executor: Executor) -> None:
+        self._executor = executor
+        self._outcomes: dict[tuple[str, tuple[str, ...], str], asyncio.Task[Outcome]] = {}
+
+    async def outcome(self, scorer: TaskScorer, prompts: Mapping[str, RenderedPrompt], row: Row) -> Outcome:
+        """Returns the outcome of one row.
+
+        Args:
+            scorer: The task.
+            prompts: Node → prompt, for every node that asks a model.
+            row: The example.
+
+        Raises:
+            MetricError: if the metric fails.
+            LMError: if a model gives no answer; the example is then unmeasured, never a score of 0.
+        """
+        key = (scorer.view.name, tuple(prompts[node].id for node in scorer.asking), row.id)
+        task = self._outcomes.get(key)
+        if task is None:
+            task = asyncio.ensure_future(self._measure(scorer, prompts, row))
+            self._outcomes[key] = task
+            task.add_done_callback(lambda done: self._forget_failure(key, done))
+        return await asyncio.shield(task)
+
+    async def outcomes(
+        self, scorer: TaskScorer, prompts: Mapping[str, RenderedPrompt], rows: Sequence[Row]
+    ) -> list[Outcome]:
+        """Returns the outcomes of rows, in their order."""
+        return list(await asyncio.gather(*(self.outcome(scorer, prompts, row) for row in rows)))
+
+    async def trace(
+        self, scorer: TaskScorer, prompts: Mapping[str, RenderedPrompt], row: Row, nodes: Sequence[str]
+    ) -> Trace:
+        """Returns the trace of ``nodes`` on one row, without a score."""
+        return await self._executor.run(scorer.view.program, prompts, scorer.models, _inputs(scorer, row), nodes)
+
+    def _forget_failure(self, key: Any, done: asyncio.Task[Outcome]) -> None:
+        if done.cancelled() or done.exception() is not None:
+            self._outcomes.pop(key, None)
+
+    async def _measure(self, scorer: TaskScorer, prompts: Mapping[str, RenderedPrompt], row: Row) -> Outcome:
+        trace = await self.trace(scorer, prompts, row, scorer.nodes)
+        answers = list(trace.calls.values())
+        tokens = sum(answer.tokens for answer in answers)
+        prices = [answer.usd for answer in answers]
+        usd = None if any(price is None for price in prices) else sum(price or 0.0 for price in prices)
+        if trace.error is not None:
+            return Outcome(row.id, 0.0, "unreadable", str(trace.error), dict(trace.calls), tokens, usd)
+        calls = dict(trace.calls)
+
+        async def run_program(metric: ProgramMetric, inputs: Mapping[str, Any]) -> Mapping[str, Any]:
+            judged = await self._judge(scorer, metric, inputs)
+            calls.update(judged.calls)
+            if judged.error is not None:
+                raise MetricError(f"the metric {metric.name!r} gave no score", found=str(judged.error))
+            return {metric.output: judged.value(metric.graph.resolve(metric.output))}
+
+        outputs = {**scorer.view.program.graph.outputs, **scorer.view.program.outputs}
+        try:
+            score = await scorer.metric.score(row.example, trace.prediction(outputs), run_program)
+        except MetricError as error:
+            raise MetricError(
+                f"task {scorer.view.name!r}, row {row.id}: {error.problem}",
+                expected=error.expected,
+                found=error.found,
+                fix=error.fix,
+            ) from error
+        return Outcome(row.id, score, calls=calls, tokens=tokens, usd=usd)
+
+    async def _judge(self, scorer: TaskScorer, metric: ProgramMetric, inputs: Mapping[str, Any]) -> Trace:
+        view = TaskView(metric.name, "", metric.as_task, ())
+        prompts = Renderer({}).prompts(Schedule(), view)
+        nodes = metric.graph.needed([metric.graph.resolve(metric.output)])
+        return await self._executor.run(metric.as_task, prompts, scorer.judges[metric], inputs, nodes)
+
+
+def _inputs(scorer: TaskScorer, row: Row) -> dict[str, Any]:
+    return {name: row.columns[name] for name in scorer.view.program.graph.inputs if name in row.columns}

@@ -1,0 +1,75 @@
+"""Evaluates a compiled program."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fusionprog._internal import sync
+from fusionprog.errors import MetricError
+from fusionprog.evaluation.evaluator import Evaluator, Outcome, TaskScorer
+from fusionprog.evaluation.metrics import Metric, as_metric, programs_of, rebuild_metric
+from fusionprog.evaluation.results import EvaluationResult
+from fusionprog.lm.client import LMClient
+from fusionprog.lm.model import LanguageModel
+from fusionprog.lm.resolve import resolve_models
+from fusionprog.program.data import Rows, read_rows
+from fusionprog.program.task import TaskProgram, check_rows
+from fusionprog.runtime.compiled import CompiledProgram
+from fusionprog.runtime.executor import Executor
+from fusionprog.runtime.render import TaskView
+
+
+def make_scorer(view: TaskView, metric: Metric, models: dict[str, LanguageModel]) -> TaskScorer:
+    """Returns how a task is scored: only the nodes run that the metric reads.
+
+    Raises:
+        ProgramError: if the metric reads a field that no node makes.
+    """
+    return TaskScorer(
+        view=view,
+        metric=metric,
+        nodes=read_nodes(view.program, metric),
+        models=models,
+        judges={
+            program: resolve_models(program.lm or _any_model(models), list(program.graph.nodes))
+            for program in programs_of(metric)
+        },
+    )
+
+
+def read_nodes(program: TaskProgram, metric: Metric) -> tuple[str, ...]:
+    """Returns the nodes that a metric reads, in order."""
+    graph = program.graph
+    names = graph.outputs if metric.fields is None else metric.fields
+    return graph.needed([graph.resolve(name) for name in names])
+
+
+def evaluate_program(compiled: CompiledProgram, task: str, data: Rows, metric: Any) -> EvaluationResult:
+    """Scores a compiled program on rows of one task.
+
+    Raises:
+        MetricError: if the task's metric is not known and none is given.
+        DataError: if the rows do not fit the program.
+    """
+    part = compiled.tasks[task]
+    known = part.metric or rebuild_metric(compiled.record.tasks[task].metric)
+    chosen = known if metric is None else as_metric(metric)
+    if chosen is None:
+        raise MetricError(
+            f"the metric of task {task!r} is its author's own code",
+            fix="Pass metric= (--metric app.py:function)",
+        )
+    rows = read_rows(data, f"task {task!r}, data")
+    check_rows(part.view.program, rows, f"task {task!r}, data", chosen.gold)
+    scorer = make_scorer(part.view, chosen, compiled.models)
+    prompts = {node: compiled.rendered(task, node) for node in part.view.prompting_nodes}
+
+    async def all_rows() -> list[Outcome]:
+        evaluator = Evaluator(Executor(LMClient(None)))
+        return await evaluator.outcomes(scorer, prompts, rows)
+
+    return EvaluationResult(task, sync.run(all_rows()))
+
+
+def _any_model(models: dict[str, LanguageModel]) -> LanguageModel | None:
+    return next(iter(models.values()), None)

@@ -1,0 +1,1 @@
+"""Ways to turn a node's mixture into prompts."""

@@ -1,0 +1,78 @@
+"""``compose``: one prompt from all that is chosen, stable parts first."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from fusionprog._internal.canonical import digest
+from fusionprog.prompts.items import TEXT_FACETS, Content, Demo
+from fusionprog.prompts.mixture import Mixture
+
+_HEADINGS = {"hint": "What to know:", "constraint": "Rules:"}
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line of instructions and the item it comes from (``None``: the signature's own text)."""
+
+    text: str
+    item: str | None
+
+
+@dataclass(frozen=True)
+class Composition:
+    """What a node's prompt says beside its signature's fields.
+
+    Attributes:
+        lines: The instructions, line by line.
+        demos: Demonstrations with the item each comes from.
+        format: ``chat``, ``json`` or ``xml``.
+    """
+
+    lines: tuple[Line, ...]
+    demos: tuple[tuple[str, Demo], ...]
+    format: str
+
+    @property
+    def instructions(self) -> str:
+        """The instructions as one text."""
+        return "\n".join(line.text for line in self.lines)
+
+    @property
+    def id(self) -> str:
+        """Digest of all that the prompt depends on: equal ids render alike."""
+        return digest([self.instructions, [dict(demo) for _, demo in self.demos], self.format])
+
+
+def compose(written: str, mixture: Mixture, offered: Mapping[str, Content], format: str) -> Composition:
+    """Returns one prompt's instructions and demonstrations.
+
+    The order is role, the signature's own instructions, further instructions, pattern, hints, constraints; heavier
+    items first within a facet. A demonstration that two sets hold is shown once.
+
+    Args:
+        written: The signature's own instructions; never edited.
+        mixture: The node's mixtures in the task.
+        offered: Item → its text or demonstrations here.
+        format: ``chat``, ``json`` or ``xml``.
+    """
+    blocks: list[list[Line]] = [[Line(line, None) for line in written.splitlines()]] if written.strip() else []
+    for facet in TEXT_FACETS:
+        block: list[Line] = []
+        for item in mixture.chosen(facet):
+            text = offered[item.id]
+            assert isinstance(text, str)
+            block += [Line(line, item.id) for line in text.splitlines()]
+        if block and facet in _HEADINGS:
+            block.insert(0, Line(_HEADINGS[facet], block[0].item))
+        if block:
+            blocks.insert(0 if facet == "role" else len(blocks), block)
+    lines = [line for block in blocks for line in (Line("", None), *block)][1:]
+    demos: dict[str, tuple[str, Demo]] = {}
+    for item in mixture.chosen("demos"):
+        rows = offered[item.id]
+        assert not isinstance(rows, str)
+        for demo in rows[: item.amount]:
+            demos.setdefault(digest(dict(demo)), (item.id, demo))
+    return Composition(tuple(lines), tuple(demos.values()), format)

@@ -1,0 +1,67 @@
+"""What a language model is to the rest of the package."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeAlias
+
+Message: TypeAlias = Mapping[str, str]
+Messages: TypeAlias = Sequence[Message]
+
+
+@dataclass(frozen=True)
+class Completion:
+    """A model's answer.
+
+    Attributes:
+        text: What it said.
+        input_tokens: Tokens of the prompt, as the provider counts them; estimated where it does not.
+        output_tokens: Tokens of the answer.
+        usd: What the call cost in dollars; ``None`` where the price is unknown.
+    """
+
+    text: str
+    input_tokens: int
+    output_tokens: int
+    usd: float | None = None
+
+    @property
+    def tokens(self) -> int:
+        """Tokens of prompt and answer."""
+        return self.input_tokens + self.output_tokens
+
+
+class LanguageModel(Protocol):
+    """Answers chat messages.
+
+    Attributes:
+        name: As users write it (``"openai/gpt-4o-mini"``, ``"offline"``).
+        identity: What its answers depend on beside the messages, as JSON data without keys or secrets; calls are
+            stored under it.
+        persistent: Whether ``identity`` means the same model in another process.
+        free: Whether calls cost nothing.
+        usd_per_token: Dollars per input and output token; ``None`` where unknown.
+    """
+
+    name: str
+    identity: Mapping[str, Any]
+    persistent: bool
+    free: bool
+
+    @property
+    def usd_per_token(self) -> tuple[float, float] | None: ...
+
+    async def complete(self, messages: Messages) -> Completion:
+        """Returns one answer.
+
+        Raises:
+            LMError: if none could be had.
+        """
+        ...
+
+
+def approximate_tokens(text: str) -> int:
+    """Returns about how many tokens a text has: a quarter of its characters."""
+    return math.ceil(len(text) / 4)

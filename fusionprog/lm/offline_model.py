@@ -1,0 +1,31 @@
+"""The offline reader as a language model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from fusionprog.lm.model import Completion, Messages, approximate_tokens
+from fusionprog.lm.offline import OfflineReader
+
+OFFLINE = "offline"
+_VERSION = 1
+
+
+class OfflineModel:
+    """Answers with the embedded reader: no key, no network, no cost; it sees only the rendered messages."""
+
+    name = OFFLINE
+    identity: Mapping[str, Any] = {"model": OFFLINE, "version": _VERSION}
+    persistent = True
+    free = True
+    usd_per_token = (0.0, 0.0)
+
+    def __init__(self) -> None:
+        self._reader = OfflineReader()
+
+    async def complete(self, messages: Messages) -> Completion:
+        """Returns the reader's answer; tokens are estimated from characters."""
+        text = self._reader.read(messages)
+        prompt = sum(approximate_tokens(message["content"]) for message in messages)
+        return Completion(text, prompt, approximate_tokens(text), 0.0)

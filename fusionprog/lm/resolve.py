@@ -1,0 +1,95 @@
+"""Which model runs which node, in the order that DESIGN gives; never silently the offline reader."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeAlias
+
+from fusionprog._internal.registry import did_you_mean
+from fusionprog.errors import LMConfigurationError
+from fusionprog.lm.dspy_lm import as_model, configured_lm, litellm_model, recorded_model
+from fusionprog.lm.model import Completion, LanguageModel, Messages
+from fusionprog.lm.offline_model import OFFLINE, OfflineModel
+
+LMSpec: TypeAlias = Any  # a LiteLLM name, "offline", a dspy.LM, a LanguageModel, or a mapping node → any of these
+
+ENVIRONMENT = "FUSIONPROG_LM"
+
+
+def resolve_models(lm: LMSpec, nodes: Sequence[str]) -> dict[str, LanguageModel]:
+    """Returns node → model.
+
+    Args:
+        lm: What the user gave; ``None`` looks at ``FUSIONPROG_LM``, then at ``dspy.settings.lm``.
+        nodes: The nodes that ask a model. A mapping must name all of them; the key ``"*"`` stands for the rest.
+
+    Raises:
+        LMConfigurationError: if there is no model, a key is missing, or the mapping does not fit the nodes.
+    """
+    if not isinstance(lm, Mapping):
+        model = resolve_model(lm)
+        return dict.fromkeys(nodes, model)
+    for name in lm:
+        if name not in nodes and name != "*":
+            raise LMConfigurationError(f"lm names an unknown node {name!r}", fix=did_you_mean(str(name), nodes))
+    for node in nodes:
+        if node not in lm and "*" not in lm:
+            raise LMConfigurationError(f"lm has no model for node {node!r}", fix="Add it, or '*' for all others")
+    made = {name: resolve_model(spec) for name, spec in lm.items()}
+    return {node: made.get(node) or made["*"] for node in nodes}
+
+
+def resolve_model(lm: Any) -> LanguageModel:
+    """Returns one model.
+
+    Raises:
+        LMConfigurationError: if there is none, or its key is missing.
+    """
+    spec = lm or os.environ.get(ENVIRONMENT) or configured_lm()
+    if spec is None:
+        raise LMConfigurationError(
+            "there is no language model",
+            fix=f"Pass lm=, e.g. lm='openai/gpt-4o-mini', or set {ENVIRONMENT}, or call dspy.configure(lm=...); "
+            "lm='offline' runs the embedded reader, with no key and no cost",
+        )
+    if spec == OFFLINE:
+        return OfflineModel()
+    if isinstance(spec, str):
+        return litellm_model(spec)
+    if (model := as_model(spec)) is not None:
+        return model
+    if hasattr(spec, "complete") and hasattr(spec, "identity"):
+        known: LanguageModel = spec
+        return known
+    raise LMConfigurationError(
+        "lm is no language model",
+        expected="a LiteLLM name, a dspy.LM, or 'offline'",
+        found=type(spec).__name__,
+    )
+
+
+class UnboundModel:
+    """Stands for a model of an artifact that cannot be made again without its author's code."""
+
+    free = False
+    persistent = True
+    usd_per_token = None
+
+    def __init__(self, identity: Mapping[str, Any]) -> None:
+        self.identity = identity
+        self.name = str(identity.get("model", "a custom engine"))
+
+    async def complete(self, messages: Messages) -> Completion:
+        """Raises ``LMConfigurationError``: there is nothing to ask."""
+        raise LMConfigurationError(
+            f"the program was compiled on {self.name!r}, whose engine cannot be made from its name",
+            fix="Load the artifact with lm=your_lm",
+        )
+
+
+def model_from_identity(identity: Mapping[str, Any]) -> LanguageModel:
+    """Returns the model that an artifact recorded; an ``UnboundModel`` where only its author's code can make it."""
+    if identity.get("model") == OFFLINE:
+        return OfflineModel()
+    return recorded_model(identity) or UnboundModel(identity)

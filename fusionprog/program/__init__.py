@@ -1,0 +1,1 @@
+"""What a user declares: signatures, modules, programs and their graphs, tasks and their data."""

@@ -1,0 +1,345 @@
+"""The program graph: nodes, the sources of their inputs, and what must hold of them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, TypeAlias
+
+import networkx as nx
+
+from fusionprog._internal.canonical import canonical_json
+from fusionprog._internal.registry import did_you_mean
+from fusionprog.errors import ProgramError
+from fusionprog.program.module import Module
+from fusionprog.program.signature import SignatureType, input_types, output_types
+from fusionprog.program.types import fits, type_name
+
+_NODE_NAME = re.compile(r"[A-Za-z_]\w*(\.\w+)*", re.ASCII)
+
+
+@dataclass(frozen=True)
+class InputRef:
+    """An input of the program."""
+
+    name: str
+
+    def __str__(self) -> str:
+        return self.name
+
+
+@dataclass(frozen=True)
+class FieldRef:
+    """An output field of a node, written ``node.field``."""
+
+    node: str
+    field: str
+
+    def __str__(self) -> str:
+        return f"{self.node}.{self.field}"
+
+    @classmethod
+    def parse(cls, text: str) -> FieldRef:
+        """Reads ``"node.field"``; the node's own name may hold dots.
+
+        Raises:
+            ProgramError: if there is no dot in it.
+        """
+        node, dot, name = text.rpartition(".")
+        if not dot or not node or not name:
+            raise ProgramError(f"{text!r} names no field of a node", expected="'node.field'")
+        return cls(node, name)
+
+
+@dataclass(frozen=True)
+class Constant:
+    """A value that is the same in every call."""
+
+    value: Any
+
+    def __str__(self) -> str:
+        return repr(self.value)
+
+
+Source: TypeAlias = InputRef | FieldRef | Constant
+
+
+@dataclass(frozen=True)
+class ProgramInput:
+    """An input of the program.
+
+    Attributes:
+        annotation: Its type; ``None`` where unknown.
+        required: Whether a call must give it.
+        default: Its value where a call does not.
+    """
+
+    name: str
+    annotation: Any = None
+    required: bool = True
+    default: Any = None
+
+
+@dataclass(frozen=True)
+class Node:
+    """One call site of a module.
+
+    Attributes:
+        name: Its path (``triage``, ``panel.judge``).
+        module: The module it calls; two nodes may share one.
+        sources: Input field → where its value comes from. Fields left out take their declared default.
+    """
+
+    name: str
+    module: Module
+    sources: Mapping[str, Source] = field(default_factory=dict)
+
+    @property
+    def signature(self) -> SignatureType:
+        """The signature as the program declares it; a task may specialise it."""
+        return self.module.signature
+
+    @property
+    def asks_model(self) -> bool:
+        """Whether running this node calls a language model."""
+        return self.module.prompted(self.signature) is not None
+
+
+class ProgramGraph:
+    """A typed, acyclic graph of nodes.
+
+    ``Program`` makes one by tracing ``forward``; it can also be written by hand::
+
+        graph = fp.ProgramGraph("SupportDesk")
+        graph.add("triage", fp.modules.Predict(Triage))
+        graph.add("answer", fp.modules.ChainOfThought(Reply))
+        graph.connect("message", "triage.message")       # a source without a dot is an input of the program
+        graph.connect("message", "answer.message")
+        graph.connect("triage.team", "answer.team")
+        graph.output("reply", "answer.reply")
+
+    Without ``output`` the fields of the nodes that feed no other node are the outputs.
+    """
+
+    def __init__(self, name: str = "Program", inputs: Mapping[str, Any] | None = None) -> None:
+        """Starts an empty graph.
+
+        Args:
+            name: The program's name.
+            inputs: Input name → type; inputs that ``connect`` mentions need not be listed.
+        """
+        self.name = name
+        self.inputs: dict[str, ProgramInput] = {
+            key: ProgramInput(key, annotation) for key, annotation in (inputs or {}).items()
+        }
+        self.nodes: dict[str, Node] = {}
+        self._outputs: dict[str, InputRef | FieldRef] = {}
+
+    def add(self, name: str, module: Module, **constants: Any) -> str:
+        """Adds a node and returns its name.
+
+        Args:
+            name: Letters, digits and underscores; dots make a path.
+            module: The module that the node calls.
+            constants: Input fields that always have the same value.
+
+        Raises:
+            ProgramError: if the name is taken or not usable, or ``module`` is none.
+        """
+        if not isinstance(module, Module):
+            raise ProgramError(
+                f"node {name!r} has no module", expected="a module of fusionprog.modules", found=repr(module)
+            )
+        if not _NODE_NAME.fullmatch(name):
+            raise ProgramError(f"{name!r} is no node name", expected="letters, digits, underscores, dots")
+        if name in self.nodes:
+            raise ProgramError(f"two nodes are named {name!r}", fix="Give each node a name of its own")
+        self.nodes[name] = Node(name, module)
+        for key, value in constants.items():
+            self.link(Constant(value), name, key)
+        return name
+
+    def connect(self, source: str, target: str) -> None:
+        """Lets an input field take its value from a node's output field or an input of the program.
+
+        Args:
+            source: ``"node.field"``, or an input's name (no dot).
+            target: ``"node.field"``.
+
+        Raises:
+            ProgramError: if the target is unknown or already connected. Sources are checked by ``validate``,
+                so that nodes may be added in any order.
+        """
+        to = FieldRef.parse(target)
+        if to.node not in self.nodes:
+            raise ProgramError(
+                f"cannot connect to {target!r}: there is no node {to.node!r}",
+                fix=did_you_mean(to.node, self.nodes),
+            )
+        self.link(FieldRef.parse(source) if "." in source else InputRef(source), to.node, to.field)
+
+    def link(self, source: Source, node: str, field_name: str) -> None:
+        """Sets where an input field takes its value from (``connect`` with a source already read)."""
+        target = self.nodes[node]
+        if field_name not in target.signature.input_fields:
+            raise ProgramError(
+                f"node {node!r} has no input field {field_name!r}",
+                fix=did_you_mean(field_name, target.signature.input_fields),
+            )
+        if field_name in target.sources:
+            raise ProgramError(
+                f"{node}.{field_name} is connected twice",
+                found=f"{target.sources[field_name]} and {source}",
+                fix="Keep one of them",
+            )
+        if isinstance(source, Constant):
+            _check_constant(source, f"{node}.{field_name}")
+        if isinstance(source, InputRef) and source.name not in self.inputs:
+            annotation = target.signature.input_fields[field_name].annotation
+            self.inputs[source.name] = ProgramInput(source.name, annotation)
+        self.nodes[node] = replace(target, sources={**target.sources, field_name: source})
+
+    def output(self, name: str, source: str) -> None:
+        """Makes a node's field (``"node.field"``) or an input of the program a public output called ``name``."""
+        self.link_output(name, FieldRef.parse(source) if "." in source else InputRef(source))
+
+    def link_output(self, name: str, source: InputRef | FieldRef) -> None:
+        """Makes ``source`` a public output called ``name``."""
+        if name in self._outputs:
+            raise ProgramError(f"two outputs are named {name!r}", fix="Give each output a name of its own")
+        self._outputs[name] = source
+
+    @property
+    def outputs(self) -> dict[str, InputRef | FieldRef]:
+        """Public output name → the field it shows."""
+        if self._outputs:
+            return dict(self._outputs)
+        read = {str(source) for node in self.nodes.values() for source in node.sources.values()}
+        sinks: dict[str, InputRef | FieldRef] = {}
+        for node in self.nodes.values():
+            if any(f"{node.name}.{name}" in read for name in node.signature.output_fields):
+                continue
+            for name in node.signature.output_fields:
+                if name in sinks:
+                    raise ProgramError(
+                        f"{sinks[name]} and {node.name}.{name} would both be the output {name!r}",
+                        fix=f"Name the outputs, e.g. graph.output('{name}', '{node.name}.{name}')",
+                    )
+                sinks[name] = FieldRef(node.name, name)
+        return sinks
+
+    def digraph(self) -> nx.DiGraph[str]:
+        """Returns the nodes' names and who feeds whom; an edge's ``fields`` lists ``(output, input)`` pairs."""
+        graph: nx.DiGraph[str] = nx.DiGraph()
+        graph.add_nodes_from(self.nodes)
+        for node in self.nodes.values():
+            for target, source in node.sources.items():
+                if isinstance(source, FieldRef):
+                    if not graph.has_edge(source.node, node.name):
+                        graph.add_edge(source.node, node.name, fields=[])
+                    graph.edges[source.node, node.name]["fields"].append((source.field, target))
+        return graph
+
+    def order(self) -> tuple[str, ...]:
+        """Returns the nodes so that each comes after those it reads; ties by name."""
+        return tuple(nx.lexicographical_topological_sort(self.digraph()))
+
+    def needed(self, refs: Iterable[InputRef | FieldRef]) -> tuple[str, ...]:
+        """Returns the nodes that must run to make ``refs``, in order."""
+        graph = self.digraph()
+        wanted: set[str] = set()
+        for ref in refs:
+            if isinstance(ref, FieldRef):
+                wanted |= {ref.node} | nx.ancestors(graph, ref.node)
+        return tuple(name for name in self.order() if name in wanted)
+
+    def resolve(self, name: str) -> InputRef | FieldRef:
+        """Returns the field behind a public output's name or a ``"node.field"``.
+
+        Raises:
+            ProgramError: if no node makes it.
+        """
+        outputs = self.outputs
+        if name in outputs:
+            return outputs[name]
+        node, _, field_name = name.rpartition(".")
+        if node in self.nodes and field_name in self._made_by(node, {}):
+            return FieldRef(node, field_name)
+        made = [f"{each}.{made}" for each in self.nodes for made in self._made_by(each, {})]
+        raise ProgramError(f"no node makes {name!r}", fix=did_you_mean(name, [*outputs, *made]))
+
+    def validate(self, signatures: Mapping[str, SignatureType] | None = None, where: str = "") -> None:
+        """Checks the whole graph: sources exist, types fit, nothing is missing, no cycle.
+
+        Args:
+            signatures: Node → the signature a task gives it, in place of the declared one.
+            where: What is checked, for messages (``"task 'bank'"``).
+
+        Raises:
+            ProgramError: naming the first thing that is wrong.
+        """
+        signatures = signatures or {}
+        prefix = f"{where}: " if where else ""
+        if not self.nodes:
+            raise ProgramError(f"{prefix}program {self.name!r} has no nodes", fix="Call a module in forward()")
+        for node in self.nodes.values():
+            self._check_sources(node, signatures, prefix)
+        graph = self.digraph()
+        if not nx.is_directed_acyclic_graph(graph):
+            cycle = [edge[0] for edge in nx.find_cycle(graph)]
+            raise ProgramError(
+                f"{prefix}the graph has a cycle",
+                found=" → ".join([*cycle, cycle[0]]),
+                fix="Remove one connection",
+            )
+        for name, ref in self.outputs.items():
+            if isinstance(ref, FieldRef) and ref.field not in self._made_by(ref.node, signatures):
+                raise ProgramError(f"{prefix}output {name!r} shows {ref}, which no node makes")
+
+    def _check_sources(self, node: Node, signatures: Mapping[str, SignatureType], prefix: str) -> None:
+        signature = signatures.get(node.name, node.signature)
+        for name, expected in input_types(signature).items():
+            source = node.sources.get(name)
+            if source is None:
+                if signature.input_fields[name].is_required():
+                    raise ProgramError(
+                        f"{prefix}nothing feeds {node.name}.{name}",
+                        fix=f"Pass {name}= where {node.name!r} is called, or give the field a default",
+                    )
+                continue
+            found = self._type_of(source, signatures, f"{prefix}{node.name}.{name}")
+            if not isinstance(source, Constant) and not fits(found, expected):
+                raise ProgramError(
+                    f"{prefix}{source} does not fit {node.name}.{name}",
+                    expected=type_name(expected),
+                    found=type_name(found),
+                    fix="Change one of the types, or put a fusionprog.modules.Function between them",
+                )
+
+    def _type_of(self, source: Source, signatures: Mapping[str, SignatureType], where: str) -> Any:
+        if isinstance(source, Constant):
+            return type(source.value)
+        if isinstance(source, InputRef):
+            return self.inputs[source.name].annotation
+        made = self._made_by(source.node, signatures)
+        if source.field not in made:
+            known = [f"{name}.{each}" for name in self.nodes for each in self._made_by(name, signatures)]
+            raise ProgramError(f"{where} reads {source}, which no node makes", fix=did_you_mean(str(source), known))
+        return made[source.field]
+
+    def _made_by(self, name: str, signatures: Mapping[str, SignatureType]) -> dict[str, Any]:
+        node = self.nodes.get(name)
+        if node is None:
+            return {}
+        signature = signatures.get(name, node.signature)
+        return output_types(node.module.prompted(signature) or signature)
+
+
+def _check_constant(source: Constant, where: str) -> None:
+    try:
+        canonical_json(source.value)
+    except (TypeError, ValueError) as error:
+        raise ProgramError(
+            f"the constant of {where} cannot be kept in JSON", found=repr(source.value), fix="Use plain data"
+        ) from error

@@ -1,0 +1,98 @@
+"""What a module is: how a signature turns into calls of a language model.
+
+The catalogue of modules is the package ``fusionprog.modules``; this is the contract they fulfil.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from contextvars import ContextVar
+from typing import Any, ClassVar, Protocol
+
+from fusionprog._internal.registry import Registry
+from fusionprog.errors import ProgramError
+from fusionprog.program.signature import SignatureType
+
+
+class Ask(Protocol):
+    """Asks the node's language model once; the runtime hands one to every run of a module."""
+
+    async def __call__(self, inputs: Mapping[str, Any], *, sample: int = 0) -> dict[str, Any]:
+        """Renders the node's prompt for ``inputs``, calls the model and parses the answer.
+
+        Args:
+            inputs: The prompted signature's input fields.
+            sample: Tells repeated answers to the same prompt apart (0 is the first).
+
+        Returns:
+            The prompted signature's output fields.
+        """
+        ...
+
+
+class Module(ABC):
+    """A module: a leaf of a program's graph.
+
+    Calling a module inside ``Program.forward`` makes a node of it. A subclass is registered under a name with
+    ``register_module`` and must give back, from ``arguments()``, what its constructor needs beside the
+    signature, as JSON data: the artifact keeps both and rebuilds the module from them.
+    """
+
+    kind: ClassVar[str]
+    repeatable: bool = True  # whether equal inputs give equal outputs, so that a result may be used again
+
+    def __init__(self, signature: SignatureType) -> None:
+        self.signature = signature
+
+    def arguments(self) -> dict[str, Any]:
+        """Returns the constructor's arguments beside the signature, as JSON data."""
+        return {}
+
+    def prompted(self, signature: SignatureType) -> SignatureType | None:
+        """Returns the signature that the language model is asked, given the node's signature in a task.
+
+        ``None`` says that the module asks no model.
+        """
+        return signature
+
+    @abstractmethod
+    async def run(self, inputs: Mapping[str, Any], ask: Ask) -> dict[str, Any]:
+        """Returns the node's outputs for its inputs."""
+
+    def __call__(self, **inputs: Any) -> Any:
+        """Makes a node of this module in the graph that is being traced.
+
+        Raises:
+            ProgramError: outside of a traced ``forward``; an uncompiled module runs nothing.
+        """
+        tracer = active_tracer.get()
+        if tracer is None:
+            raise ProgramError(
+                f"{type(self).__name__} was called outside of a program's forward()",
+                fix="Call it inside forward() and compile the program with fusionprog.compile(...)",
+            )
+        return tracer.call_module(self, inputs)
+
+
+class ModuleTracer(Protocol):
+    """What a module needs of the tracer that turns its calls into nodes."""
+
+    def call_module(self, module: Module, inputs: Mapping[str, Any]) -> Any:
+        """Adds a node for this call and returns its symbolic outputs."""
+        ...
+
+
+active_tracer: ContextVar[ModuleTracer | None] = ContextVar("active_tracer", default=None)
+
+module_registry: Registry[type[Module]] = Registry("module", ProgramError)
+
+
+def register_module(name: str) -> Any:
+    """Returns a class decorator that enters a module into the catalogue under ``name``."""
+
+    def enter(cls: type[Module]) -> type[Module]:
+        cls.kind = name
+        return module_registry.register(name)(cls)
+
+    return enter

@@ -1,0 +1,117 @@
+"""Task and item embeddings, and the basis that they are seen in."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.feature_extraction.text import HashingVectorizer
+
+from fusionprog.program.data import Row
+from fusionprog.program.graph import ProgramGraph
+
+Vectors = NDArray[np.float64]
+MAX_COMPONENTS = 4
+_DIGITS = 6
+
+
+class Embedder(Protocol):
+    """Turns texts into vectors; its identity is kept in the artifact."""
+
+    @property
+    def identity(self) -> Mapping[str, Any]:
+        """Name and arguments, as JSON data."""
+        ...
+
+    def embed(self, texts: Sequence[str]) -> Vectors:
+        """Returns unit vectors of shape ``(n_texts, n_features)``."""
+        ...
+
+
+class HashedNgrams:
+    """Hashed word n-grams: needs no model, no download, and is the same in every process.
+
+    Args:
+        features: Length of the vectors.
+        longest: Longest n-gram, in words.
+    """
+
+    def __init__(self, features: int = 256, longest: int = 2) -> None:
+        self.features = features
+        self.longest = longest
+
+    @property
+    def identity(self) -> Mapping[str, Any]:
+        """Name and arguments."""
+        return {"name": "hashed_ngrams", "features": self.features, "longest": self.longest}
+
+    @cached_property
+    def _vectorizer(self) -> HashingVectorizer:
+        return HashingVectorizer(
+            n_features=self.features, ngram_range=(1, self.longest), norm="l2", token_pattern=r"(?u)\b\w+\b"
+        )
+
+    def embed(self, texts: Sequence[str]) -> Vectors:
+        """Returns unit vectors of shape ``(n_texts, features)``; an empty text is all zeros."""
+        dense: Vectors = self._vectorizer.transform(texts).toarray()
+        return dense
+
+
+def task_text(graph: ProgramGraph, description: str, domain: str, labels: Sequence[str], rows: Sequence[Row]) -> str:
+    """Returns what a task's embedding reads: its description, domain, field names, labels and a few inputs."""
+    names = [*graph.inputs, *graph.outputs]
+    inputs = [str(row.columns.get(name, "")) for row in rows for name in graph.inputs]
+    return " ".join([description, domain, *(name.replace("_", " ") for name in (*names, *labels)), *inputs])
+
+
+@dataclass(frozen=True)
+class Basis:
+    """Principal components of the tasks' embeddings: centred, reduced, unit variance; then frozen.
+
+    Attributes:
+        centre: Mean of the tasks' vectors, shape ``(n_features,)``.
+        components: Directions, shape ``(n_components, n_features)``, at most four and at most one fewer than tasks.
+        scale: Standard deviation of the tasks along each direction, shape ``(n_components,)``.
+    """
+
+    centre: Vectors
+    components: Vectors
+    scale: Vectors
+
+    @classmethod
+    def fit(cls, vectors: Vectors) -> Basis:
+        """Returns the basis of the tasks' vectors, shape ``(n_tasks, n_features)``.
+
+        Signs are fixed (the largest entry of a direction is positive) and numbers rounded, so that the same
+        tasks give the same bytes.
+        """
+        centre = vectors.mean(axis=0)
+        _, spread, directions = np.linalg.svd(vectors - centre, full_matrices=False)
+        keep = [index for index, value in enumerate(spread) if value > 1e-9][: min(MAX_COMPONENTS, len(vectors) - 1)]
+        components = directions[keep]
+        signs = [np.sign(row[np.argmax(np.abs(row))]) for row in components]
+        components = components * np.array(signs).reshape(-1, 1)
+        scale = spread[keep] / np.sqrt(len(vectors))
+        return cls(*(np.round(each, _DIGITS) for each in (centre, components, scale)))
+
+    @property
+    def size(self) -> int:
+        """Number of components."""
+        return len(self.components)
+
+    def coordinates(self, vector: Vectors) -> tuple[float, ...]:
+        """Returns a text's place among the tasks, shape ``(n_components,)``, in units of their spread."""
+        if not self.size:
+            return ()
+        place = self.components @ (vector - self.centre) / self.scale
+        return tuple(round(float(value), _DIGITS) + 0.0 for value in place)
+
+    def direction(self, vector: Vectors) -> tuple[float, ...]:
+        """Returns an item's unit direction in the tasks' space, or zeros where it has none."""
+        place = np.array(self.coordinates(vector))
+        length = float(np.linalg.norm(place))
+        return tuple(round(float(value) / length, _DIGITS) + 0.0 if length > 1e-9 else 0.0 for value in place)

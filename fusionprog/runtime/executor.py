@@ -1,0 +1,169 @@
+"""Runs a task's graph for one row of inputs."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import networkx as nx
+
+from fusionprog._internal.canonical import digest
+from fusionprog.errors import LMOutputError
+from fusionprog.lm.client import LMClient
+from fusionprog.lm.model import Completion, LanguageModel
+from fusionprog.program.graph import Constant, FieldRef, InputRef
+from fusionprog.program.signature import Prediction
+from fusionprog.program.task import TaskProgram
+from fusionprog.runtime.render import RenderedPrompt
+
+
+@dataclass
+class Trace:
+    """What one run computed.
+
+    Attributes:
+        inputs: The program's inputs.
+        fields: Node field → value, for every node that ran.
+        calls: Call key → answer, for every model call that it used.
+        error: Why it stopped early, if a model's answer could not be read; else ``None``.
+    """
+
+    inputs: dict[str, Any]
+    fields: dict[FieldRef, Any] = field(default_factory=dict)
+    calls: dict[str, Completion] = field(default_factory=dict)
+    error: LMOutputError | None = None
+
+    def value(self, ref: InputRef | FieldRef) -> Any:
+        """Returns the value of an input of the program or of a node's field."""
+        return self.inputs[ref.name] if isinstance(ref, InputRef) else self.fields[ref]
+
+    def prediction(self, outputs: Mapping[str, InputRef | FieldRef]) -> Prediction:
+        """Returns outputs as attributes, and every field that was computed as ``pred["node.field"]``."""
+        shown = {name: self.value(ref) for name, ref in outputs.items() if self._has(ref)}
+        return Prediction(**{str(ref): value for ref, value in self.fields.items()}, **shown)
+
+    def _has(self, ref: InputRef | FieldRef) -> bool:
+        return isinstance(ref, InputRef) or ref in self.fields
+
+
+@dataclass(frozen=True)
+class _Result:
+    outputs: Mapping[str, Any] | None
+    calls: Mapping[str, Completion]
+    error: LMOutputError | None
+
+
+class NodeMemo:
+    """Node results by prompt and inputs: an unchanged node is not run again."""
+
+    def __init__(self) -> None:
+        self._results: dict[tuple[Any, ...], asyncio.Future[_Result]] = {}
+
+    async def get(self, key: tuple[Any, ...], run: Any) -> _Result:
+        """Returns the result under ``key``, running ``run()`` once for all who ask at the same time."""
+        future = self._results.get(key)
+        if future is None:
+            future = asyncio.ensure_future(run())
+            self._results[key] = future
+            future.add_done_callback(lambda done: self._forget_failure(key, done))
+        return await asyncio.shield(future)
+
+    def _forget_failure(self, key: tuple[Any, ...], done: asyncio.Future[_Result]) -> None:
+        if done.cancelled() or done.exception() is not None:
+            self._results.pop(key, None)
+
+
+class Executor:
+    """Runs graphs with one client.
+
+    Args:
+        client: Makes the model calls.
+        memo: Remembers node results; a run without one starts afresh.
+    """
+
+    def __init__(self, client: LMClient, memo: NodeMemo | None = None) -> None:
+        self._client = client
+        self._memo = memo
+
+    async def run(
+        self,
+        program: TaskProgram,
+        prompts: Mapping[str, RenderedPrompt],
+        models: Mapping[str, LanguageModel],
+        inputs: Mapping[str, Any],
+        nodes: Sequence[str],
+    ) -> Trace:
+        """Returns the trace of one run; an answer that cannot be read ends it early and is in its ``error``.
+
+        Args:
+            program: The graph with the task's signatures.
+            prompts: Node → prompt, for the nodes that ask a model.
+            models: Node → model, for the same nodes.
+            inputs: The program's inputs; those left out take their default.
+            nodes: The nodes to run; all that they read must be among them.
+
+        Raises:
+            FusionProgError: if a model cannot be reached or a function fails.
+        """
+        defaults = {name: each.default for name, each in program.graph.inputs.items() if not each.required}
+        trace = Trace({**defaults, **inputs})
+        for generation in _generations(program, tuple(nodes)):
+            if len(generation) == 1:
+                results = [await self._node(program, prompts, models, generation[0], trace)]
+            else:
+                results = await asyncio.gather(
+                    *(self._node(program, prompts, models, name, trace) for name in generation)
+                )
+            for name, result in zip(generation, results, strict=True):
+                trace.calls.update(result.calls)
+                trace.error = trace.error or result.error
+                for made, value in (result.outputs or {}).items():
+                    trace.fields[FieldRef(name, made)] = value
+            if trace.error is not None:
+                break
+        return trace
+
+    async def _node(
+        self,
+        program: TaskProgram,
+        prompts: Mapping[str, RenderedPrompt],
+        models: Mapping[str, LanguageModel],
+        name: str,
+        trace: Trace,
+    ) -> _Result:
+        node = program.graph.nodes[name]
+        inputs = {
+            target: source.value if isinstance(source, Constant) else trace.value(source)
+            for target, source in node.sources.items()
+        }
+        prompt = prompts.get(name)
+
+        async def run() -> _Result:
+            calls: dict[str, Completion] = {}
+
+            async def ask(asked: Mapping[str, Any], *, sample: int = 0) -> dict[str, Any]:
+                assert prompt is not None
+                key, answer = await self._client.complete(models[name], prompt.messages(asked), sample=sample)
+                calls[key] = answer
+                return prompt.parse(answer.text)
+
+            try:
+                return _Result(await node.module.run(inputs, ask), calls, None)
+            except LMOutputError as error:
+                return _Result(None, calls, error)
+
+        if self._memo is None or not node.module.repeatable:
+            return await run()
+        if prompt is None:
+            return await self._memo.get((program.task, name, digest(inputs)), run)
+        return await self._memo.get((name, prompt.id, prompt.input_key(inputs)), run)
+
+
+def _generations(program: TaskProgram, nodes: tuple[str, ...]) -> list[list[str]]:
+    """Nodes in steps: those of one step read nothing of each other."""
+    if len(nodes) == 1:
+        return [list(nodes)]
+    graph = program.graph.digraph().subgraph(nodes)
+    return [sorted(generation) for generation in nx.topological_generations(graph)]

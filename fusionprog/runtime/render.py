@@ -1,0 +1,177 @@
+"""Prompts rendered once per node, task and candidate; a call only fills in its inputs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+from fusionprog._internal.canonical import digest
+from fusionprog.fusion.compose import Composition, compose
+from fusionprog.lm.dspy_lm import PromptFormat
+from fusionprog.lm.model import Message
+from fusionprog.program.signature import SignatureType, rebuild
+from fusionprog.program.task import TaskProgram
+from fusionprog.prompts.items import Content, Item
+from fusionprog.prompts.mixture import Mixture
+from fusionprog.prompts.schedule import FORMATS, Schedule
+
+_PROMPT_FORMATS = {name: PromptFormat(name) for name in FORMATS}
+
+
+@dataclass(frozen=True)
+class TaggedLine:
+    """One line of a message and the item it comes from (``None``: the program itself)."""
+
+    text: str
+    item: str | None
+
+
+@dataclass(frozen=True, eq=False)
+class RenderedPrompt:
+    """A node's prompt in one task, complete but for the inputs of a call.
+
+    Attributes:
+        signature: What the model is asked, with the composed instructions.
+        composition: What the pool added.
+        prefix: System message and demonstrations; the same in every call.
+        id: Equal ids make equal messages from equal inputs.
+    """
+
+    signature: SignatureType
+    composition: Composition
+    prefix: tuple[Message, ...]
+    demo_items: tuple[str, ...]
+    user_parts: tuple[str, ...]
+    id: str
+    format: PromptFormat
+
+    def messages(self, inputs: Mapping[str, Any]) -> tuple[Message, ...]:
+        """Returns the messages for one call; inputs that are left out take their declared default."""
+        pieces = [self.user_parts[0]]
+        for name, after in zip(self.signature.input_fields, self.user_parts[1:], strict=True):
+            pieces += (self.format.value(self.signature, name, self._input(inputs, name)), after)
+        return (*self.prefix, {"role": "user", "content": "".join(pieces)})
+
+    def input_key(self, inputs: Mapping[str, Any]) -> tuple[Any, ...] | str:
+        """Returns what tells calls of this prompt apart."""
+        values = tuple(self._input(inputs, name) for name in self.signature.input_fields)
+        return values if all(type(value) is str for value in values) else digest(list(values))
+
+    def parse(self, text: str) -> dict[str, Any]:
+        """Reads the output fields from a model's answer; raises ``LMOutputError`` if it cannot."""
+        return self.format.parse(self.signature, text)
+
+    def tagged(self, inputs: Mapping[str, Any]) -> list[tuple[str, list[TaggedLine]]]:
+        """Returns the messages as ``(role, lines)``, each line with the item it comes from."""
+        messages = self.messages(inputs)
+        system = messages[0]["content"].splitlines()
+        ours = list(self.composition.lines)
+        own = len(system) - len(ours)
+        tagged = [TaggedLine(line, None) for line in system[:own]]
+        tagged += [TaggedLine(line, said.item) for line, said in zip(system[own:], ours, strict=True)]
+        result = [(messages[0]["role"], tagged)]
+        items = [item for item in self.demo_items for _ in range(2)] + [None]
+        for message, item in zip(messages[1:], items, strict=True):
+            result.append((message["role"], [TaggedLine(line, item) for line in message["content"].splitlines()]))
+        return result
+
+    def _input(self, inputs: Mapping[str, Any], name: str) -> Any:
+        if name in inputs:
+            return inputs[name]
+        return self.signature.input_fields[name].get_default(call_default_factory=True)
+
+
+def render(signature: SignatureType, composition: Composition) -> RenderedPrompt:
+    """Returns the prompt that a node with this signature asks its model.
+
+    Args:
+        signature: What the node's module asks, with the instructions as written.
+        composition: Instructions and demonstrations in their place.
+    """
+    form = _PROMPT_FORMATS[composition.format]  # type: ignore[index]
+    asked = signature
+    if composition.instructions != signature.instructions:
+        asked = rebuild(signature, {}, composition.instructions)
+    shown = sorted(composition.demos, key=lambda pair: form.is_complete(asked, pair[1]))
+    demos = [(item, form.demo(asked, demo)) for item, demo in shown]
+    demos = [(item, messages) for item, messages in demos if messages]
+    prefix = [
+        {"role": "system", "content": form.system(asked)},
+        *(each for _, pair in demos for each in pair),
+    ]
+    parts = form.user_parts(asked)
+    return RenderedPrompt(
+        signature=asked,
+        composition=composition,
+        prefix=tuple(prefix),
+        demo_items=tuple(item for item, _ in demos),
+        user_parts=parts,
+        id=digest([[message["role"], message["content"]] for message in prefix] + [list(parts), composition.format]),
+        format=form,
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class TaskView:
+    """A task as the runtime sees it.
+
+    Attributes:
+        name: Its name.
+        domain: Its domain.
+        program: The graph with the task's signatures.
+        embedding: Its coordinates in the basis, shape ``(n_components,)``.
+        offered: Node → item → text or demonstrations on offer there.
+    """
+
+    name: str
+    domain: str
+    program: TaskProgram
+    embedding: tuple[float, ...]
+    offered: Mapping[str, Mapping[str, Content]] = field(default_factory=dict)
+
+    @cached_property
+    def prompting_nodes(self) -> tuple[str, ...]:
+        """The nodes that ask a model, in order."""
+        return tuple(name for name in self.program.graph.order() if self.program.prompted(name) is not None)
+
+
+class Renderer:
+    """Turns schedules into prompts; equal compositions are rendered once.
+
+    Args:
+        items: All items by id.
+    """
+
+    def __init__(self, items: Mapping[str, Item]) -> None:
+        self._items = items
+        self._made: dict[tuple[str, str, str], RenderedPrompt] = {}
+
+    def mixtures(self, schedule: Schedule, task: TaskView) -> dict[str, Mixture]:
+        """Returns node → mixture of a task."""
+        return {
+            node: schedule.mixture(node, task.name, task.embedding, self._items, task.offered.get(node, {}))
+            for node in task.prompting_nodes
+        }
+
+    def prompts(
+        self, schedule: Schedule, task: TaskView, nodes: Iterable[str] | None = None
+    ) -> dict[str, RenderedPrompt]:
+        """Returns node → prompt of a task, for all nodes that ask a model or those among ``nodes``."""
+        return {
+            node: self.from_mixture(schedule, task, node, mixture)
+            for node, mixture in self.mixtures(schedule, task).items()
+            if nodes is None or node in nodes
+        }
+
+    def from_mixture(self, schedule: Schedule, task: TaskView, node: str, mixture: Mixture) -> RenderedPrompt:
+        """Returns the prompt that a mixture makes at a node of a task."""
+        signature = task.program.prompted(node)
+        assert signature is not None
+        form = schedule.settings(node, task.name).format
+        composition = compose(signature.instructions, mixture, task.offered.get(node, {}), form)
+        key = (task.name, node, composition.id)
+        if key not in self._made:
+            self._made[key] = render(signature, composition)
+        return self._made[key]

@@ -1,0 +1,1 @@
+"""What optimizers are made of: space, study, screening, confirmation, preflight and events."""

@@ -1,0 +1,91 @@
+"""Puts together what a compile found."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from fusionprog._internal.canonical import digest
+from fusionprog.evaluation.evaluator import TaskScorer
+from fusionprog.prompts.items import Item
+from fusionprog.runtime.compiled import CompiledProgram, CompiledTask
+from fusionprog.runtime.record import Comparison, CompileRecord, TaskRecord
+from fusionprog.runtime.render import Renderer, TaskView
+from fusionprog.search.confirmation import Decision
+from fusionprog.search.preflight import Job
+from fusionprog.search.provenance import data_digests, study_parts, versions
+
+
+@dataclass(frozen=True)
+class Result:
+    """What the search hands over.
+
+    Attributes:
+        decision: What is returned, and what confirmed it.
+        test: Task → comparison on test, where there is one.
+        costs: Task → tokens and dollars per 1,000 calls, ``before`` and ``after``.
+        trials: Trials that were told.
+        reason: Why the search ended.
+        calls: Logical calls; ``tokens`` and ``usd`` are theirs.
+        optimizer: Name and arguments.
+    """
+
+    decision: Decision
+    test: Mapping[str, Comparison]
+    costs: Mapping[str, Mapping[str, Mapping[str, float | None]]]
+    trials: int
+    reason: str
+    calls: int
+    tokens: int
+    usd: float
+    optimizer: Mapping[str, Any]
+
+
+def emit(job: Job, scorers: Mapping[str, TaskScorer], items: Mapping[str, Item], result: Result) -> CompiledProgram:
+    """Returns the compiled program with its record."""
+    schedule = result.decision.schedule
+    renderer = Renderer(items)
+    tasks = {}
+    for name, scorer in scorers.items():
+        view = scorer.view
+        mixtures = renderer.mixtures(schedule, view)
+        used = {
+            node: {item.id: view.offered[node][item.id] for facet in mixture.facets for item in mixture.chosen(facet)}
+            for node, mixture in mixtures.items()
+        }
+        slim = TaskView(view.name, view.domain, view.program, view.embedding, used)
+        tasks[name] = CompiledTask(slim, job.tasks[name].description, mixtures, job.metrics[name])
+    record = CompileRecord(
+        tasks={
+            name: TaskRecord(
+                confirmation=result.decision.gains[name],
+                test=result.test.get(name),
+                metric=job.metrics[name].description,
+                cost=result.costs[name],
+                sizes={split: len(rows) for split, rows in task.rows.items() if rows},
+                data=data_digests(task),
+            )
+            for name, task in job.tasks.items()
+        },
+        improved=result.decision.improved,
+        reason=result.reason,
+        trials=result.trials,
+        spent={"calls": result.calls, "tokens": result.tokens, "usd": round(result.usd, 6)},
+        seed=job.seed,
+        optimizer=dict(result.optimizer),
+        models={node: model.name for node, model in job.models.items()},
+        versions=versions(),
+        fingerprint=digest(study_parts(job, result.optimizer)),
+        notes=(*job.notes, result.decision.why),
+    )
+    return CompiledProgram(
+        graph=job.graph,
+        items=items,
+        schedule=schedule,
+        tasks=tasks,
+        embedder=job.embedder.identity,
+        basis=job.basis,
+        record=record,
+        models=job.models,
+    )

@@ -1,0 +1,306 @@
+"""Preflight: everything is checked and estimated before a model is asked anything."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from fusionprog.builders.offers import default_families
+from fusionprog.errors import BudgetError, PoolError
+from fusionprog.evaluation.metrics import Metric, as_metric
+from fusionprog.evaluation.program import make_scorer, read_nodes
+from fusionprog.evaluation.statistics import visible_gain
+from fusionprog.lm.budget import Budget
+from fusionprog.lm.model import LanguageModel, approximate_tokens
+from fusionprog.lm.offline import can_fill
+from fusionprog.lm.offline_model import OFFLINE
+from fusionprog.lm.resolve import LMSpec, resolve_models
+from fusionprog.program.graph import ProgramGraph
+from fusionprog.program.program import Program, program_graph
+from fusionprog.program.signature import closed_choice
+from fusionprog.program.task import Task, TaskProgram, bind, check_data, check_tasks
+from fusionprog.prompts.embedding import Basis, HashedNgrams, Vectors, task_text
+from fusionprog.prompts.items import Family, Item
+from fusionprog.prompts.pool import PromptPool
+from fusionprog.prompts.schedule import Schedule
+from fusionprog.runtime.render import Renderer, TaskView
+from fusionprog.search.plan import Plan, Sizes, make_plan
+from fusionprog.search.split import Fold, split_val
+
+_ROWS_EMBEDDED = 8
+_ANSWER_TOKENS = 60
+_GROWTH = 3.0  # a compiled prompt is rarely more than three times as long as the written one
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What a compile will cost at most.
+
+    Attributes:
+        calls: Model calls, without the test report.
+        test_calls: Model calls of the test report.
+        tokens: Tokens of all of these, roughly.
+        usd: Dollars, roughly; ``None`` where a price is unknown.
+    """
+
+    calls: int
+    test_calls: int
+    tokens: int
+    usd: float | None
+
+
+@dataclass(frozen=True, eq=False)
+class Job:
+    """A compile that has passed preflight.
+
+    Attributes:
+        graph: The program's graph.
+        tasks: The tasks by name.
+        programs: Task → the program as it sees it.
+        metrics: Task → metric.
+        pool: The items on offer.
+        searched: The nodes that are searched: those that ask a model and that a metric reads, less the frozen ones.
+        frozen: Names of nodes and items that are left alone.
+        models: Node → model.
+        embedder: Makes task and item vectors.
+        basis: The basis of the tasks' vectors.
+        embeddings: Task → coordinates.
+        folds: How val is split.
+        plan: How the budget is shared out.
+        budget: What may be spent.
+        estimate: What it will cost at most.
+        notes: What the user should know.
+    """
+
+    graph: ProgramGraph
+    tasks: Mapping[str, Task]
+    programs: Mapping[str, TaskProgram]
+    metrics: Mapping[str, Metric]
+    pool: Sequence[Item]
+    searched: tuple[str, ...]
+    frozen: frozenset[str]
+    models: Mapping[str, LanguageModel]
+    embedder: HashedNgrams
+    basis: Basis
+    embeddings: Mapping[str, tuple[float, ...]]
+    folds: tuple[Fold, ...]
+    plan: Plan
+    budget: Budget
+    estimate: Estimate
+    seed: int
+    notes: tuple[str, ...] = field(default=())
+
+    def bare_view(self, task: str) -> TaskView:
+        """Returns a task with nothing on offer."""
+        return TaskView(task, self.tasks[task].domain, self.programs[task], self.embeddings[task])
+
+
+def preflight(
+    program: Program | ProgramGraph,
+    tasks: Sequence[Task],
+    *,
+    pool: PromptPool | None,
+    lm: LMSpec,
+    budget: Budget | None,
+    trials: int | None,
+    freeze: Sequence[str],
+    seed: int,
+) -> Job:
+    """Checks everything that can be checked without a model, and plans the compile.
+
+    Raises:
+        FusionProgError: the first thing that is wrong, with the remedy.
+    """
+    graph = program_graph(program)
+    check_tasks(tasks)
+    if trials is not None and trials < 1:
+        raise BudgetError("trials must be at least 1", found=str(trials))
+    budget = budget or Budget()
+    programs = {task.name: bind(graph, task) for task in tasks}
+    metrics = {task.name: as_metric(task.metric) for task in tasks}
+    reads = {task.name: read_nodes(programs[task.name], metrics[task.name]) for task in tasks}
+    notes = [note for task in tasks for note in check_data(programs[task.name], task, [*metrics[task.name].gold])]
+    items = PromptPool.patterns() | PromptPool(default_families()) if pool is None else pool
+    notes += items.validate(graph.nodes, [task.domain for task in tasks])
+    _check_frozen(freeze, graph, items)
+    searched = _searched(graph, programs, reads, freeze, notes)
+    models = resolve_models(lm, [name for name, node in graph.nodes.items() if node.asks_model])
+    notes += _offline_notes(programs, models)
+    embedder = HashedNgrams()
+    vectors = embedder.embed([_embedded_text(graph, programs[task.name], task) for task in tasks])
+    basis = Basis.fit(vectors)
+    folds = split_val({task.name: task.rows["val"] for task in tasks}, seed)
+    notes += _visible_notes(tasks, folds)
+    sizes = _sizes(tasks, programs, metrics, models, items, searched, folds)
+    costs = _call_costs(tasks, programs, reads, models)
+    capped = _capped(budget, costs, models)
+    plan = make_plan(capped, trials, sizes)
+    return Job(
+        graph=graph,
+        tasks={task.name: task for task in tasks},
+        programs=programs,
+        metrics=metrics,
+        pool=tuple(items),
+        searched=searched,
+        frozen=frozenset(freeze),
+        models=models,
+        embedder=embedder,
+        basis=basis,
+        embeddings={task.name: basis.coordinates(vector) for task, vector in zip(tasks, vectors, strict=True)},
+        folds=folds,
+        plan=plan,
+        budget=budget,
+        estimate=_estimate(plan, costs),
+        seed=seed,
+        notes=tuple(notes),
+    )
+
+
+def embed_task(embedder: HashedNgrams, graph: ProgramGraph, program: TaskProgram, task: Task) -> Vectors:
+    """Returns a task's vector, shape ``(n_features,)``."""
+    vector: Vectors = embedder.embed([_embedded_text(graph, program, task)])[0]
+    return vector
+
+
+def _embedded_text(graph: ProgramGraph, program: TaskProgram, task: Task) -> str:
+    labels = [
+        str(label)
+        for signature in program.signatures.values()
+        for output in signature.output_fields.values()
+        for label in closed_choice(output.annotation)
+    ]
+    rows = () if task.private else task.rows["train"][:_ROWS_EMBEDDED]
+    return task_text(graph, task.description, task.domain, labels, rows)
+
+
+def _check_frozen(freeze: Sequence[str], graph: ProgramGraph, items: PromptPool) -> None:
+    for name in freeze:
+        if name not in graph.nodes and name not in items:
+            raise PoolError(f"freeze names {name!r}, which is neither a node nor an item of the pool")
+
+
+def _searched(
+    graph: ProgramGraph,
+    programs: Mapping[str, TaskProgram],
+    reads: Mapping[str, Sequence[str]],
+    freeze: Sequence[str],
+    notes: list[str],
+) -> tuple[str, ...]:
+    searched = []
+    for name in graph.order():
+        if not graph.nodes[name].asks_model or name in freeze:
+            continue
+        if any(name in nodes for nodes in reads.values()):
+            searched.append(name)
+        else:
+            notes.append(f"node {name!r} is read by no metric; left as written")
+    if not searched:
+        raise BudgetError(
+            "there is nothing to search",
+            found="no node that a metric reads asks a model and is not frozen",
+            fix="Freeze less, or let the metric read an output of a Predict or ChainOfThought node",
+        )
+    return tuple(searched)
+
+
+def _offline_notes(programs: Mapping[str, TaskProgram], models: Mapping[str, LanguageModel]) -> list[str]:
+    from dspy.adapters.utils import get_annotation_name
+
+    notes = {}
+    for program in programs.values():
+        for node, model in models.items():
+            signature = program.prompted(node)
+            if model.name != OFFLINE or signature is None:
+                continue
+            for name, output in signature.output_fields.items():
+                if not can_fill(get_annotation_name(output.annotation)):
+                    notes[f"the offline reader cannot fill {node}.{name}; it is no language model"] = None
+    return list(notes)
+
+
+def _visible_notes(tasks: Sequence[Task], folds: Sequence[Fold]) -> list[str]:
+    notes = []
+    for task in tasks:
+        count = sum(len(fold.confirmation[task.name]) for fold in folds)
+        notes.append(
+            f"{task.name}: val n={len(task.rows['val'])}, {count} of them confirm: "
+            f"gains below ±{visible_gain(count):.2f} are invisible".replace("0.", ".")
+        )
+    return notes
+
+
+def _sizes(
+    tasks: Sequence[Task],
+    programs: Mapping[str, TaskProgram],
+    metrics: Mapping[str, Metric],
+    models: Mapping[str, LanguageModel],
+    items: PromptPool,
+    searched: Sequence[str],
+    folds: Sequence[Fold],
+) -> Sizes:
+    scorers = [
+        make_scorer(TaskView(name, "", programs[name], ()), metric, dict(models)) for name, metric in metrics.items()
+    ]
+    calls = {scorer.view.name: scorer.calls_per_example for scorer in scorers}
+    return Sizes(
+        calls_per_row=sum(calls.values()),
+        search_rows=min(max(len(rows) for rows in fold.search.values()) for fold in folds),
+        confirmation_rows=min(max(len(rows) for rows in fold.confirmation.values()) for fold in folds),
+        items=sum(item.offered(node, task.domain) for node in searched for item in items for task in tasks[:1]),
+        folds=len(folds),
+        traces=any(isinstance(item, Family) and item.needs_traces for item in items),
+        test_calls=2 * sum(calls[task.name] * len(task.rows["test"]) for task in tasks),
+    )
+
+
+def _call_costs(
+    tasks: Sequence[Task],
+    programs: Mapping[str, TaskProgram],
+    reads: Mapping[str, Sequence[str]],
+    models: Mapping[str, LanguageModel],
+) -> list[tuple[int, tuple[float, float] | None]]:
+    """Prompt tokens and prices of one call of every node that a metric reads, in every task."""
+    costs = []
+    for task in tasks:
+        view = TaskView(task.name, task.domain, programs[task.name], ())
+        for node, prompt in Renderer({}).prompts(Schedule(), view, reads[task.name]).items():
+            row = programs[task.name].node_row(node, task.rows["val"][0].columns)
+            shown = {name: row.get(name, "") for name in prompt.signature.input_fields}
+            tokens = sum(approximate_tokens(message["content"]) for message in prompt.messages(shown))
+            costs.append((math.ceil(tokens * _GROWTH), models[node].usd_per_token))
+    return costs
+
+
+def _capped(
+    budget: Budget, costs: Sequence[tuple[int, tuple[float, float] | None]], models: Mapping[str, LanguageModel]
+) -> Budget:
+    """Turns limits on tokens and dollars into one on calls, so that the plan fits them."""
+    limits = [budget.calls] if budget.calls is not None else []
+    if budget.tokens is not None:
+        mean = sum(tokens + _ANSWER_TOKENS for tokens, _ in costs) / len(costs)
+        limits.append(int(budget.tokens / mean))
+    if budget.usd is not None:
+        unknown = sorted({model.name for model in models.values() if model.usd_per_token is None})
+        if unknown:
+            raise BudgetError(
+                f"a budget in dollars needs prices, and there is none for {', '.join(unknown)}",
+                fix="Use Budget(calls=...) or Budget(tokens=...) instead",
+            )
+        mean_usd = sum(_usd(tokens, price) for tokens, price in costs) / len(costs)
+        if mean_usd > 0:
+            limits.append(int(budget.usd / mean_usd))
+    return Budget(calls=max(1, min(limits))) if limits else Budget()
+
+
+def _usd(tokens: int, price: tuple[float, float] | None) -> float:
+    return 0.0 if price is None else tokens * price[0] + _ANSWER_TOKENS * price[1]
+
+
+def _estimate(plan: Plan, costs: Sequence[tuple[int, tuple[float, float] | None]]) -> Estimate:
+    calls = plan.calls + plan.test_calls
+    tokens = sum(tokens + _ANSWER_TOKENS for tokens, _ in costs) / len(costs)
+    usd = None
+    if all(price is not None for _, price in costs):
+        usd = calls * sum(_usd(tokens, price) for tokens, price in costs) / len(costs)
+    return Estimate(plan.calls, plan.test_calls, int(calls * tokens), usd)

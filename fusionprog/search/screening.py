@@ -1,0 +1,93 @@
+"""Screening: every item alone, by sequential halving on one shared order of rows."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from fusionprog.evaluation.evaluator import Outcome
+from fusionprog.program.data import Row
+from fusionprog.prompts.schedule import Schedule
+from fusionprog.search.bench import Bench, Outcomes, block
+from fusionprog.search.space import Space
+
+Arm = tuple[str, str]  # node and item
+
+
+@dataclass(frozen=True)
+class Screened:
+    """What screening found.
+
+    Attributes:
+        effects: (node, item) → mean gain of the item alone over the program as written, over tasks, shrunk towards 0
+            by the noise of so few rows.
+        rows: (node, item) → rows per task that it was tried on.
+    """
+
+    effects: Mapping[Arm, float]
+    rows: Mapping[Arm, int]
+
+
+async def screen(
+    bench: Bench,
+    space: Space,
+    rows: Mapping[str, Sequence[Row]],
+    calls: int,
+    stepped: Callable[[int], None],
+) -> Screened:
+    """Tries every item in play alone and drops the worse half, on twice the rows, until two are left a node.
+
+    Args:
+        bench: Where to measure.
+        space: The items in play.
+        rows: Task → rows in the shared order.
+        calls: What it may spend, about.
+        stepped: Is told after each round how many there were.
+
+    References:
+        Karnin, Koren and Somekh, "Almost Optimal Exploration in Multi-Armed Bandits", 2013.
+    """
+    arms: list[Arm] = [(node, key) for node, items in space.items.items() for key in items]
+    if not arms or calls < bench.calls_per_row * (len(arms) + 1):
+        return Screened({}, {})
+    rounds = max(1, math.ceil(math.log2(len(arms) / 2)))
+    scores: dict[Arm, dict[str, list[float]]] = {arm: {task: [] for task in rows} for arm in arms}
+    done, alive = 0, list(arms)
+    seen: dict[Arm, int] = {}
+    longest = max(len(mine) for mine in rows.values())
+    for number in range(rounds):
+        per_arm = calls / rounds / bench.calls_per_row / (len(alive) + 1)
+        count = min(max(1, int(per_arm)), longest - done)
+        if count <= 0:
+            break
+        fresh = block(rows, done, count)
+        schedules = [Schedule(), *(space.single(*arm) for arm in alive)]
+        results: list[Outcomes] = list(await asyncio.gather(*(bench.measure(each, fresh) for each in schedules)))
+        for schedule, outcomes in zip(schedules, results, strict=True):
+            bench.charge(schedule, outcomes)
+        for arm, outcomes in zip(alive, results[1:], strict=True):
+            for task, mine in outcomes.items():
+                scores[arm][task] += _gains(results[0][task], mine)
+            seen[arm] = done + count
+        done += count
+        alive.sort(key=lambda arm: (-_shrunk(scores[arm]), arm))
+        alive = alive[: max(2, math.ceil(len(alive) / 2))]
+        stepped(number + 1)
+    return Screened({arm: _shrunk(scores[arm]) for arm in seen}, seen)
+
+
+def _gains(before: Sequence[Outcome], after: Sequence[Outcome]) -> list[float]:
+    return [new.score - old.score for old, new in zip(before, after, strict=True)]
+
+
+def _shrunk(gains: Mapping[str, list[float]], scale: float = 0.05) -> float:
+    """The mean gain over tasks, times signal over signal and noise for effects of about ``scale``."""
+    means = [sum(mine) / len(mine) for mine in gains.values() if mine]
+    count = sum(len(mine) for mine in gains.values())
+    if not count:
+        return 0.0
+    mean = sum(means) / len(means)
+    noise = sum((gain - mean) ** 2 for mine in gains.values() for gain in mine) / count / count
+    return mean * scale**2 / (scale**2 + noise) if mean else 0.0

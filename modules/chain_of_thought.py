@@ -1,0 +1,24 @@
+"""``ChainOfThought``: ask for reasoning before the signature's outputs."""
+
+from __future__ import annotations
+
+from fusionprog.modules.predict import Predict
+from fusionprog.program.module import register_module
+from fusionprog.program.signature import OutputField, SignatureType
+
+REASONING = "reasoning"
+
+
+@register_module("ChainOfThought")
+class ChainOfThought(Predict):
+    """Asks the model once for its reasoning and then the signature's outputs, as ``dspy.ChainOfThought`` does.
+
+    The node has the further output field ``reasoning``.
+
+    Args:
+        signature: A signature class, or DSPy's short form (``"question -> answer"``).
+    """
+
+    def prompted(self, signature: SignatureType) -> SignatureType:
+        """Returns the signature with ``reasoning`` as its first output."""
+        return signature.prepend(REASONING, OutputField(desc="${reasoning}"), type_=str)

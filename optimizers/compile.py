@@ -1,0 +1,114 @@
+"""``compile``: the front door."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+
+from fusionprog._internal import sync
+from fusionprog.artifacts.file import load
+from fusionprog.lm.budget import Budget
+from fusionprog.lm.client import LMClient
+from fusionprog.lm.resolve import LMSpec
+from fusionprog.optimizers.fusion_compiler import FusionCompiler
+from fusionprog.optimizers.registry import Optimizer, optimizer_registry
+from fusionprog.program.graph import ProgramGraph
+from fusionprog.program.program import Program
+from fusionprog.program.task import Task
+from fusionprog.prompts.pool import PromptPool
+from fusionprog.prompts.schedule import Schedule
+from fusionprog.runtime.compiled import CompiledProgram
+from fusionprog.search.display import Display
+from fusionprog.search.events import Callback
+from fusionprog.search.kept_study import KeptStudy
+from fusionprog.search.preflight import Job, preflight
+from fusionprog.search.provenance import study_parts
+from fusionprog.store.store import Store
+
+
+def compile(
+    program: Program | ProgramGraph,
+    tasks: Sequence[Task],
+    *,
+    pool: PromptPool | None = None,
+    lm: LMSpec = None,
+    objective: str = "mean",
+    optimizer: str = "fusion",
+    sampler: str = "tpe",
+    trials: int | None = None,
+    budget: Budget | None = None,
+    concurrency: int = 16,
+    freeze: Sequence[str] = (),
+    prior: Sequence[CompiledProgram | str | os.PathLike[str]] = (),
+    storage: str | None = None,
+    fresh: bool = False,
+    seed: int = 0,
+    callbacks: Sequence[Callback] = (),
+    progress: bool | None = None,
+) -> CompiledProgram:
+    """Compiles a program: searches how every node should mix the pool for every task.
+
+    Everything is checked before a model is asked anything. The same call again continues: with a ``storage``,
+    finished calls are not made twice, and the same seed, data and answers give the same program.
+
+    Args:
+        program: The program.
+        tasks: What it must serve; each with its data and metric.
+        pool: The fragments and families on offer; ready-made patterns and default families, if not given.
+        lm: A LiteLLM name, a ``dspy.LM``, a mapping node → either, or ``"offline"``. If not given: the environment's
+            ``FUSIONPROG_LM``, then ``dspy.settings.lm``, else an error. Never silently offline.
+        objective: How the tasks' scores become one number: ``"mean"`` or ``"worst"``.
+        optimizer: Name of the optimizer.
+        sampler: Name of the search's sampler: ``"tpe"`` or ``"random"``.
+        trials: Trials of the search; as many as the budget pays for, or 64, if not given.
+        budget: What may be spent; the test report is outside of it.
+        concurrency: Model calls in flight at most; changes nothing but the time.
+        freeze: Names of nodes and items that are left alone.
+        prior: Compiled programs or artifacts whose effects are tried first.
+        storage: Where measurements are kept: a SQLAlchemy URL or a file name; only this process, if not given.
+        fresh: Asks every model again instead of using kept answers.
+        seed: Decides splits and draws.
+        callbacks: Are told what happens (``fusionprog.search.events``).
+        progress: Shows progress on stderr; if not given, where stderr is a terminal.
+
+    Returns:
+        The compiled program; the one as written if nothing beat it.
+
+    Raises:
+        FusionProgError: naming what is wrong and the remedy; before any call where that is possible.
+    """
+    job = preflight(program, tasks, pool=pool, lm=lm, budget=budget, trials=trials, freeze=freeze, seed=seed)
+    chosen: Optimizer = optimizer_registry.get(optimizer)(sampler=sampler, objective=objective)
+    schedules = [_schedule(each) for each in prior]
+    shown = [*callbacks, *_progress(progress)]
+    with Store(storage) as store:
+        return run_job(job, chosen, store, concurrency=concurrency, prior=schedules, callbacks=shown, fresh=fresh)
+
+
+def run_job(
+    job: Job,
+    optimizer: Optimizer,
+    store: Store,
+    *,
+    concurrency: int,
+    prior: Sequence[Schedule],
+    callbacks: Sequence[Callback],
+    fresh: bool = False,
+) -> CompiledProgram:
+    """Runs what passed preflight, and keeps its study beside its measurements."""
+    client = LMClient(store, concurrency, fresh=fresh)
+    parts = study_parts(job, {**optimizer.arguments(), "prior": [repr(schedule) for schedule in prior]})
+    with KeptStudy(store, parts) as kept:
+        return sync.run(optimizer.compile(job, client, callbacks, prior, kept))
+
+
+def _schedule(prior: CompiledProgram | str | os.PathLike[str]) -> Schedule:
+    return prior.schedule if isinstance(prior, CompiledProgram) else load(prior).schedule
+
+
+def _progress(progress: bool | None) -> list[Callback]:
+    return [Display()] if progress or (progress is None and sys.stderr.isatty()) else []
+
+
+__all__ = ["FusionCompiler", "compile", "run_job"]
