@@ -21,4 +21,5 @@ class ChainOfThought(Predict):
 
     def prompted(self, signature: SignatureType) -> SignatureType:
         """Returns the signature with ``reasoning`` as its first output."""
-        return signature.prepend(REASONING, OutputField(desc="${reasoning}"), type_=str)
+        asked: SignatureType = signature.prepend(REASONING, OutputField(desc="${reasoning}"), type_=str)
+        return asked

@@ -129,7 +129,8 @@ def decode_signature(spec: SignatureSpec, node: str, types: Types) -> SignatureT
             if each.constraints:
                 field.json_schema_extra["constraints"] = each.constraints
             fields[each.name] = (annotation, field)
-    return make_signature(fields, "\n".join(spec.instructions), spec.name)
+    made: SignatureType = make_signature(fields, "\n".join(spec.instructions), spec.name)
+    return made
 
 
 def _field_spec(name: str, field: Any, node: str) -> FieldSpec:

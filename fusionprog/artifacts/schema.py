@@ -179,7 +179,9 @@ class EmbeddingSpec(_Strict):
 class Artifact(_Strict):
     """A compiled program."""
 
-    schema_: str = Field(SCHEMA_NAME, alias="$schema")
+    model_config = ConfigDict(extra="forbid", frozen=True, validate_by_name=True, serialize_by_alias=True)
+
+    schema_name: Annotated[str, Field(alias="$schema")] = SCHEMA_NAME
     schema_version: Literal[1] = 1
     program: ProgramSpec
     lm: dict[str, dict[str, JsonValue]]

@@ -42,7 +42,7 @@ class LabelGlossary(Family):
         """Returns a line per label, for every closed output field whose labels the rows show."""
         blocks = []
         for field, labels in closed_fields(context):
-            texts = {label: [] for label in labels}
+            texts: dict[Any, list[str]] = {label: [] for label in labels}
             for row in context.rows:
                 for label in labels_of(row, field):
                     if label in texts:

@@ -54,7 +54,7 @@ class Metric:
         self.fields = None if fields is None else tuple(fields)
         self.gold = tuple(gold)
         self.version = version
-        self.name = name or getattr(fn, "__name__", type(fn).__name__)
+        self.name = name or str(getattr(fn, "__name__", type(fn).__name__))
         self._extra = _extra_arguments(fn, self.name)
 
     @property
@@ -212,7 +212,7 @@ def rebuild_metric(description: Mapping[str, Any]) -> Metric | None:
     arguments = dict(description["arguments"])
     if "parts" in arguments:
         parts = [(rebuild_metric(part), weight) for part, weight in arguments["parts"]]
-        return None if any(part is None for part, _ in parts) else weighted(parts)  # type: ignore[arg-type]
+        return None if any(part is None for part, _ in parts) else weighted(parts)
     return metric_registry.get(description["name"])(**arguments)
 
 

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import dspy
-from dspy.adapters.utils import format_field_value
+from dspy.adapters.utils import format_field_value, get_annotation_name
 from dspy.clients.backend_selection import CLIENT_KEYS
 from dspy.clients.base_lm import BaseLM
 from dspy.lm15 import request_from_openai_chat
@@ -32,6 +32,11 @@ os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
 _ADAPTERS = {"chat": dspy.ChatAdapter, "json": dspy.JSONAdapter, "xml": dspy.XMLAdapter}
 _URL_CREDENTIALS = re.compile(r"//[^/@]*@")
 _SECRETS = {"api_key", "headers", "extra_headers", "azure_ad_token_provider"}
+
+
+def type_text(annotation: Any) -> str:
+    """Returns a type as prompts print it (``Literal['a', 'b']``)."""
+    return str(get_annotation_name(annotation))
 
 
 class PromptFormat:

@@ -18,7 +18,7 @@ from fusionprog.program.signature import SignatureType
 class Ask(Protocol):
     """Asks the node's language model once; the runtime hands one to every run of a module."""
 
-    async def __call__(self, inputs: Mapping[str, Any], *, sample: int = 0) -> dict[str, Any]:
+    async def __call__(self, inputs: Mapping[str, Any], /, *, sample: int = 0) -> dict[str, Any]:
         """Renders the node's prompt for ``inputs``, calls the model and parses the answer.
 
         Args:

@@ -62,7 +62,8 @@ def rebuild(signature: SignatureType, types: Mapping[str, Any], instructions: st
         name: (types.get(name, field.annotation), copy.deepcopy(field)) for name, field in signature.fields.items()
     }
     text = signature.instructions if instructions is None else instructions
-    return make_signature(fields, text, signature.__name__)
+    made: SignatureType = make_signature(fields, text, signature.__name__)
+    return made
 
 
 def specialise(

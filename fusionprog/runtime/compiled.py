@@ -125,7 +125,7 @@ class CompiledProgram:
             for result in results:
                 if isinstance(result, BaseException) and not isinstance(result, Exception):
                     raise result
-            return results  # type: ignore[return-value]
+            return [result for result in results if not isinstance(result, BaseException) or isinstance(result, Exception)]
 
         return sync.run(all_rows())
 

@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import Any
 
 import optuna
+from optuna.storages.journal import JournalFileBackend
 
 from fusionprog._internal.canonical import digest
 from fusionprog.errors import StoreError
@@ -16,10 +17,12 @@ from fusionprog.store.store import Store
 
 
 class KeptStudy:
-    """Writes told trials to Optuna's own tables in the store's database, as study ``<fingerprint>-<fold>``.
+    """Writes told trials to an Optuna storage beside the store, as study ``<fingerprint>-<fold>``.
 
     The search never reads them: the same compile runs again from the stored answers, which costs no call and gives
-    the same trials. They are there for people and for Optuna's dashboard. A store in memory keeps none.
+    the same trials. They are there for people and for Optuna's dashboard. Beside a SQLite file ``desk.db`` it is the
+    journal ``desk.study.log`` (Optuna's tables cost forty times as much there); on a server it is Optuna's tables; a
+    store in memory keeps none.
 
     Args:
         store: The store.
@@ -49,7 +52,7 @@ class KeptStudy:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
                 study = optuna.create_study(
-                    storage=optuna.storages.RDBStorage(self._store.url),
+                    storage=_optuna_storage(self._store),
                     study_name=name,
                     direction="maximize",
                     load_if_exists=True,
@@ -78,3 +81,10 @@ class KeptStudy:
             for write in self._writes:
                 if (failure := write.exception()) is not None:
                     raise StoreError("the study cannot be kept", found=str(failure)) from failure
+
+
+def _optuna_storage(store: Store) -> optuna.storages.BaseStorage:
+    if store.path is None:
+        return optuna.storages.RDBStorage(store.url)
+    journal = str(store.path.with_suffix(".study.log"))
+    return optuna.storages.JournalStorage(JournalFileBackend(journal))

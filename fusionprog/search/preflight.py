@@ -12,6 +12,7 @@ from fusionprog.evaluation.metrics import Metric, as_metric
 from fusionprog.evaluation.program import make_scorer, read_nodes
 from fusionprog.evaluation.statistics import visible_gain
 from fusionprog.lm.budget import Budget
+from fusionprog.lm.dspy_lm import type_text
 from fusionprog.lm.model import LanguageModel, approximate_tokens
 from fusionprog.lm.offline import can_fill
 from fusionprog.lm.offline_model import OFFLINE
@@ -205,16 +206,14 @@ def _searched(
 
 
 def _offline_notes(programs: Mapping[str, TaskProgram], models: Mapping[str, LanguageModel]) -> list[str]:
-    from dspy.adapters.utils import get_annotation_name
-
-    notes = {}
+    notes: dict[str, None] = {}
     for program in programs.values():
         for node, model in models.items():
             signature = program.prompted(node)
             if model.name != OFFLINE or signature is None:
                 continue
             for name, output in signature.output_fields.items():
-                if not can_fill(get_annotation_name(output.annotation)):
+                if not can_fill(type_text(output.annotation)):
                     notes[f"the offline reader cannot fill {node}.{name}; it is no language model"] = None
     return list(notes)
 

@@ -83,6 +83,12 @@ class Store:
         return isinstance(self._engine.pool, StaticPool)
 
     @property
+    def path(self) -> Path | None:
+        """The database's file, where it is one."""
+        url = make_url(self.url)
+        return Path(url.database) if url.get_backend_name() == "sqlite" and url.database else None
+
+    @property
     def name(self) -> str:
         """The database's URL without its password."""
         return make_url(self.url).render_as_string(hide_password=True)

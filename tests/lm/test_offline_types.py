@@ -60,7 +60,9 @@ def test_what_can_be_filled(annotation: Any, fills: bool) -> None:
     assert can_fill(get_annotation_name(annotation)) is fills
 
 
-@pytest.mark.parametrize("text", ["", "Literal['a", "Literal[", "list[", "list[]", "str, int", "(", "Literal[a"])
+@pytest.mark.parametrize(
+    "text", ["", "Literal['a", "Literal[", "Literal[]", "list[", "list[]", "str, int", "(", "Literal[a"]
+)
 def test_what_is_no_type_cannot_be_filled(text: str) -> None:
     assert can_fill(text) is False
 
@@ -80,6 +82,7 @@ def test_schemas_are_understood() -> None:
     assert type_from_schema(schema).kind == "object"
     # A model that requires itself has no value that fits; reading must end all the same.
     assert "who" in least_value(schema)
+    assert not type_from_schema({"$defs": {"T": {"type": "array", "items": {"$ref": "#/$defs/T"}}}, "$ref": "#/$defs/T"}).fillable
     assert type_from_schema({"const": "a"}).choices == ("a",)
     assert type_from_schema({"type": "array", "prefixItems": [{"type": "integer"}]}).fillable is False
     assert least_value({"anyOf": [{"type": "integer"}, {"type": "null"}]}) is None

@@ -207,6 +207,8 @@ def _parse_choices(text: str, start: int) -> tuple[tuple[Scalar, ...], int]:
             end += 1 + text.startswith(" ", end + 1)
         elif not text.startswith("]", end):
             raise ValueError(f"unclosed label at {text[end : end + 20]!r}")
+    if not choices:
+        raise ValueError("a choice without labels")
     return tuple(choices), end + 1
 
 

@@ -134,7 +134,7 @@ def _explained(field_type: FieldType, note: str) -> FieldType:
             schema: Any = json.loads(note.removeprefix(_SCHEMA))
         except json.JSONDecodeError:
             return field_type
-        shown = type_from_schema(schema)
+        shown = type_from_schema(schema if isinstance(schema, dict) else {})
         return replace(shown, nullable=shown.nullable or field_type.nullable, union=field_type.union)
     return field_type
 
@@ -146,7 +146,7 @@ def _notes(structure: str) -> dict[str, str]:
             values, _ = json.JSONDecoder().raw_decode(outputs.strip())
         except json.JSONDecodeError:
             return {}
-        lines = [str(value) for value in values.values()]
+        lines = [str(value) for value in values.values()] if isinstance(values, dict) else []
     else:
         lines = structure.splitlines()
     notes: dict[str, str] = {}

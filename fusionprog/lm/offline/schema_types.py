@@ -23,24 +23,29 @@ _LEAST: dict[str, Any] = {
 _MAX_DEPTH = 8
 
 
-def type_from_schema(schema: Mapping[str, Any], definitions: Mapping[str, Any] | None = None) -> FieldType:
+def type_from_schema(
+    schema: Mapping[str, Any], definitions: Mapping[str, Any] | None = None, depth: int = 0
+) -> FieldType:
     """The field type that a JSON schema describes.
 
     Args:
         schema: The schema.
         definitions: Its definitions, where they stand outside of it.
+        depth: How deep in the type this schema stands; a schema that holds itself ends in an object.
 
     Returns:
         The type; what is not understood is text.
     """
     definitions = schema.get("$defs", definitions or {})
     schema = _resolved(schema, definitions)
-    if "enum" in schema:
+    if depth > _MAX_DEPTH:
+        return FieldType("object")
+    if schema.get("enum"):
         return FieldType("choice", choices=tuple(schema["enum"]))
     if "const" in schema:
         return FieldType("choice", choices=(schema["const"],))
     if "anyOf" in schema:
-        return union_of([type_from_schema(member, definitions) for member in schema["anyOf"]])
+        return union_of([type_from_schema(member, definitions, depth + 1) for member in schema["anyOf"]])
     kind = schema.get("type")
     if kind == "null":
         return FieldType("choice", choices=(None,))
@@ -49,7 +54,7 @@ def type_from_schema(schema: Mapping[str, Any], definitions: Mapping[str, Any] |
         items = schema.get("items")
         if "prefixItems" in schema or not isinstance(items, Mapping):
             return FieldType("list")
-        return FieldType("list", item=type_from_schema(items, definitions))
+        return FieldType("list", item=type_from_schema(items, definitions, depth + 1))
     if kind == "object" or "properties" in schema:
         return FieldType("object", schema={**schema, "$defs": definitions})
     if kind in _KINDS:
