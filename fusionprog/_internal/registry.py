@@ -6,8 +6,6 @@ import difflib
 from collections.abc import Callable, Iterable, Iterator
 from typing import Generic, TypeVar
 
-from fusionprog.errors import FusionProgError
-
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """Returns advice that lists the known names, the closest one first."""
@@ -25,10 +23,10 @@ class Registry(Generic[T]):
 
     Args:
         role: What the classes are, for messages (``"module"``).
-        error: The error raised for an unknown name.
+        error: Makes the error for an unknown name; takes the problem and ``fix=``.
     """
 
-    def __init__(self, role: str, error: type[FusionProgError]) -> None:
+    def __init__(self, role: str, error: Callable[..., Exception]) -> None:
         self.role = role
         self._error = error
         self._entries: dict[str, T] = {}
@@ -48,7 +46,7 @@ class Registry(Generic[T]):
         """Returns the entry called ``name``.
 
         Raises:
-            FusionProgError: of the registry's kind, if there is none; it names the closest one.
+            Exception: the registry's own, if there is none; it names the closest one.
         """
         try:
             return self._entries[name]
