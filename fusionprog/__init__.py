@@ -83,6 +83,8 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
+    if name == "PromptPool":
+        importlib.import_module("fusionprog.builders")  # a pool file may name any of the families
     try:
         module, _, attribute = _HOMES[name].partition(":")
     except KeyError:

@@ -18,6 +18,7 @@ from fusionprog.artifacts.graph_codec import (
     decode_signature,
     graph_spec,
 )
+from fusionprog.artifacts.pool_codec import decode_pool, encode_pool, facet_named
 from fusionprog.artifacts.schema import (
     Artifact,
     CompileSpec,
@@ -32,9 +33,8 @@ from fusionprog.lm.model import LanguageModel
 from fusionprog.program.graph import FieldRef, InputRef, ProgramGraph
 from fusionprog.program.task import TaskProgram
 from fusionprog.prompts.embedding import Basis
-from fusionprog.prompts.items import FACETS, Content, Facet, Item
+from fusionprog.prompts.items import Content, Facet, Item
 from fusionprog.prompts.mixture import Mixture, Weighted
-from fusionprog.prompts.pool import PromptPool, item_entry, item_from
 from fusionprog.prompts.schedule import NodeSettings, Schedule
 from fusionprog.runtime.compiled import CompiledProgram, CompiledTask
 from fusionprog.runtime.record import Comparison, CompileRecord, Score, TaskRecord
@@ -53,7 +53,7 @@ def encode_program(program: CompiledProgram) -> dict[str, Any]:
     artifact = Artifact(
         program=graph_spec(program.graph),
         lm={node: dict(model.identity) for node, model in program.models.items()},
-        pool=[cast(dict[str, JsonValue], jsonable(item_entry(item))) for item in program.items.values()],
+        pool=encode_pool(list(program.items.values())),
         tasks={name: _task_spec(task, record.tasks[name]) for name, task in program.tasks.items()},
         compile=CompileSpec(
             improved=record.improved,
@@ -92,7 +92,11 @@ def encode_program(program: CompiledProgram) -> dict[str, Any]:
         ),
         hash="",
     )
-    return artifact.model_dump(mode="json", by_alias=True)
+    return {
+        "$schema": artifact.schema_name,
+        "schema_version": artifact.schema_version,
+        **artifact.model_dump(mode="json", by_alias=True, exclude_defaults=True),
+    }
 
 
 def decode_program(
@@ -113,10 +117,7 @@ def decode_program(
         ArtifactError: if the artifact does not fit together.
     """
     graph = decode_graph(artifact.program, types, functions)
-    try:
-        items = {item.id: item for item in _pool(artifact)}
-    except FusionProgError as error:
-        raise ArtifactError("the artifact's pool is not sound", found=str(error)) from error
+    items = decode_pool(artifact.pool)
     _same_tasks(artifact)
     tasks = {
         name: CompiledTask(
@@ -232,10 +233,6 @@ def _same_tasks(artifact: Artifact) -> None:
         raise ArtifactError("the artifact's embeddings are of other tasks", expected=str(list(artifact.tasks)))
 
 
-def _pool(artifact: Artifact) -> PromptPool:
-    return PromptPool(item_from(entry, f"pool entry {index}") for index, entry in enumerate(artifact.pool))
-
-
 def _mixture_spec(mixture: Mixture) -> MixtureSpec:
     return MixtureSpec.model_validate(
         {
@@ -264,17 +261,10 @@ def _mixture(spec: MixtureSpec, items: Mapping[str, Item]) -> Mixture:
         for each in entries:
             if each.item not in items or items[each.item].facet != facet:
                 raise ArtifactError(f"a mixture names {each.item!r}, which is no {facet} of the pool")
-        facets[_facet(facet)] = tuple(
+        facets[facet_named(facet, "a mixture")] = tuple(
             Weighted(each.item, each.weight, each.effect, each.open, each.amount) for each in entries
         )
-    return Mixture(facets, {_facet(facet): gate for facet, gate in spec.gates.items()})
-
-
-def _facet(name: str) -> Facet:
-    for facet in FACETS:
-        if facet == name:
-            return facet
-    raise ArtifactError(f"{name!r} is no facet", expected=", ".join(FACETS))
+    return Mixture(facets, {facet_named(facet, "a mixture"): gate for facet, gate in spec.gates.items()})
 
 
 def _schedule_spec(schedule: Schedule) -> ScheduleSpec:
@@ -304,12 +294,16 @@ def _schedule(spec: ScheduleSpec) -> Schedule:
         in_task=spec.in_task,
         costs=spec.costs,
         nodes={
-            node: NodeSettings(each.temperature, {_facet(key): gate for key, gate in each.gates.items()}, each.format)
+            node: NodeSettings(each.temperature, _gates(each.gates, "the schedule"), each.format)
             for node, each in spec.nodes.items()
         },
         as_written=tuple(spec.as_written),
         fusion=spec.fusion,
     )
+
+
+def _gates(gates: Mapping[str, float], where: str) -> dict[Facet, float]:
+    return {facet_named(facet, where): gate for facet, gate in gates.items()}
 
 
 def _record(artifact: Artifact) -> CompileRecord:

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 SCHEMA_VERSION = 1
+"""Raised whenever the file's meaning changes; ``migrations`` then gets a step."""
 SCHEMA_NAME = "fusionprog-artifact-1.json"
 
 Number = Annotated[float, Field(allow_inf_nan=False)]
@@ -25,7 +26,7 @@ class FieldSpec(_Strict):
     """A field of a signature."""
 
     name: str
-    type: TypeSpec | None
+    type: TypeSpec | None = None
     description: Text = []
     constraints: str = ""
     default: list[JsonValue] = Field([], max_length=1, description="empty: the field is required")
@@ -61,7 +62,7 @@ class InputSpec(_Strict):
     """An input of the program."""
 
     name: str
-    type: TypeSpec | None
+    type: TypeSpec | None = None
     default: list[JsonValue] = Field([], max_length=1, description="empty: the input is required")
 
 
@@ -78,14 +79,14 @@ class TaskSpec(_Strict):
     """A task: what is different in it, and the texts and demonstrations that are used."""
 
     domain: str
-    description: Text
-    signatures: dict[str, SignatureSpec]
+    description: Text = []
+    signatures: dict[str, SignatureSpec] = {}
     outputs: dict[str, str]
     metric: dict[str, JsonValue]
     sizes: dict[str, int]
     data: dict[str, str]
-    texts: dict[str, dict[str, Text]]
-    demos: dict[str, dict[str, list[dict[str, JsonValue]]]]
+    texts: dict[str, dict[str, Text]] = {}
+    demos: dict[str, dict[str, list[dict[str, JsonValue]]]] = {}
 
 
 class NodeSettingsSpec(_Strict):
@@ -117,13 +118,13 @@ class ScheduleSpec(_Strict):
     """What was learned."""
 
     fusion: str
-    as_written: list[str]
-    nodes: dict[str, NodeSettingsSpec]
-    costs: dict[str, Number]
-    everywhere: dict[str, Number]
-    at_node: dict[str, dict[str, Number]]
-    in_task: dict[str, dict[str, dict[str, Number]]]
-    directions: dict[str, dict[str, list[Number]]]
+    as_written: list[str] = []
+    nodes: dict[str, NodeSettingsSpec] = {}
+    costs: dict[str, Number] = {}
+    everywhere: dict[str, Number] = {}
+    at_node: dict[str, dict[str, Number]] = {}
+    in_task: dict[str, dict[str, dict[str, Number]]] = {}
+    directions: dict[str, dict[str, list[Number]]] = {}
 
 
 class ScoreSpec(_Strict):

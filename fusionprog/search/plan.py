@@ -13,7 +13,7 @@ CONTENDERS = 8
 DEFAULT_TRIALS = 64
 _CONFIRMATION, _BOOTSTRAP, _SCREENING, _NARROWING = 0.35, 0.05, 0.2, 0.2
 _MIN_TRIALS, _MIN_CONFIRMATION_ROWS = 8, 8
-_MAX_BLOCK = 8
+_USUAL_BLOCK, _MAX_BLOCK = 8, 16
 
 
 @dataclass(frozen=True)
@@ -115,8 +115,8 @@ def make_plan(budget: Budget, trials: int | None, sizes: Sizes) -> Plan:
 
 
 def _usual_calls(trials: int, sizes: Sizes) -> int:
-    """Calls that let every part have a full share: blocks of 8 rows, all confirmation rows."""
-    block = min(_MAX_BLOCK, sizes.search_rows)
+    """Calls that let every part have a full share: blocks of 8 rows, at most 100 confirmation rows."""
+    block = min(_USUAL_BLOCK, sizes.search_rows)
     search = (trials + 1) * block / (1 - _SCREENING - _NARROWING)
     confirmation = min(sizes.confirmation_rows, 100) * (FINALISTS + 1)
     rows = max(search + confirmation, confirmation / _CONFIRMATION) / (1 - _BOOTSTRAP)

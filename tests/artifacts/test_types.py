@@ -252,6 +252,7 @@ class Invoice(BaseModel):
     due: datetime.date = datetime.date(2026, 11, 21)
     span: tuple[int, float] = (1, 0.5)
     note: str = None  # type: ignore[assignment]
+    rank: Annotated[int, annotated_types.Le(9), annotated_types.Ge(1)] = 1
     share: float = Field(float("inf"), allow_inf_nan=True)
     code: Annotated[str, pydantic.StringConstraints(to_upper=True), annotated_types.MinLen(1)] = "a"
     odd: Annotated[list[int], annotated_types.Len(1, 5), Field(max_length=3)] = Field([1], min_length=1)

@@ -149,7 +149,7 @@ REFUSED: list[tuple[Any, str]] = [
         pydantic.create_model("M", x=(int, Field(validation_alias=pydantic.AliasPath("a", 0)))),
         "validation_alias",
     ),
-    (pydantic.create_model("M", x=(dict[str, int], {"$a": 1})), "$"),
+    (pydantic.create_model("M", x=(dict[str, int], {"$a": 1})), "cannot hold this value"),
     (
         pydantic.create_model("M", __config__={"model_title_generator": str}, x=(int, ...)),
         "model_title_generator",
@@ -335,6 +335,7 @@ HOSTILE: list[Any] = [
     changed(KIND, "$defs/K/names", ["A", "A"]),
     changed(KIND, "$defs/K/names", ["A", "__class__"]),
     changed(KIND, "$defs/K/names", ["A", "_ignore_"]),
+    changed(KIND, "$defs/K/names", ["A", "__x"]),
     changed(KIND, "$defs/K/names", ["A", "mro"]),
     changed(KIND, "$defs/K/names", ["A", "b c"]),
     changed(KIND, "$defs/K/names", ["A", ["b"]]),

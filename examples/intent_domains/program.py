@@ -1,0 +1,77 @@
+"""One intent classifier over any folder of domains.
+
+``FUSIONPROG_DATA`` names a folder with one subfolder a domain, each with ``train.jsonl``, ``val.jsonl`` and
+``test.jsonl`` whose rows have the columns ``text`` and ``intent``:
+
+    FUSIONPROG_DATA=data/clinc150 fusionprog compile examples/intent_domains/program.py -o intents.json
+
+Every domain becomes a task with the intents of its training rows as its label set. Domains whose training rows show
+fewer than two intents, or that lack a split, are left out.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import fusionprog as fp
+
+
+class FindIntent(fp.Signature):
+    """Find the intent of what a user says."""
+
+    text: str = fp.InputField(desc="what the user says")
+    intent: str = fp.OutputField()
+
+
+class IntentDomains(fp.Program):
+    """One node for all domains."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.classify = fp.modules.Predict(FindIntent)
+
+    def forward(self, text: str) -> Any:
+        """Classifies the text."""
+        return self.classify(text=text).intent
+
+
+def domain_task(folder: Path) -> fp.Task | None:
+    """Returns the task of one domain's folder, or ``None`` if it cannot be one."""
+    files = {split: folder / f"{split}.jsonl" for split in ("train", "val", "test")}
+    if not all(file.is_file() for file in files.values()):
+        return None
+    with files["train"].open(encoding="utf-8") as rows:
+        intents = sorted({json.loads(row)["intent"] for row in rows})
+    if len(intents) < 2:
+        return None
+    name = folder.name
+    return fp.Task(
+        name,
+        description=f"What users say about {name.replace('_', ' ')}.",
+        labels={"classify.intent": intents},
+        metric=fp.metrics.exact_match("intent"),
+        **files,
+    )
+
+
+def domain_tasks(root: Path) -> list[fp.Task]:
+    """Returns the tasks of all domains in a folder, or of the folder itself if it is a single domain."""
+    folders = sorted(each for each in root.iterdir() if each.is_dir()) or [root]
+    return [task for folder in folders if (task := domain_task(folder)) is not None]
+
+
+def data_folder() -> Path:
+    """Returns the folder that ``FUSIONPROG_DATA`` names."""
+    name = os.environ.get("FUSIONPROG_DATA", "")
+    if not Path(name).is_dir() or not name:
+        raise SystemExit("Set FUSIONPROG_DATA to a folder of domains, each with train.jsonl, val.jsonl and test.jsonl.")
+    return Path(name)
+
+
+program = IntentDomains()
+tasks = domain_tasks(data_folder())
+lm = "offline"
+budget = fp.Budget(calls=1400 * max(1, len(tasks)))

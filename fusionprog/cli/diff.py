@@ -1,0 +1,44 @@
+"""``fusionprog diff``."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import click
+
+
+@click.command("diff")
+@click.argument("one", type=click.Path())
+@click.argument("other", type=click.Path())
+@click.option("--exit-code", is_flag=True, help="Exit with 1 if there are differences.")
+@click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
+def diff_command(one: str, other: str, exit_code: bool, as_json: bool) -> None:
+    """Show what differs between two artifacts: structure, models, texts, weights, scores."""
+    from fusionprog.artifacts.diff import diff_artifacts
+    from fusionprog.artifacts.file import read_artifact
+
+    differences = diff_artifacts(read_artifact(one), read_artifact(other))
+    if as_json:
+        click.echo(json.dumps([each.__dict__ for each in differences], ensure_ascii=False))
+    part = None
+    for each in () if as_json else differences:
+        if each.part != part:
+            part = each.part
+            click.secho(part, bold=True)
+        click.echo(f"  {each.path}")
+        for sign, value, colour in (("-", each.before, "red"), ("+", each.after, "green")):
+            for line in _lines(value):
+                click.secho(f"    {sign} {line}", fg=colour)
+    if not differences and not as_json:
+        click.echo("no differences")
+    if differences and exit_code:
+        raise click.exceptions.Exit(1)
+
+
+def _lines(value: Any) -> list[str]:
+    if value is None:
+        return []
+    if isinstance(value, list) and all(isinstance(each, str) for each in value):
+        return value
+    return [json.dumps(value, ensure_ascii=False)]

@@ -1,0 +1,45 @@
+"""``fusionprog eval``."""
+
+from __future__ import annotations
+
+import json
+
+import click
+
+from fusionprog.cli.artifact_file import load_program
+
+
+@click.command("eval")
+@click.argument("artifact", type=click.Path())
+@click.option("--task", help="The task; may be left out where there is only one.")
+@click.option("--data", required=True, type=click.Path(), help="Rows with gold columns: .jsonl or .csv.")
+@click.option("--metric", metavar="APP.py:name", help="Another metric than the task's own.")
+@click.option("--lm", help="Another model than the program was compiled on.")
+@click.option("--fail-under", type=float, metavar="SCORE", help="Exit with 1 if the mean score is below this.")
+@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+def eval_command(
+    artifact: str,
+    task: str | None,
+    data: str,
+    metric: str | None,
+    lm: str | None,
+    fail_under: float | None,
+    as_json: bool,
+) -> None:
+    """Score a compiled program on rows of one task: mean, standard error, number of rows."""
+    program = load_program(artifact, lm)
+    chosen = None
+    if metric is not None:
+        from fusionprog.cli.program_file import read_attribute
+
+        chosen = read_attribute(metric)
+    result = program.evaluate(*((task,) if task else ()), data=data, metric=chosen)
+    score = result.score
+    if as_json:
+        found = {"task": result.task, "mean": score.mean, "se": score.se, "n": score.n, "unreadable": result.unreadable}
+        click.echo(json.dumps(found))
+    else:
+        click.echo(str(result))
+    if fail_under is not None and score.mean < fail_under:
+        click.echo(f"below {fail_under}", err=True)
+        raise click.exceptions.Exit(1)

@@ -1,0 +1,61 @@
+"""The ``fusionprog`` command."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+import fusionprog as fp
+from fusionprog.cli.compile import compile_command
+from fusionprog.cli.diff import diff_command
+from fusionprog.cli.evaluate import eval_command
+from fusionprog.cli.init import init_command
+from fusionprog.cli.run import run_command
+from fusionprog.cli.show import show_command
+from fusionprog.errors import FusionProgError
+
+EXIT_CODES = """\b
+Exit codes:
+  0    done
+  1    the answer is no: a score below --fail-under, a difference with --exit-code
+  2    the command line is wrong
+  3    something is wrong with the program, its data, the model or a file; the message says what to do
+  130  interrupted; the same command continues
+"""
+
+
+@click.group(
+    help="Compile language-model programs: search how every node should mix a shared pool of prompt fragments for "
+    "every task, and get one JSON file that runs anywhere.",
+    epilog=EXIT_CODES,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+@click.version_option(fp.__version__, prog_name="fusionprog")
+def cli() -> None:
+    """The group of all commands."""
+
+
+for _command in (init_command, compile_command, run_command, eval_command, show_command, diff_command):
+    cli.add_command(_command)
+
+
+def main() -> None:
+    """Runs the command line; errors are one message and an exit code, never a traceback."""
+    try:
+        code = cli.main(standalone_mode=False)
+    except click.exceptions.Abort:
+        code = 130
+    except click.ClickException as error:
+        error.show()
+        code = error.exit_code
+    except FusionProgError as error:
+        click.echo(f"error: {error}", err=True)
+        code = 3
+    except KeyboardInterrupt:
+        click.echo("interrupted; the same command continues", err=True)
+        code = 130
+    except BrokenPipeError:
+        sys.stderr.close()  # the reader went away; there is nobody to tell
+        code = 0
+    sys.exit(code or 0)

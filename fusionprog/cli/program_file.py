@@ -1,0 +1,126 @@
+"""Reads what a program file defines."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from fusionprog._internal.registry import did_you_mean
+from fusionprog.errors import DataError, FusionProgError, ProgramError
+from fusionprog.program.program import Program
+from fusionprog.program.task import Task
+
+
+@dataclass(frozen=True)
+class ProgramFile:
+    """What a program file defines: ``program`` and ``tasks``, and if it likes ``pool``, ``lm`` and ``budget``."""
+
+    program: Any
+    tasks: list[Task]
+    pool: Any
+    lm: Any
+    budget: Any
+
+
+def read_program_file(reference: str) -> ProgramFile:
+    """Runs a program file and returns what it defines.
+
+    Args:
+        reference: ``FILE.py``, or ``FILE.py:name`` to compile another variable than ``program``.
+
+    Raises:
+        ProgramError: if the file is missing, fails, or lacks ``program`` or ``tasks``.
+    """
+    path, _, name = reference.partition(".py:")
+    module = import_file(path if path.endswith(".py") else f"{path}.py")
+    program = _variable(module, name or "program", reference)
+    if isinstance(program, type) and issubclass(program, Program):
+        program = program()
+    tasks = _variable(module, "tasks", reference)
+    if not isinstance(tasks, Iterable):
+        raise ProgramError(f"{reference}: tasks is no list", found=type(tasks).__name__)
+    return ProgramFile(program, list(tasks), *(getattr(module, each, None) for each in ("pool", "lm", "budget")))
+
+
+def read_attribute(reference: str) -> Any:
+    """Returns what ``FILE.py:name`` names.
+
+    Raises:
+        ProgramError: if there is no such file or name.
+    """
+    path, colon, name = reference.rpartition(":")
+    if not colon:
+        raise ProgramError(f"{reference!r} names nothing", expected="FILE.py:name")
+    return _variable(import_file(path), name, path)
+
+
+def import_file(path: str) -> ModuleType:
+    """Imports a Python file by its path; modules beside it can be imported by it.
+
+    Raises:
+        ProgramError: if it is missing or fails.
+    """
+    file = Path(path).resolve()
+    if not file.is_file():
+        raise ProgramError(f"there is no program file {path!r}", fix="Write one with: fusionprog init DIR")
+    spec = importlib.util.spec_from_file_location(file.stem, file)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[file.stem] = module
+    sys.path.insert(0, str(file.parent))
+    try:
+        spec.loader.exec_module(module)
+    except FusionProgError:
+        raise
+    except Exception as error:
+        line = _line_in(error, str(file))
+        raise ProgramError(f"{path}{line} failed", found=f"{type(error).__name__}: {error}") from error
+    return module
+
+
+def only_tasks(tasks: Iterable[Task], names: Iterable[str], limit: int | None) -> list[Task]:
+    """Returns the tasks that are named (all, if none is), with at most ``limit`` rows a split.
+
+    Raises:
+        DataError: if a name is unknown.
+    """
+    by_name = {task.name: task for task in tasks}
+    for name in names:
+        if name not in by_name:
+            raise DataError(f"there is no task {name!r}", fix=did_you_mean(name, by_name))
+    chosen = [task for name, task in by_name.items() if not list(names) or name in names]
+    if limit is None:
+        return chosen
+    return [
+        replace(
+            task,
+            **{
+                split: [dict(row.columns) for row in rows[:limit]] or None
+                if split == "test"
+                else [dict(row.columns) for row in rows[:limit]]
+                for split, rows in task.rows.items()
+            },
+        )
+        for task in chosen
+    ]
+
+
+def _variable(module: ModuleType, name: str, where: str) -> Any:
+    if not hasattr(module, name):
+        known = [key for key in vars(module) if not key.startswith("_")]
+        raise ProgramError(f"{where} defines no {name!r}", fix=did_you_mean(name, known))
+    return getattr(module, name)
+
+
+def _line_in(error: BaseException, file: str) -> str:
+    trace, line = error.__traceback__, ""
+    while trace is not None:
+        if trace.tb_frame.f_code.co_filename == file:
+            line = f", line {trace.tb_lineno},"
+        trace = trace.tb_next
+    return line

@@ -1,0 +1,99 @@
+"""``fusionprog run``."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+
+from fusionprog.cli.artifact_file import load_program
+
+
+@click.command("run")
+@click.argument("artifact", type=click.Path())
+@click.argument("inputs", nargs=-1, metavar="[NAME=VALUE]...")
+@click.option("--task", help="The task; may be left out where there is only one.")
+@click.option("--input", "rows", type=click.Path(exists=True, dir_okay=False), help="Rows: .jsonl or .csv.")
+@click.option("-o", "--output", type=click.Path(dir_okay=False), help="Where rows go; stdout, if not given.")
+@click.option("--lm", help="Another model than the program was compiled on.")
+@click.option("--json", "as_json", is_flag=True, help="Print outputs as JSON.")
+def run_command(
+    artifact: str,
+    inputs: tuple[str, ...],
+    task: str | None,
+    rows: str | None,
+    output: str | None,
+    lm: str | None,
+    as_json: bool,
+) -> None:
+    """Run a compiled program on one input, or on the rows of a file.
+
+    A VALUE that is JSON of another type than text is read as such where the input is not text. Each row of the
+    output file has the row's columns and the outputs; a row that failed has "error" instead, and the exit code is 3.
+    """
+    if bool(rows) == bool(inputs):
+        raise click.UsageError("Give either inputs (message='...') or --input rows.jsonl.")
+    program = load_program(artifact, lm)
+    name = (task,) if task else ()
+    if rows is None:
+        prediction = program(*name, **_inputs(program, inputs))
+        outputs = _outputs(program, name, prediction)
+        text = json.dumps(outputs, ensure_ascii=False)
+        click.echo(text if as_json else "\n".join(f"{key}: {_plain(value)}" for key, value in outputs.items()))
+        return
+    failed = _run_rows(program, name, rows, output)
+    if failed:
+        click.echo(f"error: {failed} rows failed; they have an 'error'", err=True)
+        raise click.exceptions.Exit(3)
+
+
+def _run_rows(program: Any, name: tuple[str, ...], rows: str, output: str | None) -> int:
+    from fusionprog._internal.files import write_atomically
+    from fusionprog.program.data import read_rows
+
+    columns = [dict(row.columns) for row in read_rows(rows, "--input")]
+    predictions = program.batch(*name, rows=columns)
+    lines = []
+    for row, prediction in zip(columns, predictions, strict=True):
+        failed = isinstance(prediction, Exception)
+        more = {"error": str(prediction)} if failed else _outputs(program, name, prediction)
+        lines.append(json.dumps({**row, **more}, ensure_ascii=False))
+    text = "\n".join(lines)
+    if output is None:
+        click.echo(text)
+    else:
+        write_atomically(Path(output), text + "\n")
+    return sum(isinstance(prediction, Exception) for prediction in predictions)
+
+
+def _inputs(program: Any, pairs: tuple[str, ...]) -> dict[str, Any]:
+    inputs: dict[str, Any] = {}
+    for pair in pairs:
+        name, equals, value = pair.partition("=")
+        if not equals or not name:
+            raise click.UsageError(f"{pair!r} is no input; write name=value.")
+        if name in inputs:
+            raise click.UsageError(f"The input {name!r} is given twice.")
+        each = program.graph.inputs.get(name)
+        inputs[name] = value if each is None or each.annotation in (None, str) else _value(value)
+    return inputs
+
+
+def _value(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
+
+
+def _outputs(program: Any, name: tuple[str, ...], prediction: Any) -> dict[str, Any]:
+    from fusionprog._internal.canonical import jsonable
+
+    part = program.tasks[name[0]] if name else next(iter(program.tasks.values()))
+    return {key: jsonable(prediction[key]) for key in part.view.program.outputs}
+
+
+def _plain(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

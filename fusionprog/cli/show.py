@@ -1,0 +1,109 @@
+"""``fusionprog show``."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import click
+
+from fusionprog.cli.artifact_file import load_program
+
+if TYPE_CHECKING:
+    import fusionprog as fp
+
+
+@click.command("show")
+@click.argument("artifact", type=click.Path())
+@click.option("--task", help="Only this task.")
+@click.option("--node", help="Only this node.")
+@click.option("--prompt", is_flag=True, help="The exact messages, each line tagged with its item.")
+@click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
+def show_command(artifact: str, task: str | None, node: str | None, prompt: bool, as_json: bool) -> None:
+    """Show what a compiled program does: its scores, every node's mixtures, gates and effects, and its prompts."""
+    program = load_program(artifact)
+    if task is not None:
+        program = program[task]
+    if prompt:
+        _show_prompts(program, node, as_json)
+    elif as_json:
+        _show_json(program, node)
+    else:
+        _show_tables(program, node)
+
+
+def _nodes(program: fp.CompiledProgram, node: str | None) -> list[tuple[str, str]]:
+    pairs = [(task, name) for task, part in program.tasks.items() for name in part.mixtures if node in (None, name)]
+    if not pairs:
+        program.rendered(next(iter(program.tasks)), str(node))  # raises, naming the nodes that there are
+    return pairs
+
+
+def _show_prompts(program: fp.CompiledProgram, node: str | None, as_json: bool) -> None:
+    shown = []
+    for task, name in _nodes(program, node):
+        prompt = program.rendered(task, name)
+        inputs = {field: f"{{{field}}}" for field in prompt.signature.input_fields}
+        shown.append((task, name, prompt.tagged(inputs)))
+    if as_json:
+        data = [
+            {
+                "task": task,
+                "node": name,
+                "messages": [
+                    {"role": role, "lines": [{"text": line.text, "item": line.item} for line in lines]}
+                    for role, lines in messages
+                ],
+            }
+            for task, name, messages in shown
+        ]
+        click.echo(json.dumps(data, ensure_ascii=False))
+        return
+    for task, name, messages in shown:
+        width = max((len(line.item or "") for _, lines in messages for line in lines), default=0)
+        for role, lines in messages:
+            click.secho(f"{task} · {name} · {role}", bold=True)
+            for line in lines:
+                click.echo(f"{line.item or '':{width}} │ {line.text}")
+
+
+def _show_json(program: fp.CompiledProgram, node: str | None) -> None:
+    from fusionprog.artifacts.program_codec import encode_program
+
+    data = encode_program(program)
+    wanted = {(task, name) for task, name in _nodes(program, node)}
+    mixtures = {
+        task: {name: mixture for name, mixture in nodes.items() if (task, name) in wanted}
+        for task, nodes in data["mixtures"].items()
+    }
+    click.echo(json.dumps({"scores": data["scores"], "compile": data["compile"], "mixtures": mixtures}))
+
+
+def _show_tables(program: fp.CompiledProgram, node: str | None) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    from fusionprog.cli.summary import summary_lines
+
+    console = Console(highlight=False)
+    console.print(f"{program.graph.name}: {' → '.join(program.graph.order())}", style="bold")
+    for line in summary_lines(program.record)[: len(program.record.tasks)]:
+        if line.split("  ")[0].strip() in program.tasks:
+            console.print(line)
+    for task, name in _nodes(program, node):
+        mixture = program.tasks[task].mixtures[name]
+        settings = program.schedule.settings(name, task)
+        title = f"{task} · {name} (format {settings.format}, temperature {settings.temperature:g})"
+        table = Table(title=title, title_justify="left")
+        for column in ("facet", "gate", "item", "used", "weight", "effect"):
+            table.add_column(column, justify="right" if column in ("gate", "used", "weight", "effect") else "left")
+        for facet, items in mixture.facets.items():
+            for each in items:
+                if each.open or each.amount:
+                    gate = f"{mixture.gates.get(facet, 0.0):.2f}"
+                    used = str(each.amount or "")
+                    table.add_row(facet, gate, each.id, used, f"{each.weight:.2f}", f"{each.effect:+.2f}")
+        if table.row_count:
+            console.print(table)
+        else:
+            console.print(f"{task} · {name}: as written")

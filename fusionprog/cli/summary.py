@@ -1,0 +1,60 @@
+"""What a compile says at its end, and what a dry run says in its place."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+from fusionprog.runtime.record import Comparison, CompileRecord
+from fusionprog.search.display import short
+from fusionprog.search.preflight import Job
+
+
+def comparison_text(comparison: Comparison) -> str:
+    """Returns ``.70→.82 (+.12 ± .05, n=60)``."""
+    gain = f"{comparison.gain:+.2f}".replace("0.", ".", 1)
+    error = f"{comparison.se:.2f}".replace("0.", ".", 1)
+    before, after = short(comparison.before.mean), short(comparison.after.mean)
+    return f"{before}→{after} ({gain} ± {error}, n={comparison.after.n})"
+
+
+def summary_lines(record: CompileRecord) -> list[str]:
+    """Returns the end of a compile: per task the scores, the cost, and why it ended."""
+    lines = []
+    width = max(len(name) for name in record.tasks)
+    for name, task in record.tasks.items():
+        part, comparison = ("test", task.test) if task.test else ("confirmation", task.confirmation)
+        lines.append(f"{name:{width}}  {part} {comparison_text(comparison)}")
+    lines.append("")
+    for name, task in record.tasks.items():
+        before, after = task.cost["before"], task.cost["after"]
+        lines.append(f"{name:{width}}  per 1,000 calls: {_cost(before)} → {_cost(after)}")
+    spent = record.spent
+    usd = f", ${spent['usd']:.2f}" if spent["usd"] else ""
+    lines += ["", f"{record.trials} trials, {int(spent['calls']):,} calls{usd}; ended because {record.reason}"]
+    lines.append(record.notes[-1] if record.improved else "nothing beat your program")
+    return lines
+
+
+def dry_run_lines(job: Job) -> list[str]:
+    """Returns what preflight found: the notes, the plan and the price."""
+    plan, estimate = job.plan, job.estimate
+    usd = "price unknown" if estimate.usd is None else f"about ${estimate.usd:.2f}"
+    models = ", ".join(sorted({model.name for model in job.models.values()}))
+    return [
+        *job.notes,
+        f"searched: {', '.join(job.searched)} with {len(job.pool)} items for {len(job.tasks)} tasks on {models}",
+        f"at most {estimate.calls:,} calls and {estimate.test_calls:,} for the test report: "
+        f"about {estimate.tokens:,} tokens, {usd}",
+        f"{plan.trials} trials on {plan.block} rows a task, {plan.finalists} finalists on {plan.confirmation}",
+    ]
+
+
+def record_data(record: CompileRecord) -> dict[str, Any]:
+    """Returns a record as JSON data."""
+    return asdict(record)
+
+
+def _cost(cost: Any) -> str:
+    usd = "" if not cost["usd"] else f", ${cost['usd']:.3f}"
+    return f"{int(cost['tokens']):,} tokens{usd}"
