@@ -52,8 +52,8 @@ class FusionCompiler:
     """
 
     def __init__(self, sampler: str = "tpe", objective: str = "mean") -> None:
-        self._sampler = sampler_registry.get(sampler)
-        self._objective = objective_registry.get(objective)
+        self.sampler = sampler_registry.get(sampler)
+        self.objective = objective_registry.get(objective)
         self._arguments = {"sampler": sampler, "objective": objective}
 
     def arguments(self) -> dict[str, Any]:
@@ -97,13 +97,13 @@ class FusionCompiler:
         before = task_means(baseline)
         run.tell(PhaseStarted("search", plan.trials))
         measured: dict[int, tuple[Schedule, Outcomes]] = {}
-        best: dict[str, Any] = {"value": self._objective(before), "scores": before}
+        best: dict[str, Any] = {"value": self.objective(before), "scores": before}
 
         async def evaluate(trial: int, params: Mapping[str, Any]) -> float:
             schedule = space.schedule(params)
             outcomes = await bench.measure(schedule, rows)
             measured[trial] = (schedule, outcomes)
-            return self._objective(task_means(outcomes))
+            return self.objective(task_means(outcomes))
 
         def told(trial: optuna.trial.FrozenTrial) -> str | None:
             schedule, outcomes = measured[trial.number]
@@ -120,7 +120,7 @@ class FusionCompiler:
         starts += [space.start(space.effects_of(schedule), wide=True) for schedule in run.prior]
         run.study, run.reason = await run_study(
             distributions=space.distributions,
-            sampler=self._sampler,
+            sampler=self.sampler,
             seed=run.job.seed,
             trials=plan.trials,
             start=starts[: plan.trials],
@@ -129,7 +129,7 @@ class FusionCompiler:
         )
         told_values = {trial.number: trial.value for trial in run.study.trials if trial.value is not None}
         order = sorted(told_values, key=lambda n: (-round(told_values[n], 9), mean_tokens(measured[n][1]), n))
-        return [measured[number][0] for number in order if told_values[number] >= self._objective(before)]
+        return [measured[number][0] for number in order if told_values[number] >= self.objective(before)]
 
 
 class _Run:
@@ -192,7 +192,7 @@ class _Run:
             self.tell(PhaseStarted("narrowing"))
             chosen = await narrow(
                 self.bench,
-                self.compiler._objective,
+                self.compiler.objective,
                 candidates,
                 block(fold.search, 0, job.plan.narrowing),
                 contenders=job.plan.contenders,
@@ -225,12 +225,13 @@ class _Run:
     ) -> tuple[list[Finalist], dict[str, Comparison]]:
         baseline = await self.bench.measure(Schedule(), rows)
         self.bench.charge(Schedule(), baseline)
+        unchanged = _paired(baseline, baseline)
         finalists = []
         for schedule in schedules:
             outcomes = await self.bench.measure(schedule, rows)
             self.bench.charge(schedule, outcomes)
-            finalists.append(Finalist(schedule, _paired(baseline, outcomes), mean_tokens(outcomes)))
-        return finalists, _paired(baseline, baseline)
+            finalists.append(Finalist(schedule, _paired(baseline, outcomes), unchanged, mean_tokens(outcomes)))
+        return finalists, unchanged
 
     async def _report(
         self, schedule: Schedule

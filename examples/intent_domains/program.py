@@ -1,12 +1,12 @@
 """One intent classifier over any folder of domains.
 
-``FUSIONPROG_DATA`` names a folder with one subfolder a domain, each with ``train.jsonl``, ``val.jsonl`` and
-``test.jsonl`` whose rows have the columns ``text`` and ``intent``:
+``FUSIONPROG_DATA`` names a folder; every folder in it, at any depth, that has ``train.jsonl``, ``val.jsonl`` and
+``test.jsonl`` with the columns ``text`` and ``intent`` is a domain:
 
     FUSIONPROG_DATA=data/clinc150 fusionprog compile examples/intent_domains/program.py -o intents.json
 
-Every domain becomes a task with the intents of its training rows as its label set. Domains whose training rows show
-fewer than two intents, or that lack a split, are left out.
+Every domain becomes a task with the intents of its training rows as its label set. A domain with fewer than two
+intents is left out.
 """
 
 from __future__ import annotations
@@ -38,19 +38,20 @@ class IntentDomains(fp.Program):
         return self.classify(text=text).intent
 
 
-def domain_task(folder: Path) -> fp.Task | None:
+def domain_task(folder: Path, name: str) -> fp.Task | None:
     """Returns the task of one domain's folder, or ``None`` if it cannot be one."""
     files = {split: folder / f"{split}.jsonl" for split in ("train", "val", "test")}
-    if not all(file.is_file() for file in files.values()):
+    if not all(file.is_file() and file.stat().st_size for file in files.values()):
         return None
-    with files["train"].open(encoding="utf-8") as rows:
-        intents = sorted({json.loads(row)["intent"] for row in rows})
+    rows = [json.loads(line) for line in files["train"].read_text(encoding="utf-8").splitlines()]
+    if not all(isinstance(row.get("text"), str) and isinstance(row.get("intent"), str) for row in rows):
+        return None
+    intents = sorted({row["intent"] for row in rows})
     if len(intents) < 2:
         return None
-    name = folder.name
     return fp.Task(
         name,
-        description=f"What users say about {name.replace('_', ' ')}.",
+        description=f"What users say about {folder.name.replace('_', ' ')}.",
         labels={"classify.intent": intents},
         metric=fp.metrics.exact_match("intent"),
         **files,
@@ -58,9 +59,11 @@ def domain_task(folder: Path) -> fp.Task | None:
 
 
 def domain_tasks(root: Path) -> list[fp.Task]:
-    """Returns the tasks of all domains in a folder, or of the folder itself if it is a single domain."""
-    folders = sorted(each for each in root.iterdir() if each.is_dir()) or [root]
-    return [task for folder in folders if (task := domain_task(folder)) is not None]
+    """Returns the tasks of all domains in a folder and below it, named by their path."""
+    folders = sorted(file.parent for file in root.rglob("train.jsonl"))
+    names = [".".join(folder.relative_to(root).parts) or root.name for folder in folders]
+    tasks = (domain_task(folder, name) for folder, name in zip(folders, names, strict=True))
+    return [task for task in tasks if task is not None]
 
 
 def data_folder() -> Path:

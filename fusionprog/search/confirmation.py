@@ -17,11 +17,13 @@ class Finalist:
     Attributes:
         schedule: The candidate.
         gains: Task → paired comparison with the program as written.
+        unchanged: Task → the program as written compared with itself, on the same rows.
         tokens: Mean tokens per example.
     """
 
     schedule: Schedule
     gains: Mapping[str, Comparison]
+    unchanged: Mapping[str, Comparison]
     tokens: float
 
 
@@ -52,7 +54,7 @@ def decide(finalists: Sequence[Finalist], unchanged: Mapping[str, Comparison]) -
 
     Args:
         finalists: The candidates; may be empty.
-        unchanged: Task → the program as written compared with itself.
+        unchanged: Task → the program as written compared with itself, for where nothing beat it.
     """
     ranked = sorted(finalists, key=lambda each: (-round(mean_gain(each.gains)[0], 9), each.tokens))
     for finalist in ranked:
@@ -60,16 +62,16 @@ def decide(finalists: Sequence[Finalist], unchanged: Mapping[str, Comparison]) -
             below = [task for task, each in finalist.gains.items() if each.gain < 0]
             mean, error, _ = mean_gain(finalist.gains)
             kept = f"; as written in {', '.join(below)}" if below else ""
-            return _keep(finalist, unchanged, below, f"mean gain +{mean:.3f} ± {error:.3f} on confirmation{kept}")
+            return _keep(finalist, below, f"mean gain +{mean:.3f} ± {error:.3f} on confirmation{kept}")
     tries = len(finalists) * len(unchanged)
     for finalist in ranked:
         passing = [task for task, each in finalist.gains.items() if lower_bound({task: each}, finalists=tries) > 0]
         if passing:
             below = [task for task in finalist.gains if task not in passing]
-            return _keep(finalist, unchanged, below, f"proven in {', '.join(passing)} alone; as written elsewhere")
+            return _keep(finalist, below, f"proven in {', '.join(passing)} alone; as written elsewhere")
     return Decision(Schedule(), False, dict(unchanged), "nothing beat your program")
 
 
-def _keep(finalist: Finalist, unchanged: Mapping[str, Comparison], below: Sequence[str], why: str) -> Decision:
-    gains = {task: unchanged[task] if task in below else each for task, each in finalist.gains.items()}
+def _keep(finalist: Finalist, below: Sequence[str], why: str) -> Decision:
+    gains = {task: finalist.unchanged[task] if task in below else each for task, each in finalist.gains.items()}
     return Decision(replace(finalist.schedule, as_written=tuple(sorted(below))), True, gains, why)

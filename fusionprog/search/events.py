@@ -29,7 +29,7 @@ class Spent:
 
 @dataclass(frozen=True)
 class PhaseStarted:
-    """A part of the compile begins: ``baseline``, ``bootstrap``, ``screening``, ``search``, ``narrowing``, …
+    """A part of the compile begins: bootstrap, screening, search, narrowing, confirmation or test.
 
     Attributes:
         steps: How many steps it has, where that is known.

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from fusionprog.builders.offers import default_families
-from fusionprog.errors import BudgetError, PoolError
+from fusionprog.errors import BudgetError, PoolError, ProgramError
 from fusionprog.evaluation.metrics import Metric, as_metric
 from fusionprog.evaluation.program import make_scorer, read_nodes
 from fusionprog.evaluation.statistics import visible_gain
@@ -132,11 +132,11 @@ def preflight(
     vectors = embedder.embed([_embedded_text(graph, programs[task.name], task) for task in tasks])
     basis = Basis.fit(vectors)
     folds = split_val({task.name: task.rows["val"] for task in tasks}, seed)
-    notes += _visible_notes(tasks, folds)
     sizes = _sizes(tasks, programs, metrics, models, items, searched, folds)
     costs = _call_costs(tasks, programs, reads, models)
     capped = _capped(budget, costs, models)
     plan = make_plan(capped, trials, sizes)
+    notes += _visible_notes(tasks, folds, plan)
     return Job(
         graph=graph,
         tasks={task.name: task for task in tasks},
@@ -197,7 +197,7 @@ def _searched(
         else:
             notes.append(f"node {name!r} is read by no metric; left as written")
     if not searched:
-        raise BudgetError(
+        raise ProgramError(
             "there is nothing to search",
             found="no node that a metric reads asks a model and is not frozen",
             fix="Freeze less, or let the metric read an output of a Predict or ChainOfThought node",
@@ -218,13 +218,13 @@ def _offline_notes(programs: Mapping[str, TaskProgram], models: Mapping[str, Lan
     return list(notes)
 
 
-def _visible_notes(tasks: Sequence[Task], folds: Sequence[Fold]) -> list[str]:
+def _visible_notes(tasks: Sequence[Task], folds: Sequence[Fold], plan: Plan) -> list[str]:
     notes = []
     for task in tasks:
-        count = sum(len(fold.confirmation[task.name]) for fold in folds)
+        count = sum(min(plan.confirmation, len(fold.confirmation[task.name])) for fold in folds)
+        gain = f"{visible_gain(count):.2f}".removeprefix("0")
         notes.append(
-            f"{task.name}: val n={len(task.rows['val'])}, {count} of them confirm: "
-            f"gains below ±{visible_gain(count):.2f} are invisible".replace("0.", ".")
+            f"{task.name}: val n={len(task.rows['val'])}, {count} of them confirm: gains below ±{gain} are invisible"
         )
     return notes
 

@@ -31,8 +31,15 @@ def study_parts(job: Job, optimizer: Mapping[str, Any]) -> dict[str, str]:
         "program": digest(encode_graph(job.graph)),
         "tasks": digest(
             [
-                [name, task.domain, task.description, task.private, list(task.outputs), job.metrics[name].description]
-                + [encode_signatures(job.programs[name])]
+                {
+                    "name": name,
+                    "domain": task.domain,
+                    "description": task.description,
+                    "private": task.private,
+                    "outputs": list(task.outputs),
+                    "metric": job.metrics[name].description,
+                    "signatures": encode_signatures(job.programs[name]),
+                }
                 for name, task in job.tasks.items()
             ]
         ),

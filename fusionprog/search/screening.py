@@ -43,7 +43,7 @@ async def screen(
         bench: Where to measure.
         space: The items in play.
         rows: Task → rows in the shared order.
-        calls: What it may spend, about.
+        calls: What it may spend.
         stepped: Is told after each round how many there were.
 
     References:
@@ -54,14 +54,15 @@ async def screen(
         return Screened({}, {})
     rounds = max(1, math.ceil(math.log2(len(arms) / 2)))
     scores: dict[Arm, dict[str, list[float]]] = {arm: {task: [] for task in rows} for arm in arms}
-    done, alive = 0, list(arms)
+    done, left, alive = 0, calls // bench.calls_per_row, list(arms)
     seen: dict[Arm, int] = {}
     longest = max(len(mine) for mine in rows.values())
     for number in range(rounds):
-        per_arm = calls / rounds / bench.calls_per_row / (len(alive) + 1)
-        count = min(max(1, int(per_arm)), longest - done)
-        if count <= 0:
+        share, least = left // (rounds - number) // (len(alive) + 1), int(left >= len(alive) + 1)
+        count = min(max(share, least), longest - done)
+        if count == 0:
             break
+        left -= count * (len(alive) + 1)
         fresh = block(rows, done, count)
         schedules = [Schedule(), *(space.single(*arm) for arm in alive)]
         results: list[Outcomes] = list(await asyncio.gather(*(bench.measure(each, fresh) for each in schedules)))
