@@ -34,10 +34,8 @@ def main() -> None:
     print(f"import fusionprog       {imported:.3f} s, {imported - bare:.3f} s of it the import")
     print(f"fusionprog --help       {seconds([str(command), '--help']):.3f} s")
     loaded = f"import sys, fusionprog; print([m for m in {HEAVY!r} if m in sys.modules])"
-    print(
-        "heavy libraries loaded by the import:",
-        subprocess.check_output([sys.executable, "-c", loaded], text=True).strip(),
-    )
+    found = subprocess.check_output([sys.executable, "-c", loaded], text=True).strip()
+    print(f"heavy libraries loaded by the import: {found}")
 
 
 if __name__ == "__main__":

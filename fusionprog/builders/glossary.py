@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import numpy as np
@@ -11,13 +12,15 @@ from fusionprog.builders.rows import closed_fields, input_text, labels_of
 from fusionprog.errors import PoolError
 from fusionprog.prompts.items import BuildContext, Facet, Family, register_family
 
+_PRIOR = 0.5  # words seen before anything is seen
+
 
 @register_family("label-glossary")
 class LabelGlossary(Family):
     """For every label, the words that tell its training inputs from those of the other labels.
 
-    Words are ranked by the log odds of occurring in a label's inputs against the others', with an informative
-    Dirichlet prior (Monroe, Colaresi and Quinn, 2008), so that rare words do not win by chance.
+    Words are ranked by what they add to the Kullback–Leibler divergence of a label's words from those of the other
+    labels: ``p * log(p / q)``, smoothed, so that a word must be both frequent in the label and rare elsewhere.
 
     Args:
         words: Words per label, at least 1.
@@ -61,16 +64,13 @@ def _telling_words(groups: list[list[str]], count: int) -> list[list[str]]:
     counts = counter.fit_transform([text for group in groups for text in group])
     words = counter.get_feature_names_out()
     bounds = np.cumsum([0, *(len(group) for group in groups)])
-    table = np.vstack([counts[start:end].sum(axis=0).A1 for start, end in zip(bounds, bounds[1:], strict=False)])
-    prior = table.sum(axis=0) / table.sum() * len(words) * 0.1
+    table = np.vstack([counts[start:end].sum(axis=0).A1 for start, end in itertools.pairwise(bounds)])
     best = []
-    for index in range(len(groups)):
-        mine, others = table[index], table.sum(axis=0) - table[index]
-        sizes = np.maximum(mine.sum() + prior.sum(), 1), np.maximum(others.sum() + prior.sum(), 1)
-        odds = np.log((mine + prior) / (sizes[0] - mine - prior)) - np.log(
-            (others + prior) / (sizes[1] - others - prior)
-        )
-        telling = odds / np.sqrt(1 / (mine + prior) + 1 / (others + prior))
-        ranked = sorted(np.flatnonzero(mine), key=lambda word: (-round(telling[word], 9), words[word]))
+    for mine in table:
+        others = table.sum(axis=0) - mine
+        share = (mine + _PRIOR) / (mine + _PRIOR).sum()
+        elsewhere = (others + _PRIOR) / (others + _PRIOR).sum()
+        telling = np.round(share * np.log(share / elsewhere), 9)
+        ranked = sorted(np.flatnonzero(mine), key=lambda word: (-telling[word], words[word]))
         best.append([str(words[word]) for word in ranked[:count] if telling[word] > 0])
     return best

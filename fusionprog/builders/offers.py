@@ -17,8 +17,8 @@ from fusionprog.prompts.items import BuildContext, Content, Demo, DemoSet, Famil
 def default_families() -> tuple[Family, ...]:
     """Returns the families that a compile without a pool uses."""
     return (
-        LabelGlossary(words=4),
-        LabelGlossary(words=12),
+        LabelGlossary(words=8),
+        LabelGlossary(words=16),
         BalancedDemos(per_label=1),
         BalancedDemos(per_label=3),
         ClusteredDemos(count=8),

@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from fusionprog.artifacts.types import lost_validators
 from fusionprog.builders.offers import default_families
 from fusionprog.errors import BudgetError, PoolError, ProgramError
 from fusionprog.evaluation.metrics import Metric, as_metric
@@ -128,6 +129,7 @@ def preflight(
     searched = _searched(graph, programs, reads, freeze, notes)
     models = resolve_models(lm, [name for name, node in graph.nodes.items() if node.asks_model])
     notes += _offline_notes(programs, models)
+    notes += _lost_notes(programs)
     embedder = HashedNgrams()
     vectors = embedder.embed([_embedded_text(graph, programs[task.name], task) for task in tasks])
     basis = Basis.fit(vectors)
@@ -213,9 +215,24 @@ def _offline_notes(programs: Mapping[str, TaskProgram], models: Mapping[str, Lan
             if model.name != OFFLINE or signature is None:
                 continue
             for name, output in signature.output_fields.items():
-                if not can_fill(type_text(output.annotation)):
+                choices = closed_choice(output.annotation)
+                listed = f"must be one of: {'; '.join(map(str, choices))}" if choices else ""
+                if not can_fill(type_text(output.annotation), listed):
                     notes[f"the offline reader cannot fill {node}.{name}; it is no language model"] = None
     return list(notes)
+
+
+def _lost_notes(programs: Mapping[str, TaskProgram]) -> list[str]:
+    lost = {
+        name: None
+        for program in programs.values()
+        for signature in program.signatures.values()
+        for field in signature.fields.values()
+        for name in lost_validators(field.annotation)
+    }
+    if not lost:
+        return []
+    return [f"an artifact cannot keep {', '.join(lost)}; load it with types= to have them run"]
 
 
 def _visible_notes(tasks: Sequence[Task], folds: Sequence[Fold], plan: Plan) -> list[str]:

@@ -422,6 +422,23 @@ def test_the_encoding_of_a_model() -> None:
     }
 
 
+def test_the_encoding_is_sorted_and_says_nothing_twice() -> None:
+    definitions = encode_type(Invoice, where="a.y")["$defs"]
+    assert list(definitions) == ["Color", "Invoice", "Line", "Money"]
+    assert definitions["Color"] == {
+        "python": "Enum",
+        "description": "What it looks like.",
+        "enum": ["red", "green"],
+        "names": ["RED", "GREEN"],
+        "aliases": {"CRIMSON": "RED"},
+    }
+    fields = definitions["Invoice"]["properties"]
+    assert fields["number"] == {"type": "string", "pattern": r"^\d+$", "examples": ["12"], "alias": "No."}
+    assert fields["color"]["default"] == {"$ref": "#/$defs/Color", "member": "RED"}
+    assert fields["due"]["default"] == {"$date": "2026-11-21"}
+    assert fields["share"]["default"] == {"$float": "inf"}
+
+
 def test_the_encoding_is_the_same_in_every_process() -> None:
     program = (
         "import json, typing, enum, pydantic\n"

@@ -218,6 +218,17 @@ def test_hostile_text_does_not_break_the_format(adapter: Any, text: str) -> None
 
 
 @every_format
+def test_empty_lists_and_what_follows_them_are_read(adapter: Any) -> None:
+    asked = signature(list[Literal["late", "rude"]]).append("kind", dspy.OutputField(), Literal["x", "y"])
+    demos: list[dict[str, Any]] = [
+        {"text": "all is well", "answer": [], "kind": "y"},
+        {"text": "how rude & <odd>", "answer": ["rude"], "kind": "x"},
+    ]
+    assert ask(adapter, asked, {"text": "well, all well"}, demos) == {"answer": [], "kind": "y"}
+    assert ask(adapter, asked, {"text": "an odd one"}, demos) == {"answer": ["rude"], "kind": "x"}
+
+
+@every_format
 def test_several_inputs_are_told_apart(adapter: Any) -> None:
     asked = dspy.Signature("context: list[str], question: str -> answer: str")
     inputs = {

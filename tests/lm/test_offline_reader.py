@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import itertools
+import os
 import pickle
 import random
 import subprocess
@@ -55,17 +56,15 @@ def test_answers_do_not_depend_on_threads() -> None:
 
 def test_answers_do_not_depend_on_the_process() -> None:
     code = (
-        "import sys; sys.path[:0] = sys.argv[1:]\n"
-        "from tests_offline_reader import prompts\n"
-        "from fusionprog.lm.offline import OfflineReader\n"
-        "reader = OfflineReader()\n"
-        "sys.stdout.write(repr([reader.read(each) for each in prompts()]))"
+        "import runpy, sys; sys.path[:0] = sys.argv[2:]\n"
+        "tests = runpy.run_path(sys.argv[1])\n"
+        "reader = tests['OfflineReader']()\n"
+        "sys.stdout.write(repr([reader.read(each) for each in tests['prompts']()]))"
     )
-    code = code.replace("from tests_offline_reader import prompts\n", f"exec(open({__file__!r}).read())\n")
     runs = [
         subprocess.run(
-            [sys.executable, "-c", code, *sys.path],
-            env={"PYTHONHASHSEED": seed, "PATH": "", "HOME": "/tmp"},
+            [sys.executable, "-c", code, __file__, *filter(None, sys.path)],
+            env={**os.environ, "PYTHONHASHSEED": seed},
             capture_output=True,
             check=True,
             text=True,

@@ -82,7 +82,9 @@ def test_schemas_are_understood() -> None:
     assert type_from_schema(schema).kind == "object"
     # A model that requires itself has no value that fits; reading must end all the same.
     assert "who" in least_value(schema)
-    assert not type_from_schema({"$defs": {"T": {"type": "array", "items": {"$ref": "#/$defs/T"}}}, "$ref": "#/$defs/T"}).fillable
+    assert not type_from_schema(
+        {"$defs": {"T": {"type": "array", "items": {"$ref": "#/$defs/T"}}}, "$ref": "#/$defs/T"}
+    ).fillable
     assert type_from_schema({"const": "a"}).choices == ("a",)
     assert type_from_schema({"type": "array", "prefixItems": [{"type": "integer"}]}).fillable is False
     assert least_value({"anyOf": [{"type": "integer"}, {"type": "null"}]}) is None

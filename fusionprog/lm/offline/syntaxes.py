@@ -24,6 +24,7 @@ _REMINDERS = (
 )
 _WORDS = re.compile(r"[^\W\d]\w*(?: \w+)*")
 _JSON_CONSTANTS = ("true", "false", "null", "none")
+_EMPTY_ELEMENT = re.compile(r"<(\w+) />")
 _NOT_IN_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
@@ -109,7 +110,8 @@ class XmlSyntax:
     def read_outputs(self, text: str, fields: Sequence[Field]) -> dict[str, Any]:
         """See `Syntax`."""
         values: dict[str, Any] = {}
-        for name, value in _between_tags(text, fields).items():
+        opened = _EMPTY_ELEMENT.sub(r"<\1></\1>", text)
+        for name, value in _between_tags(opened, fields).items():
             items = re.findall(r"<item>(.*?)</item>", value, re.DOTALL)
             values[name] = [unescape(item) for item in items] if items else unescape(value)
         return _supplied(values)

@@ -3,7 +3,7 @@
 Constraints have their JSON Schema names (``ge`` is ``minimum``, ``min_length`` is ``minLength``, ``minItems`` or
 ``minProperties`` as the type has it); what JSON Schema has no name for keeps pydantic's (``strict``,
 ``max_digits``, ``alias``). Functions cannot be written: validators are left out here and named by
-`fusionprog.artifacts.types_validators.lost_validators`, everything else that is a function is refused.
+`fusionprog.artifacts.types.validators.lost_validators`, everything else that is a function is refused.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from pydantic import functional_serializers, functional_validators
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
-from fusionprog.artifacts.types_values import shorten
+from fusionprog.artifacts.types.values import shorten
 from fusionprog.errors import ArtifactError, ProgramError
 
 FUNCTIONS: Final = (

@@ -13,7 +13,7 @@ from typing import Annotated, Any, Final, ForwardRef, Literal, Union, get_args
 
 import pydantic
 
-from fusionprog.artifacts.types_forms import (
+from fusionprog.artifacts.types.forms import (
     BARE,
     CONFIG,
     ENUM_BASES,
@@ -21,7 +21,7 @@ from fusionprog.artifacts.types_forms import (
     usable_member_name,
     usable_name,
 )
-from fusionprog.artifacts.types_metadata import (
+from fusionprog.artifacts.types.metadata import (
     ATTRIBUTES,
     CONSTRAINT_NAMES,
     FACTORIES,
@@ -29,8 +29,8 @@ from fusionprog.artifacts.types_metadata import (
     PYTHON_NAMES,
     keyword_arguments,
 )
-from fusionprog.artifacts.types_sharing import BUILDING, REFERENCE, SharedClasses
-from fusionprog.artifacts.types_values import MAX_DEPTH, decode_value, shorten
+from fusionprog.artifacts.types.sharing import BUILDING, REFERENCE, SharedClasses
+from fusionprog.artifacts.types.values import MAX_DEPTH, decode_value, shorten
 from fusionprog.errors import ArtifactError
 
 _MAX_PARTS: Final = 5_000

@@ -25,9 +25,9 @@ Definitions stand in the outermost object under ``$defs``, by name::
     model         {"type": "object", "description": docstring, "config": settings,
                    "properties": {name: property}, "required": names, "order": all names}
 
-A property is its type, the field's constraints under their JSON Schema names (`types_metadata`) and any of
+A property is its type, the field's constraints under their JSON Schema names (`metadata`) and any of
 ``title``, ``description``, ``examples``, ``extra``, ``discriminator``, ``alias``, ``validation_alias``,
-``serialization_alias``, ``exclude``, ``frozen``, ``validate_default``, and ``default`` (`types_values`) or
+``serialization_alias``, ``exclude``, ``frozen``, ``validate_default``, and ``default`` (`values`) or
 ``default_factory``. Keys without a value are left out. The order of an object's keys says nothing, except inside
 a default that is a dictionary.
 
@@ -45,10 +45,10 @@ from typing import Any
 
 import pydantic
 
-from fusionprog.artifacts.types_decode import TypeDecoder
-from fusionprog.artifacts.types_encode import TypeEncoder
-from fusionprog.artifacts.types_validators import lost_validators
-from fusionprog.artifacts.types_values import shorten
+from fusionprog.artifacts.types.decode import TypeDecoder
+from fusionprog.artifacts.types.encode import TypeEncoder
+from fusionprog.artifacts.types.validators import lost_validators
+from fusionprog.artifacts.types.values import shorten
 from fusionprog.errors import ArtifactError, ProgramError
 
 __all__ = ["decode_type", "encode_type", "lost_validators"]

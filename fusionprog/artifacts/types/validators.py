@@ -8,7 +8,7 @@ from typing import Annotated, Any, get_args, get_origin
 
 import pydantic
 
-from fusionprog.artifacts.types_metadata import FUNCTIONS
+from fusionprog.artifacts.types.metadata import FUNCTIONS
 
 
 def lost_validators(annotation: Any) -> tuple[str, ...]:

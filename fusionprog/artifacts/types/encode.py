@@ -12,7 +12,7 @@ from typing import Annotated, Any, Final, Literal, Union, get_args, get_origin
 import pydantic
 from pydantic.fields import FieldInfo
 
-from fusionprog.artifacts.types_forms import (
+from fusionprog.artifacts.types.forms import (
     BARE,
     CONFIG,
     CONFIG_WITHOUT_TRACE,
@@ -20,7 +20,7 @@ from fusionprog.artifacts.types_forms import (
     usable_member_name,
     usable_name,
 )
-from fusionprog.artifacts.types_metadata import (
+from fusionprog.artifacts.types.metadata import (
     CONSTRAINT_NAMES,
     FACTORIES,
     FUNCTIONS,
@@ -30,7 +30,7 @@ from fusionprog.artifacts.types_metadata import (
     notes_of,
     write_constraints,
 )
-from fusionprog.artifacts.types_values import MAX_DEPTH, encode_value, shorten
+from fusionprog.artifacts.types.values import MAX_DEPTH, encode_value, shorten
 from fusionprog.errors import ProgramError
 
 _SUPPORTED: Final = (
