@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -10,6 +11,7 @@ import optuna
 
 from fusionprog.evaluation.evaluator import Evaluator
 from fusionprog.evaluation.statistics import compare
+from fusionprog.lm.budget import Ledger
 from fusionprog.lm.client import LMClient
 from fusionprog.optimizers.registry import register_optimizer
 from fusionprog.program.data import Row
@@ -114,11 +116,11 @@ class FusionCompiler:
             if value > best["value"]:
                 best.update(value=value, scores=task_means(outcomes))
             run.tell(StepDone("search", trial.number + 1, before, best["scores"], bench.spent))
-            return run.limit_reached(calls_ahead=WINDOW * plan.block * bench.calls_per_row)
+            return run.limit_reached(WINDOW * plan.block * bench.calls_per_row, (number + 1) / len(run.job.folds))
 
         starts = [space.start(screened.effects, wide=True), space.start(screened.effects, wide=False)]
         starts += [space.start(space.effects_of(schedule), wide=True) for schedule in run.prior]
-        run.study, run.reason = await run_study(
+        study, run.reason = await run_study(
             distributions=space.distributions,
             sampler=self.sampler,
             seed=run.job.seed,
@@ -127,7 +129,7 @@ class FusionCompiler:
             evaluate=evaluate,
             told=told,
         )
-        told_values = {trial.number: trial.value for trial in run.study.trials if trial.value is not None}
+        told_values = {trial.number: trial.value for trial in study.trials if trial.value is not None}
         order = sorted(told_values, key=lambda n: (-round(told_values[n], 9), mean_tokens(measured[n][1]), n))
         return [measured[number][0] for number in order if told_values[number] >= self.objective(before)]
 
@@ -150,27 +152,26 @@ class _Run:
         self.kept = kept
         self.trials = 0
         self.reason = ""
-        self.study: Any = None
+        self.ledger = Ledger()
+        self.bench: Bench
         self._callbacks = callbacks
         self._client = client
         self._started = time.monotonic()
-        self.items = {item.id: item for item in job.pool}
-        self._evaluator = Evaluator(Executor(client, NodeMemo()))
-        self._renderer = Renderer(self.items)
-        self.bench = self._bench({})
 
     def tell(self, event: Event) -> None:
-        """Hands an event to every callback."""
+        """Hands an event to every callback; spending is booked under the phase that runs."""
+        if isinstance(event, PhaseStarted):
+            self.ledger.phase = event.phase
         for callback in self._callbacks:
             callback(event)
 
-    def limit_reached(self, calls_ahead: int) -> str | None:
-        """Returns why the search must end now so that confirmation can still be paid for; else ``None``."""
+    def limit_reached(self, calls_ahead: int, share: float) -> str | None:
+        """Returns why a fold's search must end now so that confirmation can still be paid for; else ``None``."""
         plan, budget = self.job.plan, self.job.budget
         if budget.seconds is not None and time.monotonic() - self._started > budget.seconds:
             return "the budget's seconds are used up"
-        reserved = plan.contenders * plan.narrowing + (plan.finalists + 1) * plan.confirmation
-        limit = self.bench.ledger.exhausted(budget, calls_ahead + reserved * self.bench.calls_per_row)
+        reserved = plan.contenders * (plan.narrowing - plan.block) + (plan.finalists + 1) * plan.confirmation
+        limit = self.ledger.exhausted(budget, calls_ahead + reserved * self.bench.calls_per_row, share)
         return f"the budget's {limit} are used up" if limit else None
 
     async def compile(self, optimizer: Mapping[str, Any]) -> CompiledProgram:
@@ -178,13 +179,17 @@ class _Run:
         job = self.job
         for note in job.notes:
             self.tell(Note(note))
+        evaluator = Evaluator(Executor(self._client, NodeMemo()))
         traces: dict[str, dict[str, list[Any]]] = {}
         if job.plan.bootstrap:
             self.tell(PhaseStarted("bootstrap"))
-            traces = await bootstrap_traces(job, self.bench, self._evaluator)
+            traces = await bootstrap_traces(job, evaluator, self.ledger)
         scorers = make_scorers(job, traces)
-        self.bench = self._bench(scorers)
-        space = make_space(job, {name: scorer.view for name, scorer in scorers.items()}, self.items)
+        items = {item.id: item for item in job.pool}
+        self.bench = Bench(
+            scorers, evaluator, Renderer(items), self._client, job.budget, self.ledger, self.kept.keep_scores
+        )
+        space = make_space(job, {name: scorer.view for name, scorer in scorers.items()}, items)
         finalists: list[Finalist] = []
         unchanged: dict[str, Comparison] = {}
         for number, fold in enumerate(job.folds):
@@ -204,19 +209,19 @@ class _Run:
         decision = decide(finalists, unchanged)
         self.tell(Note(decision.why))
         self.tell(PhaseStarted("test"))
-        test, costs = await self._report(decision.schedule)
+        tested = Ledger()
+        test, costs = await self._report(decision.schedule, tested)
         result = Result(
             decision=decision,
             test=test,
             costs=costs,
             trials=self.trials,
             reason=self.reason,
-            calls=self.bench.ledger.calls,
-            tokens=self.bench.ledger.tokens,
-            usd=self.bench.ledger.usd,
+            ledger=self.ledger,
+            test_calls=tested.calls,
             optimizer=optimizer,
         )
-        compiled = emit(job, scorers, self.items, result)
+        compiled = emit(job, scorers, items, result)
         self.tell(Finished(compiled.record))
         return compiled
 
@@ -227,14 +232,14 @@ class _Run:
         self.bench.charge(Schedule(), baseline)
         unchanged = _paired(baseline, baseline)
         finalists = []
-        for schedule in schedules:
-            outcomes = await self.bench.measure(schedule, rows)
+        results = await asyncio.gather(*(self.bench.measure(schedule, rows) for schedule in schedules))
+        for schedule, outcomes in zip(schedules, results, strict=True):
             self.bench.charge(schedule, outcomes)
             finalists.append(Finalist(schedule, _paired(baseline, outcomes), unchanged, mean_tokens(outcomes)))
         return finalists, unchanged
 
     async def _report(
-        self, schedule: Schedule
+        self, schedule: Schedule, ledger: Ledger
     ) -> tuple[dict[str, Comparison], dict[str, dict[str, dict[str, float | None]]]]:
         """Test scores (outside of the budget), and tokens and dollars per 1,000 calls, before and after."""
         job = self.job
@@ -242,17 +247,13 @@ class _Run:
             name: task.rows["test"] or job.folds[0].confirmation[name][: job.plan.confirmation]
             for name, task in job.tasks.items()
         }
-        before = await self.bench.measure(Schedule(), rows)
-        after = await self.bench.measure(schedule, rows)
+        before, after = await asyncio.gather(*(self.bench.measure(each, rows) for each in (Schedule(), schedule)))
+        for outcomes in (*before.values(), *after.values()):
+            for outcome in outcomes:
+                ledger.charge(outcome.calls)
         compared = _paired(before, after)
         costs = {name: {"before": _per_thousand(before[name]), "after": _per_thousand(after[name])} for name in rows}
         return {name: each for name, each in compared.items() if job.tasks[name].rows["test"]}, costs
-
-    def _bench(self, scorers: Mapping[str, Any]) -> Bench:
-        bench = Bench(scorers, self._evaluator, self._renderer, self._client, self.job.budget, self.kept.keep_scores)
-        if hasattr(self, "bench"):
-            bench.ledger = self.bench.ledger
-        return bench
 
 
 def _paired(before: Outcomes, after: Outcomes) -> dict[str, Comparison]:

@@ -53,8 +53,10 @@ def domain_task(folder: Path, name: str) -> fp.Task | None:
         name,
         description=f"What users say about {folder.name.replace('_', ' ')}.",
         labels={"classify.intent": intents},
+        train=files["train"],
+        val=files["val"],
+        test=files["test"],
         metric=fp.metrics.exact_match("intent"),
-        **files,
     )
 
 

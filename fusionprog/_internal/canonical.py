@@ -5,6 +5,7 @@ from __future__ import annotations
 import enum
 import hashlib
 import json
+import numbers
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,22 +13,37 @@ from pydantic_core import to_jsonable_python
 
 
 def jsonable(value: Any) -> Any:
-    """Returns ``value`` as plain JSON data (dates, decimals, enums and models as pydantic writes them)."""
+    """Returns ``value`` as plain JSON data (dates, decimals, enums and models as pydantic writes them).
+
+    Numbers and arrays of other libraries become numbers and lists, classes their names, other objects their text.
+
+    Raises:
+        TypeError: if the text of an object would not be the same in every process.
+        ValueError: if two keys of a mapping become one, or bytes are no text.
+    """
     if value is None or type(value) in (str, int, bool, float):
         return value
     if isinstance(value, enum.Enum):
         return jsonable(value.value)
     if isinstance(value, Mapping):
-        return {str(key): jsonable(item) for key, item in value.items()}
+        made = {key if type(key) is str else str(jsonable(key)): jsonable(item) for key, item in value.items()}
+        if len(made) != len(value):
+            raise ValueError(f"two keys are one in JSON: {list(value)!r}")
+        return made
     if isinstance(value, (set, frozenset)):
         return sorted((jsonable(item) for item in value), key=canonical_json)
     if isinstance(value, (list, tuple)):
         return [jsonable(item) for item in value]
-    return to_jsonable_python(value, fallback=str)
+    return to_jsonable_python(value, fallback=_foreign)
 
 
 def canonical_json(value: Any) -> str:
-    """Returns the one JSON text of a value: sorted keys, no spaces, no nan."""
+    """Returns the one JSON text of a value: sorted keys, no spaces, no nan.
+
+    Raises:
+        TypeError: as ``jsonable``.
+        ValueError: as ``jsonable``; also for a number that is not finite.
+    """
     return json.dumps(jsonable(value), sort_keys=True, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
 
 
@@ -39,3 +55,14 @@ def digest(value: Any, *, size: int = 16) -> str:
 def seed_of(*parts: Any) -> int:
     """Returns a 32-bit seed that depends on ``parts`` alone, the same in every process."""
     return int(digest(list(parts), size=4), 16)
+
+
+def _foreign(value: Any) -> Any:
+    if isinstance(value, numbers.Integral):
+        return int(value)
+    if hasattr(value, "tolist"):
+        return value.tolist()
+    text = f"{value.__module__}.{value.__qualname__}" if isinstance(value, type) else str(value)
+    if " at 0x" in text:
+        raise TypeError(f"{text} has no JSON form that is the same in every process")
+    return text

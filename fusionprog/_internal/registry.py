@@ -32,10 +32,13 @@ class Registry(Generic[T]):
         self._entries: dict[str, T] = {}
 
     def register(self, name: str) -> Callable[[T], T]:
-        """Returns a decorator that enters its class (or function) under ``name``."""
+        """Returns a decorator that enters its class (or function) under ``name``.
+
+        The same definition run again, as in a notebook, takes the place of the first.
+        """
 
         def enter(entry: T) -> T:
-            if name in self._entries and self._entries[name] is not entry:
+            if name in self._entries and _definition(self._entries[name]) != _definition(entry):
                 raise self._error(f"two {self.role}s are registered as {name!r}", fix="Rename one of them")
             self._entries[name] = entry
             return entry
@@ -60,3 +63,7 @@ class Registry(Generic[T]):
 
     def __iter__(self) -> Iterator[str]:
         return iter(sorted(self._entries))
+
+
+def _definition(entry: object) -> tuple[str, str]:
+    return getattr(entry, "__module__", ""), getattr(entry, "__qualname__", repr(entry))

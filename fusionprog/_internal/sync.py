@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures
+import contextlib
 import contextvars
-import functools
+import os
 import threading
 from collections.abc import Callable, Coroutine
 from concurrent.futures import Future
@@ -12,13 +14,46 @@ from typing import Any, TypeVar
 
 T = TypeVar("T")
 
+_GRACE = 5.0  # seconds that an interrupted call waits for its work to put things in order
 
-@functools.cache
-def _loop() -> asyncio.AbstractEventLoop:
+_loop: asyncio.AbstractEventLoop | None = None
+_starting = threading.Lock()
+
+
+def _own_loop() -> asyncio.AbstractEventLoop:
     """One event loop for the whole process, so that connection pools outlive single calls."""
-    loop = asyncio.new_event_loop()
-    threading.Thread(target=loop.run_forever, name="fusionprog", daemon=True).start()
-    return loop
+    global _loop
+    with _starting:
+        if _loop is None:
+            _loop = asyncio.new_event_loop()
+            threading.Thread(target=_run_forever, args=(_loop,), name="fusionprog", daemon=True).start()
+        return _loop
+
+
+def _run_forever(loop: asyncio.AbstractEventLoop) -> None:
+    while True:
+        # Work that raises one of these (a function that calls sys.exit) hands it to its caller, and asyncio also
+        # stops the loop; whatever else runs on it would then hang for ever.
+        with contextlib.suppress(SystemExit, KeyboardInterrupt):
+            loop.run_forever()
+            return
+
+
+def _on_own_loop() -> bool:
+    try:
+        return asyncio.get_running_loop() is _loop
+    except RuntimeError:
+        return False
+
+
+def _forget_loop() -> None:
+    """Threads do not survive a fork: a child process starts a loop of its own."""
+    global _loop, _starting
+    _loop, _starting = None, threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_loop)
 
 
 def start(work: Coroutine[Any, Any, T]) -> tuple[Future[T], Callable[[], None]]:
@@ -29,7 +64,7 @@ def start(work: Coroutine[Any, Any, T]) -> tuple[Future[T], Callable[[], None]]:
     """
     done: Future[T] = Future()
     context = contextvars.copy_context()
-    loop = _loop()
+    loop = _own_loop()
     tasks: list[asyncio.Task[T]] = []
 
     def begin() -> None:
@@ -38,10 +73,12 @@ def start(work: Coroutine[Any, Any, T]) -> tuple[Future[T], Callable[[], None]]:
         task.add_done_callback(finish)
 
     def finish(task: asyncio.Task[T]) -> None:
+        error = None if task.cancelled() else task.exception()
         if task.cancelled():
             done.cancel()
-            done.set_running_or_notify_cancel()
-        elif (error := task.exception()) is not None:
+        if not done.set_running_or_notify_cancel():
+            return
+        if error is not None:
             done.set_exception(error)
         else:
             done.set_result(task.result())
@@ -57,13 +94,23 @@ def run(work: Coroutine[Any, Any, T]) -> T:
     """Runs a coroutine to its end and returns its result.
 
     It may be called from plain code, from a thread and from inside a running event loop (a notebook). An interrupt
-    cancels the work before it is passed on.
+    cancels the work, and is passed on when the work has ended.
+
+    Raises:
+        RuntimeError: on the package's own event loop, where waiting would stop the very work that is waited for.
     """
+    if _on_own_loop():
+        work.close()
+        raise RuntimeError(
+            "a synchronous call was made from code that fusionprog itself runs asynchronously (a metric, a callback); "
+            "make that function async and await the asynchronous form, e.g. program.acall(...)"
+        )
     done, cancel = start(work)
     try:
         return done.result()
     except KeyboardInterrupt:
         cancel()
+        concurrent.futures.wait([done], timeout=_GRACE)
         raise
 
 

@@ -162,6 +162,7 @@ class CompileSpec(_Strict):
     seed: int
     trials: int
     spent: dict[str, Number]
+    phases: dict[str, int]
     fingerprint: str
     versions: dict[str, str]
     parents: list[str] = []

@@ -94,20 +94,12 @@ def only_tasks(tasks: Iterable[Task], names: Iterable[str], limit: int | None) -
         if name not in by_name:
             raise DataError(f"there is no task {name!r}", fix=did_you_mean(name, by_name))
     chosen = [task for name, task in by_name.items() if not list(names) or name in names]
-    if limit is None:
-        return chosen
-    return [
-        replace(
-            task,
-            **{
-                split: [dict(row.columns) for row in rows[:limit]] or None
-                if split == "test"
-                else [dict(row.columns) for row in rows[:limit]]
-                for split, rows in task.rows.items()
-            },
-        )
-        for task in chosen
-    ]
+    return chosen if limit is None else [_shortened(task, limit) for task in chosen]
+
+
+def _shortened(task: Task, limit: int) -> Task:
+    rows = {split: [dict(row.columns) for row in all_rows[:limit]] for split, all_rows in task.rows.items()}
+    return replace(task, train=rows["train"], val=rows["val"], test=rows["test"] or None)
 
 
 def _variable(module: ModuleType, name: str, where: str) -> Any:

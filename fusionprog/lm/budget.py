@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 
@@ -49,11 +50,15 @@ class Ledger:
         calls: Distinct calls so far.
         tokens: Their tokens.
         usd: Their dollars; calls without a price add nothing.
+        phase: The part of the compile that calls are booked under.
+        phases: Part of the compile → its calls.
     """
 
     calls: int = 0
     tokens: int = 0
     usd: float = 0.0
+    phase: str = ""
+    phases: Counter[str] = field(default_factory=Counter)
     _seen: set[str] = field(default_factory=set)
 
     def charge(self, used: Mapping[str, Completion]) -> int:
@@ -64,15 +69,25 @@ class Ledger:
             self.calls += 1
             self.tokens += used[key].tokens
             self.usd += used[key].usd or 0.0
+        self.phases[self.phase] += len(new)
         return len(new)
 
-    def exhausted(self, budget: Budget, calls_ahead: int) -> str | None:
-        """Returns which limit the next ``calls_ahead`` calls could pass, at the mean cost so far; else ``None``."""
-        each_tokens, each_usd = self.tokens / max(1, self.calls), self.usd / max(1, self.calls)
-        if budget.calls is not None and self.calls + calls_ahead > budget.calls:
-            return "calls"
-        if budget.tokens is not None and self.tokens + calls_ahead * each_tokens > budget.tokens:
-            return "tokens"
-        if budget.usd is not None and self.usd + calls_ahead * each_usd > budget.usd:
-            return "usd"
+    def exhausted(self, budget: Budget, calls_ahead: int, share: float = 1.0) -> str | None:
+        """Returns which limit the next ``calls_ahead`` calls could pass, at the mean cost so far; else ``None``.
+
+        Args:
+            budget: The limits.
+            calls_ahead: Calls to come before the next check, and those that must stay possible after it.
+            share: The part of the budget that may be spent by then, in (0, 1].
+        """
+        growth = (self.calls + calls_ahead) / max(1, self.calls)
+        expected = {
+            "calls": self.calls + calls_ahead,
+            "tokens": self.tokens * growth,
+            "usd": self.usd * growth,
+        }
+        for name, spent in expected.items():
+            limit = getattr(budget, name)
+            if limit is not None and spent > limit * share:
+                return name
         return None

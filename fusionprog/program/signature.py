@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import copy
 import enum
+import types
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal, TypeAlias, get_args, get_origin
+from typing import Annotated, Any, Literal, Optional, TypeAlias, Union, get_args, get_origin
 
 import dspy
 
@@ -35,6 +36,39 @@ def output_types(signature: SignatureType) -> dict[str, Any]:
     return {name: field.annotation for name, field in signature.output_fields.items()}
 
 
+def as_signature(signature: Any, where: str) -> SignatureType:
+    """Returns a signature given as a class or in DSPy's short form (``"question -> answer"``).
+
+    Args:
+        signature: The signature.
+        where: What it is for (``"Predict"``), for messages.
+
+    Raises:
+        ProgramError: if it is neither, the short form cannot be read, or it has no outputs.
+    """
+    if isinstance(signature, str):
+        try:
+            signature = Signature(signature)
+        except (ValueError, TypeError, NameError, SyntaxError) as error:
+            raise ProgramError(
+                f"{where}: {signature!r} is no signature",
+                expected="DSPy's short form, 'question, context: list[str] -> answer'",
+                found=str(error),
+            ) from error
+    if not (isinstance(signature, type) and issubclass(signature, dspy.Signature)):
+        raise ProgramError(
+            f"{where} has no signature",
+            expected="a subclass of fusionprog.Signature, or a text such as 'question -> answer'",
+            found=repr(signature)[:80],
+        )
+    if not signature.output_fields:
+        raise ProgramError(
+            f"{where}: the signature {signature.__name__} has no outputs",
+            fix="Declare at least one field with fusionprog.OutputField()",
+        )
+    return signature
+
+
 def field_description(field: Any) -> str:
     """Returns what the author wrote about a field, or an empty string (DSPy's placeholder is not text)."""
     description = str((field.json_schema_extra or {}).get("desc", ""))
@@ -49,17 +83,19 @@ def closed_choice(annotation: Any) -> tuple[Any, ...]:
     if isinstance(annotation, type) and issubclass(annotation, enum.Enum):
         return tuple(member.value for member in annotation)
     if get_origin(annotation) is Literal:
-        return get_args(annotation)
-    inner = [arg for arg in get_args(annotation) if arg is not type(None)]
+        return tuple(each.value if isinstance(each, enum.Enum) else each for each in get_args(annotation))
+    if get_origin(annotation) is Annotated:
+        return closed_choice(get_args(annotation)[0])
+    inner = [arg for arg in get_args(annotation) if arg not in (types.NoneType, Ellipsis)]
     if len(inner) == 1:
         return closed_choice(inner[0])
     return ()
 
 
-def rebuild(signature: SignatureType, types: Mapping[str, Any], instructions: str | None = None) -> SignatureType:
+def rebuild(signature: SignatureType, types_: Mapping[str, Any], instructions: str | None = None) -> SignatureType:
     """Returns the signature with other types for some fields and, if given, other instructions."""
     fields = {
-        name: (types.get(name, field.annotation), copy.deepcopy(field)) for name, field in signature.fields.items()
+        name: (types_.get(name, field.annotation), copy.deepcopy(field)) for name, field in signature.fields.items()
     }
     text = signature.instructions if instructions is None else instructions
     made: SignatureType = make_signature(fields, text, signature.__name__)
@@ -86,16 +122,8 @@ def specialise(
             repeats a label or holds something that is neither text nor a whole number.
     """
     if replacement is not None:
-        for role in ("input_fields", "output_fields"):
-            wanted, got = list(getattr(signature, role)), list(getattr(replacement, role))
-            if sorted(wanted) != sorted(got):
-                raise ProgramError(
-                    f"{where}: the replacing signature changes field names",
-                    expected=f"{role.replace('_', ' ')} {wanted}",
-                    found=str(got),
-                    fix="Keep the names; a task may change only texts and types",
-                )
-        signature = replacement
+        signature = _replaced(signature, as_signature(replacement, f"{where}, signatures"), where)
+    closed: dict[str, Any] = {}
     for field, choices in labels.items():
         if field not in signature.output_fields:
             raise ProgramError(
@@ -103,27 +131,50 @@ def specialise(
                 fix=did_you_mean(field, signature.output_fields),
             )
         _check_labels(choices, f"{where}, field {field!r}")
-    closed = {
-        field: _closed_type(signature.output_fields[field].annotation, tuple(choices))
-        for field, choices in labels.items()
-    }
+        choice = Literal.__getitem__(tuple(choices))
+        closed[field] = _closed(signature.output_fields[field].annotation, choice)
     return rebuild(signature, closed) if closed else signature
 
 
-def _check_labels(choices: Sequence[Any], where: str) -> None:
-    if isinstance(choices, str) or not choices:
+def _replaced(signature: SignatureType, replacement: SignatureType, where: str) -> SignatureType:
+    for role in ("input_fields", "output_fields"):
+        wanted, got = list(getattr(signature, role)), list(getattr(replacement, role))
+        if sorted(wanted) != sorted(got):
+            raise ProgramError(
+                f"{where}: the replacing signature changes field names",
+                expected=f"{role.replace('_', ' ')} {wanted}",
+                found=str(got),
+                fix="Keep the names; a task may change only texts and types",
+            )
+    return replacement
+
+
+def _check_labels(choices: Any, where: str) -> None:
+    if not isinstance(choices, Sequence) or isinstance(choices, (str, bytes)) or not choices:
         raise ProgramError(
             f"{where}: the label set is not usable",
             expected="a list of at least one label",
             found=repr(choices),
+            fix="Pass labels={'node.field': ['one', 'two']}",
         )
-    if any(not isinstance(label, (str, int)) or label == "" for label in choices):
-        raise ProgramError(f"{where}: labels must be text or whole numbers", found=repr(list(choices)))
+    if any(type(label) not in (str, int) or not str(label).strip() for label in choices):
+        raise ProgramError(
+            f"{where}: a label cannot be used",
+            expected="texts that are not blank, or whole numbers",
+            found=repr(list(choices)),
+        )
     repeated = sorted({str(label) for label in choices if list(choices).count(label) > 1})
     if repeated:
         raise ProgramError(f"{where}: labels are repeated", found=", ".join(repeated), fix="Give each label once")
 
 
-def _closed_type(annotation: Any, choices: tuple[Any, ...]) -> Any:
-    choice = Literal.__getitem__(choices)
-    return list.__class_getitem__(choice) if get_origin(annotation) is list else choice
+def _closed(annotation: Any, choice: Any) -> Any:
+    """The type with ``choice`` in place of its values: a list stays a list, what is optional stays so."""
+    origin = get_origin(annotation)
+    if origin in (Union, types.UnionType):
+        members = [member for member in get_args(annotation) if member is not types.NoneType]
+        closed = _closed(members[0] if len(members) == 1 else Any, choice)
+        return closed if len(members) == len(get_args(annotation)) else Optional[closed]
+    if (origin or annotation) in (list, set, frozenset):
+        return (origin or annotation)[choice]
+    return choice

@@ -69,7 +69,8 @@ class CompileRecord:
         improved: Whether anything beat the program as written.
         reason: Why the search ended.
         trials: Trials that were told.
-        spent: Logical calls, tokens and dollars, and the calls of the test report apart.
+        spent: Logical ``calls``, ``tokens`` and ``usd``, without the test report.
+        phases: Part of the compile → its logical calls; ``test`` are those of the test report.
         seed: The seed.
         optimizer: Name and arguments of the optimizer.
         models: Node → name of its model.
@@ -83,6 +84,7 @@ class CompileRecord:
     reason: str
     trials: int
     spent: Mapping[str, float]
+    phases: Mapping[str, int]
     seed: int
     optimizer: Mapping[str, Any]
     models: Mapping[str, str]

@@ -27,6 +27,7 @@ class Bench:
         renderer: Turns schedules into prompts.
         client: For what was really paid.
         budget: What may be spent.
+        ledger: Where spending is booked.
         keep: Keeps per-example scores.
     """
 
@@ -37,10 +38,11 @@ class Bench:
         renderer: Renderer,
         client: LMClient,
         budget: Budget,
+        ledger: Ledger,
         keep: Callable[[list[dict[str, Any]]], None],
     ) -> None:
         self.scorers = scorers
-        self.ledger = Ledger()
+        self.ledger = ledger
         self.budget = budget
         self._evaluator = evaluator
         self._renderer = renderer

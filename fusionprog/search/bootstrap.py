@@ -8,22 +8,22 @@ from typing import Any
 
 from fusionprog.evaluation.evaluator import Evaluator, TaskScorer
 from fusionprog.evaluation.program import make_scorer
+from fusionprog.lm.budget import Ledger
 from fusionprog.program.data import Row
 from fusionprog.program.graph import Constant, FieldRef
 from fusionprog.prompts.items import Demo
 from fusionprog.prompts.schedule import Schedule
 from fusionprog.runtime.executor import Trace
 from fusionprog.runtime.render import RenderedPrompt, Renderer
-from fusionprog.search.bench import Bench
 from fusionprog.search.preflight import Job
 
 RIGHT = 1.0
 
 
-async def bootstrap_traces(job: Job, bench: Bench, evaluator: Evaluator) -> dict[str, dict[str, list[Demo]]]:
+async def bootstrap_traces(job: Job, evaluator: Evaluator, ledger: Ledger) -> dict[str, dict[str, list[Demo]]]:
     """Returns task → node → inputs and outputs of runs that the metric gave full marks.
 
-    The calls are charged to the bench's ledger.
+    The calls are booked in the ledger.
     """
     renderer = Renderer({})
     traces: dict[str, dict[str, list[Demo]]] = {}
@@ -33,7 +33,7 @@ async def bootstrap_traces(job: Job, bench: Bench, evaluator: Evaluator) -> dict
         gold = scorer.metric.gold
         rows = [row for row in task.rows["train"] if all(column in row.columns for column in gold)]
         runs = await asyncio.gather(
-            *(_successful(evaluator, scorer, prompts, row, bench) for row in rows[: job.plan.bootstrap])
+            *(_successful(evaluator, scorer, prompts, row, ledger) for row in rows[: job.plan.bootstrap])
         )
         good = [run for run in runs if run is not None]
         traces[name] = {node: [_node_demo(scorer, node, run) for run in good] for node in scorer.asking}
@@ -41,10 +41,10 @@ async def bootstrap_traces(job: Job, bench: Bench, evaluator: Evaluator) -> dict
 
 
 async def _successful(
-    evaluator: Evaluator, scorer: TaskScorer, prompts: Mapping[str, RenderedPrompt], row: Row, bench: Bench
+    evaluator: Evaluator, scorer: TaskScorer, prompts: Mapping[str, RenderedPrompt], row: Row, ledger: Ledger
 ) -> Trace | None:
     outcome = await evaluator.outcome(scorer, prompts, row)
-    bench.ledger.charge(outcome.calls)
+    ledger.charge(outcome.calls)
     return await evaluator.trace(scorer, prompts, row, scorer.nodes) if outcome.score >= RIGHT else None
 
 

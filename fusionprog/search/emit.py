@@ -8,6 +8,7 @@ from typing import Any
 
 from fusionprog._internal.canonical import digest
 from fusionprog.evaluation.evaluator import TaskScorer
+from fusionprog.lm.budget import Ledger
 from fusionprog.prompts.items import Item
 from fusionprog.runtime.compiled import CompiledProgram, CompiledTask
 from fusionprog.runtime.record import Comparison, CompileRecord, TaskRecord
@@ -27,7 +28,8 @@ class Result:
         costs: Task → tokens and dollars per 1,000 calls, ``before`` and ``after``.
         trials: Trials that were told.
         reason: Why the search ended.
-        calls: Logical calls; ``tokens`` and ``usd`` are theirs.
+        ledger: What was spent, without the test report.
+        test_calls: Calls of the test report.
         optimizer: Name and arguments.
     """
 
@@ -36,9 +38,8 @@ class Result:
     costs: Mapping[str, Mapping[str, Mapping[str, float | None]]]
     trials: int
     reason: str
-    calls: int
-    tokens: int
-    usd: float
+    ledger: Ledger
+    test_calls: int
     optimizer: Mapping[str, Any]
 
 
@@ -71,7 +72,8 @@ def emit(job: Job, scorers: Mapping[str, TaskScorer], items: Mapping[str, Item],
         improved=result.decision.improved,
         reason=result.reason,
         trials=result.trials,
-        spent={"calls": result.calls, "tokens": result.tokens, "usd": round(result.usd, 6)},
+        spent={"calls": result.ledger.calls, "tokens": result.ledger.tokens, "usd": round(result.ledger.usd, 6)},
+        phases={**result.ledger.phases, "test": result.test_calls},
         seed=job.seed,
         optimizer=dict(result.optimizer),
         models={node: model.name for node, model in job.models.items()},
