@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import copy
 import enum
-import types
 from collections.abc import Mapping, Sequence
+from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Optional, TypeAlias, Union, get_args, get_origin
 
 import dspy
@@ -86,16 +86,16 @@ def closed_choice(annotation: Any) -> tuple[Any, ...]:
         return tuple(each.value if isinstance(each, enum.Enum) else each for each in get_args(annotation))
     if get_origin(annotation) is Annotated:
         return closed_choice(get_args(annotation)[0])
-    inner = [arg for arg in get_args(annotation) if arg not in (types.NoneType, Ellipsis)]
+    inner = [arg for arg in get_args(annotation) if arg not in (NoneType, Ellipsis)]
     if len(inner) == 1:
         return closed_choice(inner[0])
     return ()
 
 
-def rebuild(signature: SignatureType, types_: Mapping[str, Any], instructions: str | None = None) -> SignatureType:
+def rebuild(signature: SignatureType, types: Mapping[str, Any], instructions: str | None = None) -> SignatureType:
     """Returns the signature with other types for some fields and, if given, other instructions."""
     fields = {
-        name: (types_.get(name, field.annotation), copy.deepcopy(field)) for name, field in signature.fields.items()
+        name: (types.get(name, field.annotation), copy.deepcopy(field)) for name, field in signature.fields.items()
     }
     text = signature.instructions if instructions is None else instructions
     made: SignatureType = make_signature(fields, text, signature.__name__)
@@ -171,8 +171,8 @@ def _check_labels(choices: Any, where: str) -> None:
 def _closed(annotation: Any, choice: Any) -> Any:
     """The type with ``choice`` in place of its values: a list stays a list, what is optional stays so."""
     origin = get_origin(annotation)
-    if origin in (Union, types.UnionType):
-        members = [member for member in get_args(annotation) if member is not types.NoneType]
+    if origin in (Union, UnionType):
+        members = [member for member in get_args(annotation) if member is not NoneType]
         closed = _closed(members[0] if len(members) == 1 else Any, choice)
         return closed if len(members) == len(get_args(annotation)) else Optional[closed]
     if (origin or annotation) in (list, set, frozenset):
