@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from fusionprog.program.module import Ask, Module, register_module
-from fusionprog.program.signature import Signature, SignatureType
 
 
 @register_module("Predict")
@@ -15,10 +14,10 @@ class Predict(Module):
 
     Args:
         signature: A signature class, or DSPy's short form (``"question -> answer"``).
-    """
 
-    def __init__(self, signature: SignatureType | str) -> None:
-        super().__init__(Signature(signature) if isinstance(signature, str) else signature)
+    Raises:
+        ProgramError: if it is neither, or has no outputs.
+    """
 
     async def run(self, inputs: Mapping[str, Any], ask: Ask) -> dict[str, Any]:
         """Returns the model's outputs."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import ExitStack
 
 from fusionprog._internal import sync
 from fusionprog.artifacts.file import load
@@ -81,8 +82,11 @@ def compile(
     job = preflight(program, tasks, pool=pool, lm=lm, budget=budget, trials=trials, freeze=freeze, seed=seed)
     chosen: Optimizer = optimizer_registry.get(optimizer)(sampler=sampler, objective=objective)
     schedules = [_schedule(each) for each in prior]
-    shown = [*callbacks, *_progress(progress)]
-    with Store(storage) as store:
+    with ExitStack() as stack:
+        store = stack.enter_context(Store(storage))
+        shown = list(callbacks)
+        if progress or (progress is None and sys.stderr.isatty()):
+            shown.append(stack.enter_context(Display()))
         return run_job(job, chosen, store, concurrency=concurrency, prior=schedules, callbacks=shown, fresh=fresh)
 
 
@@ -105,10 +109,6 @@ def run_job(
 
 def _schedule(prior: CompiledProgram | str | os.PathLike[str]) -> Schedule:
     return prior.schedule if isinstance(prior, CompiledProgram) else load(prior).schedule
-
-
-def _progress(progress: bool | None) -> list[Callback]:
-    return [Display()] if progress or (progress is None and sys.stderr.isatty()) else []
 
 
 __all__ = ["FusionCompiler", "compile", "run_job"]

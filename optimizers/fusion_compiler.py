@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import optuna
@@ -116,19 +117,21 @@ class FusionCompiler:
             if value > best["value"]:
                 best.update(value=value, scores=task_means(outcomes))
             run.tell(StepDone("search", trial.number + 1, before, best["scores"], bench.spent))
-            return run.limit_reached(WINDOW * plan.block * bench.calls_per_row, (number + 1) / len(run.job.folds))
+            return run.limit_reached(number, plan.trials - trial.number - 1)
 
-        starts = [space.start(screened.effects, wide=True), space.start(screened.effects, wide=False)]
-        starts += [space.start(space.effects_of(schedule), wide=True) for schedule in run.prior]
-        study, run.reason = await run_study(
+        starts = [space.start(space.effects_of(schedule), wide=True) for schedule in run.prior]
+        starts += [space.start(screened.effects, wide=True), space.start(screened.effects, wide=False)]
+        exhausted = run.limit_reached(number, plan.trials)
+        study, reason = await run_study(
             distributions=space.distributions,
             sampler=self.sampler,
             seed=run.job.seed,
-            trials=plan.trials,
-            start=starts[: plan.trials],
+            trials=0 if exhausted else plan.trials,
+            start=starts,
             evaluate=evaluate,
             told=told,
         )
+        run.reason = exhausted or reason
         told_values = {trial.number: trial.value for trial in study.trials if trial.value is not None}
         order = sorted(told_values, key=lambda n: (-round(told_values[n], 9), mean_tokens(measured[n][1]), n))
         return [measured[number][0] for number in order if told_values[number] >= self.objective(before)]
@@ -165,13 +168,18 @@ class _Run:
         for callback in self._callbacks:
             callback(event)
 
-    def limit_reached(self, calls_ahead: int, share: float) -> str | None:
-        """Returns why a fold's search must end now so that confirmation can still be paid for; else ``None``."""
+    def limit_reached(self, fold: int, trials_left: int) -> str | None:
+        """Returns why a fold's search must end now so that confirmation can still be paid for; else ``None``.
+
+        Calls are not looked at: the plan cannot pass them. Tokens and dollars are planned from estimates.
+        """
         plan, budget = self.job.plan, self.job.budget
         if budget.seconds is not None and time.monotonic() - self._started > budget.seconds:
             return "the budget's seconds are used up"
-        reserved = plan.contenders * (plan.narrowing - plan.block) + (plan.finalists + 1) * plan.confirmation
-        limit = self.ledger.exhausted(budget, calls_ahead + reserved * self.bench.calls_per_row, share)
+        rows = min(WINDOW, trials_left) * plan.block + plan.contenders * (plan.narrowing - plan.block)
+        rows += (plan.finalists + 1) * plan.confirmation
+        share = (fold + 1) / len(self.job.folds)
+        limit = self.ledger.exhausted(replace(budget, calls=None), rows * self.bench.calls_per_row, share)
         return f"the budget's {limit} are used up" if limit else None
 
     async def compile(self, optimizer: Mapping[str, Any]) -> CompiledProgram:
@@ -191,6 +199,7 @@ class _Run:
         )
         space = make_space(job, {name: scorer.view for name, scorer in scorers.items()}, items)
         finalists: list[Finalist] = []
+        confirmed_on: list[Mapping[str, Sequence[Row]]] = []
         unchanged: dict[str, Comparison] = {}
         for number, fold in enumerate(job.folds):
             candidates = await self.compiler.search(self, fold, number, space)
@@ -204,13 +213,18 @@ class _Run:
                 finalists=job.plan.finalists,
             )
             self.tell(PhaseStarted("confirmation", len(chosen)))
-            confirmed, unchanged = await self._confirm(chosen, block(fold.confirmation, 0, job.plan.confirmation))
+            rows = block(fold.confirmation, 0, job.plan.confirmation)
+            confirmed, unchanged = await self._confirm(chosen, rows)
             finalists += confirmed
+            confirmed_on += [rows] * len(confirmed)
         decision = decide(finalists, unchanged)
+        known = [each.schedule for each in finalists]
+        unclipped = replace(decision.schedule, as_written=())
+        measured_on = confirmed_on[known.index(unclipped)] if decision.improved else rows
         self.tell(Note(decision.why))
         self.tell(PhaseStarted("test"))
         tested = Ledger()
-        test, costs = await self._report(decision.schedule, tested)
+        test, costs = await self._report(decision.schedule, measured_on, tested)
         result = Result(
             decision=decision,
             test=test,
@@ -220,6 +234,7 @@ class _Run:
             ledger=self.ledger,
             test_calls=tested.calls,
             optimizer=optimizer,
+            fingerprint=self.kept.fingerprint,
         )
         compiled = emit(job, scorers, items, result)
         self.tell(Finished(compiled.record))
@@ -239,21 +254,21 @@ class _Run:
         return finalists, unchanged
 
     async def _report(
-        self, schedule: Schedule, ledger: Ledger
+        self, schedule: Schedule, measured_on: Mapping[str, Sequence[Row]], ledger: Ledger
     ) -> tuple[dict[str, Comparison], dict[str, dict[str, dict[str, float | None]]]]:
-        """Test scores (outside of the budget), and tokens and dollars per 1,000 calls, before and after."""
-        job = self.job
-        rows = {
-            name: task.rows["test"] or job.folds[0].confirmation[name][: job.plan.confirmation]
-            for name, task in job.tasks.items()
-        }
+        """Test scores (outside of the budget), and tokens and dollars per 1,000 calls, before and after.
+
+        A task without test has its costs from the rows that the schedule is measured on already.
+        """
+        tests = {name: task.rows["test"] for name, task in self.job.tasks.items() if task.rows["test"]}
+        rows = {**measured_on, **tests}
         before, after = await asyncio.gather(*(self.bench.measure(each, rows) for each in (Schedule(), schedule)))
-        for outcomes in (*before.values(), *after.values()):
-            for outcome in outcomes:
+        for name in tests:
+            for outcome in (*before[name], *after[name]):
                 ledger.charge(outcome.calls)
         compared = _paired(before, after)
         costs = {name: {"before": _per_thousand(before[name]), "after": _per_thousand(after[name])} for name in rows}
-        return {name: each for name, each in compared.items() if job.tasks[name].rows["test"]}, costs
+        return {name: compared[name] for name in tests}, costs
 
 
 def _paired(before: Outcomes, after: Outcomes) -> dict[str, Comparison]:

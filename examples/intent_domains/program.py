@@ -43,7 +43,8 @@ def domain_task(folder: Path, name: str) -> fp.Task | None:
     files = {split: folder / f"{split}.jsonl" for split in ("train", "val", "test")}
     if not all(file.is_file() and file.stat().st_size for file in files.values()):
         return None
-    rows = [json.loads(line) for line in files["train"].read_text(encoding="utf-8").splitlines()]
+    lines = files["train"].read_text(encoding="utf-8").split("\n")
+    rows = [json.loads(line) for line in lines if line.strip()]
     if not all(isinstance(row.get("text"), str) and isinstance(row.get("intent"), str) for row in rows):
         return None
     intents = sorted({row["intent"] for row in rows})
@@ -71,8 +72,12 @@ def domain_tasks(root: Path) -> list[fp.Task]:
 def data_folder() -> Path:
     """Returns the folder that ``FUSIONPROG_DATA`` names."""
     name = os.environ.get("FUSIONPROG_DATA", "")
-    if not Path(name).is_dir() or not name:
-        raise SystemExit("Set FUSIONPROG_DATA to a folder of domains, each with train.jsonl, val.jsonl and test.jsonl.")
+    if not name or not Path(name).is_dir():
+        raise fp.errors.DataError(
+            "FUSIONPROG_DATA names no folder",
+            expected="a folder of domains, each with train.jsonl, val.jsonl and test.jsonl",
+            found=repr(name),
+        )
     return Path(name)
 
 

@@ -1,27 +1,33 @@
-"""What differs between two artifacts: structure, texts, weights, scores."""
+"""What differs between two artifacts: structure, models, texts, weights, scores."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from fusionprog.artifacts.schema import Artifact
 
 Part = Literal["structure", "models", "texts", "weights", "scores", "compile"]
 
-_PARTS: dict[str, Part] = {
+_PARTS: Final[dict[str, Part]] = {
     "program": "structure",
     "lm": "models",
     "pool": "texts",
-    "tasks": "texts",
+    "tasks": "structure",
     "mixtures": "weights",
     "schedule": "weights",
     "embedding": "weights",
     "scores": "scores",
     "compile": "compile",
 }
+_TASK_TEXTS = ("description", "texts", "demos")
+_ORDERED = ("program", "tasks")
 _KEYS = ("name", "id", "item")
+_ABSENT: Final = object()
+
+_Found = Iterator[tuple[tuple[str, ...], Any, Any]]
 
 
 @dataclass(frozen=True)
@@ -30,7 +36,7 @@ class Difference:
 
     Attributes:
         part: Which part of the artifact it is in.
-        path: Where, as ``tasks.shop.texts.triage.label-glossary-4``.
+        path: Where, as ``tasks.shop.texts.triage.label-glossary-4``; ``… (order)`` where things stand in another one.
         before: The value in the first artifact; ``None`` where it has none.
         after: The value in the second.
     """
@@ -42,29 +48,46 @@ class Difference:
 
 
 def diff_artifacts(one: Artifact, other: Artifact) -> list[Difference]:
-    """Returns the differences in the order of the artifact; none if the contents are equal."""
+    """Returns the differences in the order of the artifact; none if the contents are equal.
+
+    Nodes, fields, items and weights are known by their names, so that one more does not shift the others.
+    """
     left, right = (each.model_dump(mode="json", by_alias=True) for each in (one, other))
     return [
-        Difference(part, path, before, after)
-        for key, part in _PARTS.items()
-        for path, before, after in _walk(left[key], right[key], key)
+        Difference(_part(path), ".".join(path), *(None if value is _ABSENT else value for value in values))
+        for key in _PARTS
+        for path, *values in _walk(left[key], right[key], (key,))
     ]
 
 
-def _walk(left: Any, right: Any, path: str) -> Iterator[tuple[str, Any, Any]]:
-    left, right = _named(left), _named(right)
+def _part(path: tuple[str, ...]) -> Part:
+    return "texts" if path[0] == "tasks" and path[2:3] and path[2] in _TASK_TEXTS else _PARTS[path[0]]
+
+
+def _walk(left: Any, right: Any, path: tuple[str, ...]) -> _Found:
+    named_left, named_right = _by_name(left), _by_name(right)
+    if named_left is not None and named_right is not None:
+        yield from _order(list(named_left), list(named_right), path)
+        left, right = named_left, named_right
     if isinstance(left, dict) and isinstance(right, dict):
         for key in [*left, *(key for key in right if key not in left)]:
-            yield from _walk(left.get(key), right.get(key), f"{path}.{key}")
-    elif left != right:
+            yield from _walk(left.get(key, _ABSENT), right.get(key, _ABSENT), (*path, key))
+    elif left is _ABSENT or right is _ABSENT or json.dumps(left) != json.dumps(right):
         yield path, left, right
 
 
-def _named(value: Any) -> Any:
-    """A list of things with a name or an id, as a mapping, so that an inserted one does not shift the others."""
-    if isinstance(value, list) and value and all(isinstance(each, dict) for each in value):
-        for key in _KEYS:
-            names = [each.get(key) for each in value]
-            if None not in names and len(set(map(str, names))) == len(names):
-                return {str(name): each for name, each in zip(names, value, strict=True)}
-    return value
+def _order(left: list[str], right: list[str], path: tuple[str, ...]) -> _Found:
+    before, after = [name for name in left if name in right], [name for name in right if name in left]
+    if path[0] in _ORDERED and before != after:
+        yield (*path[:-1], f"{path[-1]} (order)"), before, after
+
+
+def _by_name(value: Any) -> dict[str, Any] | None:
+    """A list of things with a name or an id, by it; ``None`` for anything else."""
+    if not isinstance(value, list) or not all(isinstance(each, dict) for each in value):
+        return None
+    for key in _KEYS:
+        made = {str(each[key]): each for each in value if key in each}
+        if len(made) == len(value):
+            return made
+    return None

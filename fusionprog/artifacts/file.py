@@ -11,29 +11,34 @@ from typing import Any
 from pydantic import ValidationError
 
 from fusionprog._internal.files import write_atomically
-from fusionprog.artifacts.migrations import migrate
-from fusionprog.artifacts.program_codec import decode_program, encode_program
+from fusionprog.artifacts.migrations import check_version, migrate
+from fusionprog.artifacts.program_codec import decode_program, encode_program, first_problem
+from fusionprog.artifacts.recorded_models import changed_models
 from fusionprog.artifacts.schema import Artifact
 from fusionprog.artifacts.text import MAX_BYTES, content_hash, from_text, to_text
 from fusionprog.errors import ArtifactError, ArtifactHashError
-from fusionprog.lm.model import LanguageModel
-from fusionprog.lm.resolve import LMSpec, UnboundModel, model_from_identity, resolve_models
+from fusionprog.lm.resolve import LMSpec, resolve_models
 from fusionprog.runtime.compiled import CompiledProgram
+
+_LONGEST = 500
 
 
 def save_program(program: CompiledProgram, path: str | os.PathLike[str]) -> None:
     """Writes an artifact, whole or not at all.
 
     Raises:
-        ProgramError: if a type cannot be kept in JSON.
-        ArtifactError: if the file cannot be written.
+        ProgramError: if a type or a value of the program's graph cannot be kept in JSON.
+        ArtifactError: if something else in it cannot, or the file cannot be written.
     """
+    where = f"the artifact {str(path)!r}"
     data = encode_program(program)
     data["hash"] = content_hash(data)
+    text = to_text(data)
+    from_text(text, where)  # what could not be read back is not written
     try:
-        write_atomically(Path(path), to_text(data))
-    except OSError as error:
-        raise ArtifactError(f"{str(path)!r} cannot be written", found=str(error)) from error
+        write_atomically(Path(path), text)
+    except (OSError, ValueError) as error:
+        raise ArtifactError(f"{where} cannot be written", found=str(error)) from error
 
 
 def read_artifact(path: str | os.PathLike[str]) -> Artifact:
@@ -44,28 +49,20 @@ def read_artifact(path: str | os.PathLike[str]) -> Artifact:
             newer than this package.
     """
     where = f"the artifact {str(path)!r}"
-    try:
-        if Path(path).stat().st_size > MAX_BYTES:
-            raise ArtifactError(f"{where} is too large", expected=f"at most {MAX_BYTES:,} bytes")
-        text = Path(path).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ArtifactError(f"{where} cannot be read", found=str(error)) from error
-    data = from_text(text, where)
+    data = from_text(_read(path, where), where)
+    check_version(data, where)
     stored, actual = data.get("hash"), content_hash(data)
-    migrated = migrate(data, where)
     if stored != actual:
         raise ArtifactHashError(
             f"{where} was changed after it was written",
-            expected=f"hash {stored}",
+            expected=f"hash {str(stored)[:80]}",
             found=actual,
             fix="Use the file as it was compiled; to change a prompt, change the pool and compile again",
         )
     try:
-        return Artifact.model_validate(migrated)
+        return Artifact.model_validate(migrate(data, where))
     except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(str(part) for part in first["loc"]) or "the file"
-        raise ArtifactError(f"{where} is not sound at {place}", found=f"{first['msg']} ({first['type']})") from error
+        raise ArtifactError(f"{where} is not sound", found=first_problem(error)[:_LONGEST]) from error
 
 
 def load(
@@ -88,18 +85,34 @@ def load(
         LMConfigurationError: if ``lm`` names no model.
     """
     artifact = read_artifact(path)
-    recorded: dict[str, LanguageModel] = {node: model_from_identity(identity) for node, identity in artifact.lm.items()}
-    models = recorded if lm is None else resolve_models(lm, list(recorded))
-    changed = sorted(
-        {
-            f"{recorded[node].name} → {model.name}"
-            for node, model in models.items()
-            if dict(model.identity) != dict(artifact.lm[node]) and not isinstance(recorded[node], UnboundModel)
-        }
-    )
-    if changed:
+    try:
+        program = decode_program(artifact, types or {}, functions or {})
+    except ArtifactError as error:
+        told = {name: _shortened(getattr(error, name)) for name in ("expected", "found", "fix")}
+        raise ArtifactError(f"the artifact {str(path)!r}: {_shortened(error.problem)}", **told) from error
+    except Exception as error:
+        raise ArtifactError(f"the artifact {str(path)!r} is not sound", found=_shortened(repr(error))) from error
+    if lm is not None:
+        program = program.with_models(resolve_models(lm, list(artifact.lm)))
+    if changed := changed_models(artifact.lm, program.models):
+        pairs = ", ".join(f"{then} → {now}" if then != now else f"another {now}" for then, now in changed)
         warnings.warn(
-            f"running on another model than was compiled for ({', '.join(changed)}); scores were measured on the first",
+            f"running on another model than was compiled for ({pairs}); scores were measured on the first",
             stacklevel=2,
         )
-    return decode_program(artifact, models, types or {}, functions or {})
+    return program
+
+
+def _read(path: str | os.PathLike[str], where: str) -> str:
+    try:
+        with open(path, "rb") as file:
+            content = file.read(MAX_BYTES + 1)
+        if len(content) > MAX_BYTES:
+            raise ArtifactError(f"{where} is too large", expected=f"at most {MAX_BYTES:,} bytes")
+        return content.decode("utf-8")
+    except (OSError, ValueError) as error:
+        raise ArtifactError(f"{where} cannot be read", found=str(error)[:_LONGEST]) from error
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"

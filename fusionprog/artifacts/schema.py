@@ -9,27 +9,39 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
+from fusionprog.prompts.items import Facet
+from fusionprog.prompts.schedule import Format
+
 SCHEMA_VERSION = 1
 """Raised whenever the file's meaning changes; ``migrations`` then gets a step."""
 SCHEMA_NAME = "fusionprog-artifact-1.json"
 
 Number = Annotated[float, Field(allow_inf_nan=False)]
-Text = list[str]
+Share = Annotated[float, Field(ge=0, le=1)]
+Count = Annotated[int, Field(ge=0)]
+Text = Annotated[list[str], Field(description="one line an element")]
 TypeSpec = dict[str, JsonValue]
 
 
 class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class DefaultSpec(_Strict):
+    """A value that is used where none is given."""
+
+    value: JsonValue
+    typed: Annotated[bool, Field(description="whether it is read as the field's type (a date from its text)")] = False
 
 
 class FieldSpec(_Strict):
     """A field of a signature."""
 
     name: str
-    type: TypeSpec | None = None
+    type: TypeSpec
     description: Text = []
     constraints: str = ""
-    default: list[JsonValue] = Field([], max_length=1, description="empty: the field is required")
+    default: DefaultSpec | None = None
 
 
 class SignatureSpec(_Strict):
@@ -42,20 +54,46 @@ class SignatureSpec(_Strict):
 
 
 class ModuleSpec(_Strict):
-    """A module by its registered name; ``same_as`` names the node whose module this one shares."""
+    """A module by its registered name, with the arguments that rebuild it."""
 
     name: str
     arguments: dict[str, JsonValue] = {}
-    same_as: str | None = None
+    signature: SignatureSpec
+
+
+class SharedModuleSpec(_Strict):
+    """The module of an earlier node."""
+
+    same_as: str
+
+
+class InputSource(_Strict):
+    """An input of the program."""
+
+    input: str
+
+
+class FieldSource(_Strict):
+    """A field that another node makes, ``node.field``."""
+
+    field: str
+
+
+class ConstantSource(_Strict):
+    """A value that is the same in every call; it is read as the field's type."""
+
+    constant: JsonValue
+
+
+SourceSpec = InputSource | FieldSource | ConstantSource
 
 
 class NodeSpec(_Strict):
     """A node."""
 
     name: str
-    module: ModuleSpec
-    signature: SignatureSpec
-    sources: dict[str, dict[Literal["input", "field", "constant"], JsonValue]]
+    module: ModuleSpec | SharedModuleSpec
+    sources: dict[str, SourceSpec]
 
 
 class InputSpec(_Strict):
@@ -63,7 +101,7 @@ class InputSpec(_Strict):
 
     name: str
     type: TypeSpec | None = None
-    default: list[JsonValue] = Field([], max_length=1, description="empty: the input is required")
+    default: DefaultSpec | None = None
 
 
 class ProgramSpec(_Strict):
@@ -71,8 +109,49 @@ class ProgramSpec(_Strict):
 
     name: str
     inputs: list[InputSpec]
-    nodes: list[NodeSpec]
-    outputs: dict[str, str]
+    nodes: Annotated[list[NodeSpec], Field(min_length=1, max_length=1_000)]
+    outputs: Annotated[dict[str, str], Field(min_length=1)]
+
+
+class FragmentSpec(_Strict):
+    """A fragment: one text, or one per domain."""
+
+    kind: Literal["fragment"]
+    id: str
+    facet: Facet
+    text: Text | None = None
+    texts: dict[str, Text] = {}
+    domains: list[str] = []
+    nodes: list[str] = []
+    requires: list[str] = []
+    conflicts: list[str] = []
+    pinned: bool = False
+
+
+class DemoSetSpec(_Strict):
+    """Demonstrations that the user wrote."""
+
+    kind: Literal["demos"]
+    id: str
+    node: str
+    demos: list[dict[str, JsonValue]]
+    domains: list[str] = []
+    pinned: bool = False
+
+
+class FamilySpec(_Strict):
+    """A family by its registered name, with the arguments that rebuild it."""
+
+    kind: Literal["family"]
+    id: str
+    family: str
+    arguments: dict[str, JsonValue] = {}
+    facet: Facet
+    nodes: list[str] = []
+    pinned: bool = False
+
+
+ItemSpec = Annotated[FragmentSpec | DemoSetSpec | FamilySpec, Field(discriminator="kind")]
 
 
 class TaskSpec(_Strict):
@@ -81,43 +160,57 @@ class TaskSpec(_Strict):
     domain: str
     description: Text = []
     signatures: dict[str, SignatureSpec] = {}
-    outputs: dict[str, str]
+    outputs: Annotated[dict[str, str], Field(min_length=1)]
     metric: dict[str, JsonValue]
-    sizes: dict[str, int]
+    sizes: dict[str, Count]
     data: dict[str, str]
     texts: dict[str, dict[str, Text]] = {}
     demos: dict[str, dict[str, list[dict[str, JsonValue]]]] = {}
 
 
-class NodeSettingsSpec(_Strict):
-    """A node's settings in the schedule."""
+class CompileSpec(_Strict):
+    """What the compile did."""
 
-    format: Literal["chat", "json", "xml"]
-    temperature: Annotated[Number, Field(gt=0)]
-    gates: dict[str, Annotated[Number, Field(ge=0, le=1)]]
+    improved: bool
+    reason: str
+    notes: list[str]
+    optimizer: dict[str, JsonValue]
+    seed: int
+    trials: Count
+    spent: dict[str, Number]
+    phases: dict[str, Count]
+    fingerprint: str
+    versions: dict[str, str]
 
 
 class WeightedSpec(_Strict):
-    """An item in a mixture."""
+    """An item in a mixture; its gate is open."""
 
     item: str
-    amount: Annotated[int, Field(ge=0)]
-    open: bool
-    weight: Annotated[Number, Field(ge=0, le=1)]
+    amount: Count
+    weight: Share
     effect: Number
 
 
 class MixtureSpec(_Strict):
-    """A node's mixtures in a task."""
+    """A node's mixtures in a task: the facets with open items."""
 
-    gates: dict[str, Annotated[Number, Field(ge=0, le=1)]]
-    facets: dict[str, list[WeightedSpec]]
+    gates: dict[Facet, Share]
+    facets: dict[Facet, list[WeightedSpec]]
+
+
+class NodeSettingsSpec(_Strict):
+    """A node's settings in the schedule."""
+
+    format: Format
+    temperature: Annotated[Number, Field(gt=0)]
+    gates: dict[Facet, Share]
 
 
 class ScheduleSpec(_Strict):
     """What was learned."""
 
-    fusion: str
+    fusion: Literal["compose"]
     as_written: list[str] = []
     nodes: dict[str, NodeSettingsSpec] = {}
     costs: dict[str, Number] = {}
@@ -132,7 +225,7 @@ class ScoreSpec(_Strict):
 
     mean: Number
     se: Number
-    n: int
+    n: Count
 
 
 class ComparisonSpec(_Strict):
@@ -152,28 +245,12 @@ class TaskScoreSpec(_Strict):
     cost: dict[str, dict[str, Number | None]]
 
 
-class CompileSpec(_Strict):
-    """What the compile did."""
-
-    improved: bool
-    reason: str
-    notes: list[str]
-    optimizer: dict[str, JsonValue]
-    seed: int
-    trials: int
-    spent: dict[str, Number]
-    phases: dict[str, int]
-    fingerprint: str
-    versions: dict[str, str]
-    parents: list[str] = []
-
-
 class EmbeddingSpec(_Strict):
     """The task embedder, the tasks' coordinates, and the basis they are seen in."""
 
     embedder: dict[str, JsonValue]
     tasks: dict[str, list[Number]]
-    scale: list[Number]
+    scale: list[Annotated[Number, Field(gt=0)]]
     centre: list[Number]
     components: list[list[Number]]
 
@@ -181,14 +258,14 @@ class EmbeddingSpec(_Strict):
 class Artifact(_Strict):
     """A compiled program."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, validate_by_name=True, serialize_by_alias=True)
+    model_config = ConfigDict(validate_by_name=True, serialize_by_alias=True)
 
-    schema_name: Annotated[str, Field(alias="$schema")] = SCHEMA_NAME
-    schema_version: Literal[1] = 1
+    schema_name: Literal["fusionprog-artifact-1.json"] = Field(alias="$schema")
+    schema_version: Literal[1]
     program: ProgramSpec
     lm: dict[str, dict[str, JsonValue]]
-    pool: list[dict[str, JsonValue]]
-    tasks: dict[str, TaskSpec]
+    pool: list[ItemSpec]
+    tasks: Annotated[dict[str, TaskSpec], Field(min_length=1)]
     compile: CompileSpec
     mixtures: dict[str, dict[str, MixtureSpec]]
     schedule: ScheduleSpec

@@ -10,8 +10,8 @@ import numpy as np
 from sklearn.cluster import KMeans
 
 from fusionprog.builders.rows import by_label, demonstrable, input_text, vectors
-from fusionprog.errors import PoolError
-from fusionprog.prompts.items import BuildContext, Demo, Facet, Family, register_family
+from fusionprog.prompts.embedding import sign_fixed
+from fusionprog.prompts.items import BuildContext, Demo, Facet, Family, check_count, register_family
 
 
 class _Demonstrations(Family):
@@ -33,7 +33,7 @@ class BalancedDemos(_Demonstrations):
     """
 
     def __init__(self, per_label: int = 1, *, id: str | None = None, nodes: Any = (), pinned: bool = False) -> None:
-        self.per_label = _at_least_one(per_label, "per_label")
+        self.per_label = check_count(per_label, "per_label of balanced demonstrations")
         super().__init__(id=id, nodes=nodes, pinned=pinned)
 
     def arguments(self) -> dict[str, Any]:
@@ -58,7 +58,7 @@ class ClusteredDemos(_Demonstrations):
     """
 
     def __init__(self, count: int = 8, *, id: str | None = None, nodes: Any = (), pinned: bool = False) -> None:
-        self.count = _at_least_one(count, "count")
+        self.count = check_count(count, f"count of {self.kind}")
         super().__init__(id=id, nodes=nodes, pinned=pinned)
 
     def arguments(self) -> dict[str, Any]:
@@ -72,14 +72,11 @@ class ClusteredDemos(_Demonstrations):
             return None
         points = vectors([input_text(context, row) for row in rows])
         distinct = len(np.unique(points, axis=0))
-        clusters = KMeans(min(self.count, distinct), random_state=context.seed, n_init=4).fit(points)
-        distances = np.round(np.linalg.norm(points - clusters.cluster_centers_[clusters.labels_], axis=1), 9)
-        sizes = np.bincount(clusters.labels_)
-        nearest = [
-            min(np.flatnonzero(clusters.labels_ == index), key=lambda row: (distances[row], row))
-            for index in sorted(range(len(sizes)), key=lambda index: (-sizes[index], index))
-        ]
-        return tuple(rows[index] for index in nearest)
+        fitted = KMeans(min(self.count, distinct), random_state=context.seed, n_init=4).fit(points)
+        distances = np.round(np.linalg.norm(points - fitted.cluster_centers_[fitted.labels_], axis=1), 9)
+        clusters = [np.flatnonzero(fitted.labels_ == label) for label in np.unique(fitted.labels_)]
+        typical = [(-len(members), int(members[distances[members].argmin()])) for members in clusters]
+        return tuple(rows[index] for _, index in sorted(typical))
 
 
 @register_family("basis-demos")
@@ -97,7 +94,7 @@ class BasisDemos(_Demonstrations):
     """
 
     def __init__(self, count: int = 8, *, id: str | None = None, nodes: Any = (), pinned: bool = False) -> None:
-        self.count = _at_least_one(count, "count")
+        self.count = check_count(count, f"count of {self.kind}")
         super().__init__(id=id, nodes=nodes, pinned=pinned)
 
     def arguments(self) -> dict[str, Any]:
@@ -112,10 +109,10 @@ class BasisDemos(_Demonstrations):
         points = vectors([input_text(context, row) for row in rows])
         _, _, directions = np.linalg.svd(points, full_matrices=False)
         chosen: list[int] = []
-        for direction in directions[: min(self.count, len(rows))]:
-            sign = np.sign(direction[np.argmax(np.abs(direction))])
-            along = np.round(points @ direction * sign, 9)
-            chosen.append(next(int(row) for row in np.argsort(-along, kind="stable") if row not in chosen))
+        for direction in sign_fixed(directions[: self.count]):
+            along = np.round(points @ direction, 9)
+            along[chosen] = -np.inf
+            chosen.append(int(along.argmax()))
         return tuple(rows[index] for index in chosen)
 
 
@@ -135,7 +132,7 @@ class BootstrappedDemos(_Demonstrations):
     needs_traces = True
 
     def __init__(self, count: int = 8, *, id: str | None = None, nodes: Any = (), pinned: bool = False) -> None:
-        self.count = _at_least_one(count, "count")
+        self.count = check_count(count, f"count of {self.kind}")
         super().__init__(id=id, nodes=nodes, pinned=pinned)
 
     def arguments(self) -> dict[str, Any]:
@@ -146,12 +143,6 @@ class BootstrappedDemos(_Demonstrations):
         """Returns the runs, label by label in turns."""
         turns = _in_turns(by_label(context, context.traces))
         return turns[: self.count] if turns else None
-
-
-def _at_least_one(value: int, name: str) -> int:
-    if value < 1:
-        raise PoolError(f"{name} must be at least 1", found=str(value))
-    return value
 
 
 def _in_turns(groups: Sequence[Sequence[Demo]]) -> tuple[Demo, ...] | None:

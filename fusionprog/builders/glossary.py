@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import itertools
+import re
 from typing import Any
 
 import numpy as np
-from sklearn.feature_extraction.text import CountVectorizer
 
 from fusionprog.builders.rows import closed_fields, input_text, labels_of
-from fusionprog.errors import PoolError
-from fusionprog.prompts.items import BuildContext, Facet, Family, register_family
+from fusionprog.prompts.items import BuildContext, Facet, Family, check_count, register_family
 
+_WORD = re.compile(r"\b[^\W\d_]{2,}\b")
 _PRIOR = 0.5  # words seen before anything is seen
 
 
@@ -32,9 +31,7 @@ class LabelGlossary(Family):
     facet: Facet = "hint"
 
     def __init__(self, words: int = 8, *, id: str | None = None, nodes: Any = (), pinned: bool = False) -> None:
-        if words < 1:
-            raise PoolError("a label glossary needs at least 1 word per label", found=str(words))
-        self.words = words
+        self.words = check_count(words, "words of a label glossary")
         super().__init__(id=id, nodes=nodes, pinned=pinned)
 
     def arguments(self) -> dict[str, Any]:
@@ -53,24 +50,28 @@ class LabelGlossary(Family):
             if sum(bool(group) for group in texts.values()) < 2:
                 continue
             words = _telling_words(list(texts.values()), self.words)
-            lines = [f"- {label}: {', '.join(best)}" for label, best in zip(labels, words, strict=True) if best]
-            blocks.append("\n".join([f"Words that often go with each `{field}`:", *lines]))
+            lines = [f"- {label}: {', '.join(best)}" for label, best in zip(texts, words, strict=True) if best]
+            if lines:
+                blocks.append("\n".join([f"Words that often go with each `{field}`:", *lines]))
         return "\n".join(blocks) or None
 
 
 def _telling_words(groups: list[list[str]], count: int) -> list[list[str]]:
     """Returns for each group of texts its most telling words, best first."""
-    counter = CountVectorizer(token_pattern=r"(?u)\b[^\W\d_]{2,}\b", binary=True)
-    counts = counter.fit_transform([text for group in groups for text in group])
-    words = counter.get_feature_names_out()
-    bounds = np.cumsum([0, *(len(group) for group in groups)])
-    table = np.vstack([counts[start:end].sum(axis=0).A1 for start, end in itertools.pairwise(bounds)])
+    found = [[set(_WORD.findall(text.lower())) for text in group] for group in groups]
+    words = sorted({word for group in found for seen in group for word in seen})
+    column = {word: index for index, word in enumerate(words)}
+    table = np.zeros((len(groups), len(words)))
+    for row, group in zip(table, found, strict=True):
+        for seen in group:
+            row[[column[word] for word in seen]] += 1
+    everywhere = table.sum(axis=0)
     best = []
     for mine in table:
-        others = table.sum(axis=0) - mine
+        others = everywhere - mine
         share = (mine + _PRIOR) / (mine + _PRIOR).sum()
         elsewhere = (others + _PRIOR) / (others + _PRIOR).sum()
         telling = np.round(share * np.log(share / elsewhere), 9)
         ranked = sorted(np.flatnonzero(mine), key=lambda word: (-telling[word], words[word]))
-        best.append([str(words[word]) for word in ranked[:count] if telling[word] > 0])
+        best.append([words[word] for word in ranked[:count] if telling[word] > 0])
     return best

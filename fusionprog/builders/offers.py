@@ -11,7 +11,7 @@ from fusionprog.builders.glossary import LabelGlossary
 from fusionprog.errors import PoolError
 from fusionprog.program.signature import SignatureType, closed_choice
 from fusionprog.program.task import Task, TaskProgram
-from fusionprog.prompts.items import BuildContext, Content, Demo, DemoSet, Family, Fragment, Item
+from fusionprog.prompts.items import BuildContext, Content, Demo, DemoSet, Family, Fragment, Item, check_text
 
 
 def default_families() -> tuple[Family, ...]:
@@ -45,7 +45,8 @@ def offers(
         seed: For builders that draw.
 
     Raises:
-        PoolError: if a demonstration does not fit its node's signature in this task.
+        PoolError: if a demonstration does not fit its node's signature in this task, or a family makes something
+            else than its facet says.
     """
     made: dict[str, dict[str, Content]] = {}
     for node in nodes:
@@ -71,7 +72,18 @@ def _content(item: Item, task: Task, context: BuildContext) -> Content | None:
         check_demos(item.demos, context.signature, f"demonstration set {item.id!r}, task {task.name!r}")
         return item.demos
     assert isinstance(item, Family)
-    return None if item.reveals_rows and task.private else item.build(context)
+    if item.reveals_rows and task.private:
+        return None
+    made = item.build(context)
+    if not made:
+        return None
+    where = f"family {item.id!r}, task {task.name!r}, node {context.node!r}"
+    if item.facet != "demos":
+        return check_text(made, where)
+    if isinstance(made, str):
+        raise PoolError(f"{where} made a text", expected="demonstrations", found=repr(made)[:80])
+    check_demos(made, context.signature, where)
+    return made
 
 
 def check_demos(demos: Sequence[Demo], signature: SignatureType, where: str) -> None:
@@ -80,6 +92,7 @@ def check_demos(demos: Sequence[Demo], signature: SignatureType, where: str) -> 
     Raises:
         PoolError: if one names an unknown field, a label outside of the label set, or no input or no output.
     """
+    choices = {name: jsonable(closed_choice(field.annotation)) for name, field in signature.output_fields.items()}
     for index, demo in enumerate(demos):
         for name, value in demo.items():
             if name not in signature.fields:
@@ -87,13 +100,14 @@ def check_demos(demos: Sequence[Demo], signature: SignatureType, where: str) -> 
                     f"{where}, demonstration {index}: the node has no field {name!r}",
                     fix=did_you_mean(name, signature.fields),
                 )
-            choices = closed_choice(signature.fields[name].annotation) if name in signature.output_fields else ()
+            labels = choices.get(name)
             given = jsonable(value)
             for label in given if isinstance(given, list) else [given]:
-                if choices and label is not None and label not in choices:
+                if labels and label is not None and label not in labels:
                     raise PoolError(
                         f"{where}, demonstration {index}: {label!r} is no label of {name!r}",
-                        fix=did_you_mean(str(label), map(str, choices)),
+                        fix=f"{did_you_mean(str(label), map(str, labels))}. Where labels differ from task to task, "
+                        "say with domains=[...] which ones the demonstrations are for",
                     )
         if not any(name in demo for name in signature.input_fields) or not any(
             name in demo for name in signature.output_fields

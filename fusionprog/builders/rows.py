@@ -8,17 +8,17 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.feature_extraction.text import HashingVectorizer
 
 from fusionprog._internal.canonical import jsonable
 from fusionprog.program.signature import closed_choice
+from fusionprog.prompts.embedding import HashedNgrams
 from fusionprog.prompts.items import BuildContext, Demo
 
 
 def closed_fields(context: BuildContext) -> list[tuple[str, tuple[Any, ...]]]:
     """Returns the node's output fields that are a closed choice, with their labels in order."""
     fields = ((name, closed_choice(field.annotation)) for name, field in context.signature.output_fields.items())
-    return [(name, labels) for name, labels in fields if labels]
+    return [(name, tuple(jsonable(label) for label in labels)) for name, labels in fields if labels]
 
 
 def demonstrable(context: BuildContext) -> list[Demo]:
@@ -41,35 +41,31 @@ def input_text(context: BuildContext, row: Demo) -> str:
 def labels_of(row: Demo, field: str) -> tuple[Any, ...]:
     """Returns the labels that a row has for a field: one, or those of a list."""
     value = jsonable(row.get(field))
-    if value is None:
-        return ()
-    return tuple(value) if isinstance(value, list) else (value,)
+    given = value if isinstance(value, list) else [value]
+    return tuple(dict.fromkeys(label for label in given if label is not None))
 
 
 def by_label(context: BuildContext, rows: Sequence[Demo]) -> list[list[Demo]]:
-    """Returns rows grouped by the first closed field's first label, in the labels' order, each group shuffled.
+    """Returns rows grouped by the first label of the first closed field that they tell.
 
-    Without a closed field all rows are one group.
+    Groups are in the labels' order, each shuffled. Where no row tells a closed field, all rows are one group.
     """
+    groups: list[list[Demo]] = [list(rows)]
+    for field, labels in closed_fields(context):
+        told: dict[Any, list[Demo]] = {label: [] for label in labels}
+        for row in rows:
+            for label in labels_of(row, field)[:1]:
+                if label in told:
+                    told[label].append(row)
+        if any(told.values()):
+            groups = [group for group in told.values() if group]
+            break
     draw = random.Random(context.seed)
-    closed = closed_fields(context)
-    if not closed:
-        rest = list(rows)
-        draw.shuffle(rest)
-        return [rest]
-    field, labels = closed[0]
-    groups: dict[Any, list[Demo]] = {label: [] for label in labels}
-    for row in rows:
-        for label in labels_of(row, field)[:1]:
-            if label in groups:
-                groups[label].append(row)
-    for group in groups.values():
+    for group in groups:
         draw.shuffle(group)
-    return [group for group in groups.values() if group]
+    return groups
 
 
 def vectors(texts: Sequence[str]) -> NDArray[np.float64]:
-    """Returns unit vectors of hashed word n-grams, shape ``(n_texts, 1024)``."""
-    hashed = HashingVectorizer(n_features=1024, ngram_range=(1, 2), norm="l2", token_pattern=r"(?u)\b\w+\b")
-    dense: NDArray[np.float64] = hashed.transform(texts).toarray()
-    return dense
+    """Returns unit vectors of hashed word n-grams, shape ``(n_texts, 1024)``; equal texts' are equal to the bit."""
+    return np.round(HashedNgrams(features=1024).embed(texts), 12)

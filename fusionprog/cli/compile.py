@@ -90,7 +90,7 @@ def compile_command(
         click.echo(json.dumps(job.estimate.__dict__) if as_json else "\n".join(dry_run_lines(job)))
         return
     assert output is not None
-    paid = any(not model.free for model in job.models.values())
+    paid = any(not model.free for model in job.asked)
     if paid and not budget.bounded and not yes:
         _ask_first(dry_run_lines(job))
     url = storage or str(Path(output).with_suffix(".db"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.resources
+import json
 from importlib.resources.abc import Traversable
 from pathlib import Path
 
@@ -11,14 +12,18 @@ import click
 
 @click.command("init")
 @click.argument("directory", metavar="DIR", type=click.Path(file_okay=False))
-def init_command(directory: str) -> None:
+@click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
+def init_command(directory: str, as_json: bool) -> None:
     """Write a program to start from into DIR: two tasks with a little data, ready to compile with no key."""
     target = Path(directory)
     if target.exists() and any(target.iterdir()):
         raise click.UsageError(f"{directory!r} is not empty; name a new folder.")
     _copy(importlib.resources.files("fusionprog.cli").joinpath("template"), target)
     program, output = target / "program.py", target / "program.json"
-    click.echo(f"wrote {program}; compile it with:\n  fusionprog compile {program} -o {output}")
+    if as_json:
+        click.echo(json.dumps({"program": str(program)}))
+    else:
+        click.echo(f"wrote {program}; compile it with:\n  fusionprog compile {program} -o {output}")
 
 
 def _copy(source: Traversable, target: Path) -> None:

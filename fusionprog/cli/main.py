@@ -44,18 +44,13 @@ def main() -> None:
     """Runs the command line; errors are one message and an exit code, never a traceback."""
     try:
         code = cli.main(standalone_mode=False)
-    except click.exceptions.Abort:
+    except (click.exceptions.Abort, KeyboardInterrupt):
+        click.echo("interrupted; the same command continues", err=True)
         code = 130
     except click.ClickException as error:
         error.show()
         code = error.exit_code
-    except FusionProgError as error:
+    except (FusionProgError, OSError) as error:
         click.echo(f"error: {error}", err=True)
         code = 3
-    except KeyboardInterrupt:
-        click.echo("interrupted; the same command continues", err=True)
-        code = 130
-    except BrokenPipeError:
-        sys.stderr.close()  # the reader went away; there is nobody to tell
-        code = 0
     sys.exit(code or 0)

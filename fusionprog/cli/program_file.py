@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import importlib.util
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import ModuleType
@@ -13,7 +14,7 @@ from typing import Any
 from fusionprog._internal.registry import did_you_mean
 from fusionprog.errors import DataError, FusionProgError, ProgramError
 from fusionprog.program.program import Program
-from fusionprog.program.task import Task
+from fusionprog.program.task import Task, check_tasks
 
 
 @dataclass(frozen=True)
@@ -37,10 +38,12 @@ def read_program_file(reference: str) -> ProgramFile:
         ProgramError: if the file is missing, fails, or lacks ``program`` or ``tasks``.
     """
     path, _, name = reference.partition(".py:")
-    module = import_file(path if path.endswith(".py") else f"{path}.py")
+    path = path if path.endswith(".py") else f"{path}.py"
+    module = import_file(path)
     program = _variable(module, name or "program", reference)
     if isinstance(program, type) and issubclass(program, Program):
-        program = program()
+        with _running(path, Path(path).resolve()):
+            program = program()
     tasks = _variable(module, "tasks", reference)
     if not isinstance(tasks, Iterable):
         raise ProgramError(f"{reference}: tasks is no list", found=type(tasks).__name__)
@@ -68,28 +71,39 @@ def import_file(path: str) -> ModuleType:
     file = Path(path).resolve()
     if not file.is_file():
         raise ProgramError(f"there is no program file {path!r}", fix="Write one with: fusionprog init DIR")
-    spec = importlib.util.spec_from_file_location(file.stem, file)
+    name = f"fusionprog_program_{file.stem}"  # a file called random.py must not become everybody's random
+    spec = importlib.util.spec_from_file_location(name, file)
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
-    sys.modules[file.stem] = module
-    sys.path.insert(0, str(file.parent))
-    try:
+    sys.modules[name] = module
+    if str(file.parent) not in sys.path:
+        sys.path.insert(0, str(file.parent))
+    with _running(path, file):
         spec.loader.exec_module(module)
+    return module
+
+
+@contextmanager
+def _running(path: str, file: Path) -> Iterator[None]:
+    """What the user's code raises becomes an error that names the line."""
+    try:
+        yield
     except FusionProgError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         line = _line_in(error, str(file))
         raise ProgramError(f"{path}{line} failed", found=f"{type(error).__name__}: {error}") from error
-    return module
 
 
 def only_tasks(tasks: Iterable[Task], names: Iterable[str], limit: int | None) -> list[Task]:
     """Returns the tasks that are named (all, if none is), with at most ``limit`` rows a split.
 
     Raises:
-        DataError: if a name is unknown.
+        DataError: if a name is unknown, or the tasks are not sound.
     """
-    by_name = {task.name: task for task in tasks}
+    all_tasks = list(tasks)
+    check_tasks(all_tasks)
+    by_name = {task.name: task for task in all_tasks}
     for name in names:
         if name not in by_name:
             raise DataError(f"there is no task {name!r}", fix=did_you_mean(name, by_name))

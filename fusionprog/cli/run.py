@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from fusionprog._internal.files import write_atomically
 from fusionprog.cli.artifact_file import load_program
 
 
@@ -18,7 +19,7 @@ from fusionprog.cli.artifact_file import load_program
 @click.option("--input", "rows", type=click.Path(exists=True, dir_okay=False), help="Rows: .jsonl or .csv.")
 @click.option("-o", "--output", type=click.Path(dir_okay=False), help="Where rows go; stdout, if not given.")
 @click.option("--lm", help="Another model than the program was compiled on.")
-@click.option("--json", "as_json", is_flag=True, help="Print outputs as JSON.")
+@click.option("--json", "as_json", is_flag=True, help="Print as JSON: the outputs, or what became of the rows.")
 def run_command(
     artifact: str,
     inputs: tuple[str, ...],
@@ -35,6 +36,8 @@ def run_command(
     """
     if bool(rows) == bool(inputs):
         raise click.UsageError("Give either inputs (message='...') or --input rows.jsonl.")
+    if output is not None and (rows is None or not Path(output).resolve().parent.is_dir()):
+        raise click.UsageError("-o is for the rows of --input, and names a file in a folder that is there.")
     program = load_program(artifact, lm)
     name = (task,) if task else ()
     if rows is None:
@@ -43,29 +46,29 @@ def run_command(
         text = json.dumps(outputs, ensure_ascii=False)
         click.echo(text if as_json else "\n".join(f"{key}: {_plain(value)}" for key, value in outputs.items()))
         return
-    failed = _run_rows(program, name, rows, output)
+    made, failed = _run_rows(program, name, rows)
+    lines = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in made)
+    if output is not None:
+        write_atomically(Path(output), lines)
+    if as_json:
+        click.echo(json.dumps({"rows": len(made), "failed": failed, "output": output or made}, ensure_ascii=False))
+    elif output is None:
+        click.echo(lines, nl=False)
     if failed:
         click.echo(f"error: {failed} rows failed; they have an 'error'", err=True)
         raise click.exceptions.Exit(3)
 
 
-def _run_rows(program: Any, name: tuple[str, ...], rows: str, output: str | None) -> int:
-    from fusionprog._internal.files import write_atomically
+def _run_rows(program: Any, name: tuple[str, ...], path: str) -> tuple[list[dict[str, Any]], int]:
     from fusionprog.program.data import read_rows
 
-    columns = [dict(row.columns) for row in read_rows(rows, "--input")]
-    predictions = program.batch(*name, rows=columns)
-    lines = []
-    for row, prediction in zip(columns, predictions, strict=True):
-        failed = isinstance(prediction, Exception)
-        more = {"error": str(prediction)} if failed else _outputs(program, name, prediction)
-        lines.append(json.dumps({**row, **more}, ensure_ascii=False))
-    text = "\n".join(lines)
-    if output is None:
-        click.echo(text)
-    else:
-        write_atomically(Path(output), text + "\n")
-    return sum(isinstance(prediction, Exception) for prediction in predictions)
+    rows = [dict(row.columns) for row in read_rows(path, "--input")]
+    predictions = program.batch(*name, rows=rows)
+    made = [
+        {**row, **({"error": str(each)} if isinstance(each, Exception) else _outputs(program, name, each))}
+        for row, each in zip(rows, predictions, strict=True)
+    ]
+    return made, sum(isinstance(each, Exception) for each in predictions)
 
 
 def _inputs(program: Any, pairs: tuple[str, ...]) -> dict[str, Any]:

@@ -12,10 +12,10 @@ from fusionprog.search.preflight import Job
 
 def comparison_text(comparison: Comparison) -> str:
     """Returns ``.70→.82 (+.12 ± .05, n=60)``."""
-    gain = f"{comparison.gain:+.2f}".replace("0.", ".", 1)
-    error = f"{comparison.se:.2f}".replace("0.", ".", 1)
     before, after = short(comparison.before.mean), short(comparison.after.mean)
-    return f"{before}→{after} ({gain} ± {error}, n={comparison.after.n})"
+    gain = short(comparison.gain)
+    sign = "" if gain.startswith("-") else "+"
+    return f"{before}→{after} ({sign}{gain} ± {short(comparison.se)}, n={comparison.after.n})"
 
 
 def summary_lines(record: CompileRecord) -> list[str]:

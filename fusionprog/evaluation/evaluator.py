@@ -80,6 +80,7 @@ class Evaluator:
     def __init__(self, executor: Executor) -> None:
         self._executor = executor
         self._outcomes: dict[tuple[str, tuple[str, ...], str], asyncio.Task[Outcome]] = {}
+        self._judges: dict[ProgramMetric, Mapping[str, RenderedPrompt]] = {}
 
     async def outcome(self, scorer: TaskScorer, prompts: Mapping[str, RenderedPrompt], row: Row) -> Outcome:
         """Returns the outcome of one row.
@@ -147,10 +148,11 @@ class Evaluator:
         return Outcome(row.id, score, calls=calls, tokens=tokens, usd=usd)
 
     async def _judge(self, scorer: TaskScorer, metric: ProgramMetric, inputs: Mapping[str, Any]) -> Trace:
-        view = TaskView(metric.name, "", metric.as_task, ())
-        prompts = Renderer({}).prompts(Schedule(), view)
-        nodes = metric.graph.needed([metric.graph.resolve(metric.output)])
-        return await self._executor.run(metric.as_task, prompts, scorer.judges[metric], inputs, nodes)
+        if metric not in self._judges:
+            view = TaskView(metric.name, "", metric.as_task, ())
+            self._judges[metric] = Renderer({}).prompts(Schedule(), view, metric.asking)
+        prompts, models = self._judges[metric], scorer.judges[metric]
+        return await self._executor.run(metric.as_task, prompts, models, inputs, metric.nodes)
 
 
 def _inputs(scorer: TaskScorer, row: Row) -> dict[str, Any]:

@@ -5,8 +5,9 @@ A metric is a ``Metric``; ``as_metric`` makes one of any function of DSPy's form
 
 from __future__ import annotations
 
-import asyncio
+import enum
 import inspect
+import json
 import math
 import re
 from collections import Counter
@@ -30,8 +31,9 @@ class Metric:
 
     Args:
         fn: ``fn(example, prediction)``; also DSPy's longer forms with ``trace``, ``pred_name`` and ``pred_trace``,
-            which are given as ``None``. Sync or async. It returns a number, a bool, or a
-            ``Prediction(score=..., feedback=...)``; higher is better.
+            which are given as ``None``. It returns a number, a bool, or a ``Prediction(score=..., feedback=...)``;
+            higher is better. Sync or async; one that waits for something should be async, as a sync one is called
+            on the event loop and holds up all other work.
         fields: The outputs it reads, public names or ``"node.field"``; all public ones if ``None``. Compiling runs
             only what these need.
         gold: The columns of the rows that it reads; checked before anything is spent.
@@ -51,8 +53,8 @@ class Metric:
         if not callable(fn):
             raise MetricError("the metric cannot be called", expected="a function", found=type(fn).__name__)
         self.fn = fn
-        self.fields = None if fields is None else tuple(fields)
-        self.gold = tuple(gold)
+        self.fields = None if fields is None else _names(fields)
+        self.gold = _names(gold)
         self.version = version
         self.name = name or str(getattr(fn, "__name__", type(fn).__name__))
         self._extra = _extra_arguments(fn, self.name)
@@ -74,14 +76,9 @@ class Metric:
             MetricError: if the function raises or returns something that is no finite number.
         """
         try:
-            if inspect.iscoroutinefunction(self.fn):
-                result = await self.fn(example, prediction, *self._extra)
-            else:
-                result = self.fn(example, prediction, *self._extra)
-                if inspect.isawaitable(result):
-                    result = await result
-        except (asyncio.CancelledError, KeyboardInterrupt):
-            raise
+            result = self.fn(example, prediction, *self._extra)
+            if inspect.isawaitable(result):
+                result = await result
         except Exception as error:
             raise MetricError(
                 f"the metric {self.name!r} raised {type(error).__name__}",
@@ -98,8 +95,12 @@ def as_score(result: Any, name: str) -> float:
         MetricError: if it is none, or not finite.
     """
     value = result.get("score") if isinstance(result, Prediction) else result
-    if isinstance(value, (bool, int, float)) or (hasattr(value, "__float__") and not isinstance(value, str)):
-        number = float(value)
+    # Text is no score even where it is a numeral, and of an array it is not known which number is meant.
+    if not isinstance(value, (str, bytes, bytearray)) and not getattr(value, "shape", ()):
+        try:
+            number = float(value)
+        except (TypeError, ValueError, OverflowError):
+            number = math.nan
         if math.isfinite(number):
             return number
     raise MetricError(
@@ -107,6 +108,10 @@ def as_score(result: Any, name: str) -> float:
         expected="a finite number, a bool or a Prediction with a score",
         found=repr(result)[:120],
     )
+
+
+def _names(names: Sequence[str]) -> tuple[str, ...]:
+    return (names,) if isinstance(names, str) else tuple(names)
 
 
 def _extra_arguments(fn: Callable[..., Any], name: str) -> tuple[None, ...]:
@@ -117,10 +122,12 @@ def _extra_arguments(fn: Callable[..., Any], name: str) -> tuple[None, ...]:
     positional = [each for each in parameters if each.kind in (each.POSITIONAL_ONLY, each.POSITIONAL_OR_KEYWORD)]
     required = sum(each.default is each.empty for each in positional)
     open_ended = any(each.kind is each.VAR_POSITIONAL for each in parameters)
-    if required > 5 or (len(positional) < 2 and not open_ended):
+    named = [each.name for each in parameters if each.kind is each.KEYWORD_ONLY and each.default is each.empty]
+    if required > 5 or (len(positional) < 2 and not open_ended) or named:
         raise MetricError(
-            f"the metric {name!r} takes {required} arguments",
+            f"the metric {name!r} takes other arguments than a metric is given",
             expected="(example, prediction), and at most trace, pred_name and pred_trace after them",
+            found=f"({', '.join(each.name for each in parameters)})",
         )
     return (None,) * max(0, required - 2)
 
@@ -144,6 +151,16 @@ class ProgramMetric(Metric):
         signatures = {name: node.signature for name, node in self.graph.nodes.items()}
         self.as_task = TaskProgram(f"metric {self.graph.name}", self.graph, signatures, self.graph.outputs)
         super().__init__(self._never, version=version, name=f"program {self.graph.name}")
+
+    @property
+    def nodes(self) -> tuple[str, ...]:
+        """The nodes that make the score, in order."""
+        return self.graph.needed([self.graph.resolve(self.output)])
+
+    @property
+    def asking(self) -> tuple[str, ...]:
+        """The nodes among them that ask a model."""
+        return tuple(name for name in self.nodes if self.graph.nodes[name].asks_model)
 
     @staticmethod
     def _never(example: Any, prediction: Any) -> float:
@@ -231,13 +248,16 @@ def _compare(kind: str, field: str, gold: str | None, judge: Callable[[Any, Any]
 
 @metric_registry.register("exact_match")
 def exact_match(field: str, *, gold: str | None = None) -> Metric:
-    """Scores 1 where an output equals the gold column; texts are compared without case and outer white space.
+    """Scores 1 where an output equals the gold column.
+
+    Texts are compared without case and with single spaces, also inside lists; a number or a truth value equals the
+    text that writes it, as a CSV file has only text.
 
     Args:
         field: The output: a public name or ``"node.field"``.
         gold: The column of the row; the output's field name, if not given.
     """
-    return _compare("exact_match", field, gold, lambda want, got: float(_normal(want) == _normal(got)))
+    return _compare("exact_match", field, gold, lambda want, got: float(_same(_normal(want), _normal(got))))
 
 
 @metric_registry.register("contains")
@@ -245,9 +265,11 @@ def contains(field: str, *, gold: str | None = None) -> Metric:
     """Scores 1 where an output's text contains the gold text (or all texts of a gold list), ignoring case."""
 
     def judge(want: Any, got: Any) -> float:
-        wanted = want if isinstance(want, (list, tuple, set)) else [want]
-        text = str(_normal(got))
-        return float(all(str(_normal(each)) in text for each in wanted))
+        if want is None or got is None:
+            return float(want is got)
+        wanted = want if isinstance(want, (list, tuple, set, frozenset)) else [want]
+        text = _text(got)
+        return float(all(_text(each) in text for each in wanted))
 
     return _compare("contains", field, gold, judge)
 
@@ -260,7 +282,11 @@ def set_f1(field: str, *, gold: str | None = None) -> Metric:
 
 @metric_registry.register("token_f1")
 def token_f1(field: str, *, gold: str | None = None) -> Metric:
-    """Scores the F1 of an output's words against the gold text's, as SQuAD does; two empty texts score 1."""
+    """Scores the F1 of an output's words against the gold text's, counting repeated words; two empty texts score 1.
+
+    It is SQuAD's F1 but that articles count and that words are what is between white space and punctuation, in every
+    language.
+    """
     return _compare("token_f1", field, gold, lambda want, got: _f1(Counter(_words(want)), Counter(_words(got))))
 
 
@@ -273,7 +299,16 @@ def numeric(field: str, *, gold: str | None = None, tolerance: float = 0.0, rela
         gold: The column of the row; the output's field name, if not given.
         tolerance: Absolute difference that counts as equal, 0 or more.
         relative: Difference relative to the gold number that counts as equal, 0 or more.
+
+    Note:
+        Of a text the first number counts (``"$1,234.50 in all"``). What holds no number, or one that is not finite,
+        scores 0.
+
+    Raises:
+        MetricError: if ``tolerance`` or ``relative`` is below 0.
     """
+    if not (tolerance >= 0 and relative >= 0):
+        raise MetricError("numeric() has a difference below 0", found=f"tolerance={tolerance!r}, relative={relative!r}")
 
     def judge(want: Any, got: Any) -> float:
         expected, found = _number(want), _number(got)
@@ -289,14 +324,21 @@ def weighted(parts: Sequence[tuple[Any, float]]) -> Metric:
     """Scores the weighted mean of other metrics.
 
     Args:
-        parts: ``(metric, weight)`` pairs; weights are above 0 and need not sum to 1.
+        parts: ``(metric, weight)`` pairs; weights are finite, above 0, and need not sum to 1.
 
     Raises:
-        MetricError: if there are no parts or a weight is not above 0.
+        MetricError: if there are no parts, or one is no such pair.
     """
-    metrics = [(as_metric(metric), float(weight)) for metric, weight in parts]
-    if not metrics or any(not weight > 0 for _, weight in metrics):
-        raise MetricError("weighted() needs metrics with weights above 0", found=repr(parts))
+    try:
+        metrics = [(as_metric(metric), float(weight)) for metric, weight in parts]
+    except (TypeError, ValueError):
+        metrics = []
+    if not metrics or not all(0 < weight < math.inf for _, weight in metrics):
+        raise MetricError(
+            "weighted() cannot weigh its parts",
+            expected="[(metric, weight), ...] with weights above 0",
+            found=repr(parts)[:120],
+        )
     return _Weighted(metrics)
 
 
@@ -340,17 +382,42 @@ def judge(signature: SignatureType | str, *, score: str = "score", lm: Any = Non
 
 
 def _normal(value: Any) -> Any:
+    """Returns JSON data whose texts have one case and single spaces."""
+    if isinstance(value, str) and not isinstance(value, enum.Enum):
+        return " ".join(value.casefold().split())
+    if isinstance(value, (list, tuple)):
+        return [_normal(each) for each in value]
     plain = jsonable(value)
-    return " ".join(plain.casefold().split()) if isinstance(plain, str) else plain
+    return _normal(plain) if isinstance(plain, (str, list)) else plain
+
+
+def _same(want: Any, got: Any) -> bool:
+    if isinstance(want, str) != isinstance(got, str):
+        text, other = (want, got) if isinstance(want, str) else (got, want)
+        return isinstance(other, (bool, int, float)) and text == str(other).casefold()
+    return bool(want == got)
+
+
+def _text(value: Any) -> str:
+    plain = _normal(value)
+    if isinstance(plain, list):
+        return "\n".join(_text(each) for each in plain)
+    return (
+        plain
+        if isinstance(plain, str)
+        else ""
+        if plain is None
+        else json.dumps(plain, sort_keys=True, ensure_ascii=False).casefold()
+    )
 
 
 def _members(value: Any) -> set[str]:
     values = value if isinstance(value, (list, tuple, set, frozenset)) else [] if value is None else [value]
-    return {str(_normal(each)) for each in values}
+    return {_text(each) for each in values}
 
 
 def _words(value: Any) -> list[str]:
-    return re.findall(r"\w+", "" if value is None else str(value).casefold())
+    return re.findall(r"\w+", _text(value))
 
 
 def _f1(want: Counter[str], got: Counter[str]) -> float:
@@ -361,7 +428,14 @@ def _f1(want: Counter[str], got: Counter[str]) -> float:
 
 
 def _number(value: Any) -> float | None:
-    if isinstance(value, (bool, int, float)):
-        return float(value)
-    match = re.search(r"[-+]?\d[\d,]*\.?\d*(?:[eE][-+]?\d+)?", str(value))
-    return float(match.group().replace(",", "")) if match else None
+    """Returns a number, or the first one in a text; ``None`` where there is none or it is not finite."""
+    if isinstance(value, str):
+        match = re.search(r"[-+−]?(?:\d[\d,]*\.?\d*|\.\d+)(?:[eE][-+]?\d+)?", value)
+        value = match and match.group().replace(",", "").replace("−", "-")
+    elif not hasattr(value, "__float__"):
+        return None
+    try:
+        number = math.nan if value is None else float(value)
+    except (TypeError, ValueError, OverflowError):
+        return None
+    return number if math.isfinite(number) else None

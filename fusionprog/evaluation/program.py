@@ -31,7 +31,7 @@ def make_scorer(view: TaskView, metric: Metric, models: dict[str, LanguageModel]
         nodes=read_nodes(view.program, metric),
         models=models,
         judges={
-            program: resolve_models(program.lm or _any_model(models), list(program.graph.nodes))
+            program: resolve_models(_any_model(models) if program.lm is None else program.lm, program.asking)
             for program in programs_of(metric)
         },
     )

@@ -10,6 +10,7 @@ from scipy import stats
 
 from fusionprog.runtime.record import Comparison, Score
 
+_ROUNDING = 1e-12  # what is left of equal differences in floating point
 CHANGED_SHARE = 0.2  # of the examples, an improved prompt typically changes about a fifth
 
 
@@ -47,14 +48,14 @@ def lower_bound(gains: Mapping[str, Comparison], *, finalists: int, level: float
         level: Probability of a bound above the truth, over all finalists.
 
     Note:
-        Student's t with Welch–Satterthwaite degrees of freedom. Where no example changed, the error is 0 and the
-        bound is the gain itself.
+        Student's t with Welch–Satterthwaite degrees of freedom. Where every example changed alike, the error is 0 and
+        the bound is the gain itself; a gain on so few examples that their signs can agree by chance is none.
     """
     mean, error, freedom = mean_gain(gains)
-    if error == 0.0:
-        return mean
-    quantile = stats.t.ppf(1 - level / finalists, max(1.0, freedom)) if math.isfinite(freedom) else 1.645
-    return float(mean - quantile * error)
+    if error < _ROUNDING:
+        n = sum(each.before.n for each in gains.values())
+        return mean if mean <= 0 or 0.5**n <= level / finalists else 0.0
+    return float(mean - stats.t.ppf(1 - level / finalists, max(1.0, freedom)) * error)
 
 
 def visible_gain(n: int) -> float:

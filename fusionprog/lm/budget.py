@@ -33,8 +33,9 @@ class Budget:
     def __post_init__(self) -> None:
         for each in fields(self):
             value = getattr(self, each.name)
-            if value is not None and (isinstance(value, bool) or not value > 0):
-                raise BudgetError(f"the budget's {each.name} must be above 0", found=repr(value))
+            number = isinstance(value, (int, float)) and not isinstance(value, bool)
+            if value is not None and not (number and value > 0):
+                raise BudgetError(f"the budget's {each.name} must be a number above 0", found=repr(value))
 
     @property
     def bounded(self) -> bool:

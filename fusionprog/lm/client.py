@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import itertools
 from collections import Counter
+from dataclasses import replace
 
 from fusionprog._internal.canonical import digest
+from fusionprog.errors import FusionProgError, LMConfigurationError, LMError
 from fusionprog.lm.model import Completion, LanguageModel, Messages
 from fusionprog.store.store import Store, StoredCall
 
@@ -16,8 +18,11 @@ class LMClient:
 
     Args:
         store: Where answers are looked up and kept; without one every request is a call.
-        concurrency: Calls in flight at most.
+        concurrency: Calls in flight at most, 1 or more.
         fresh: Whether answers that earlier runs stored are asked for again.
+
+    Raises:
+        LMConfigurationError: if ``concurrency`` is below 1.
 
     Attributes:
         paid: Calls that went to a model.
@@ -26,6 +31,8 @@ class LMClient:
     """
 
     def __init__(self, store: Store | None, concurrency: int = 16, *, fresh: bool = False) -> None:
+        if concurrency < 1:
+            raise LMConfigurationError("concurrency must be 1 or more", found=str(concurrency))
         self._fresh = fresh
         self._store = store
         self._slots = asyncio.Semaphore(concurrency)
@@ -58,7 +65,7 @@ class LMClient:
         """
         if self._store is None:
             return f"call {next(self._numbers)}", await self._ask(model, messages)
-        key = digest([model.identity, [[message["role"], message["content"]] for message in messages], sample])
+        key = _key(model, messages, sample)
         known = not self._fresh or key in self._mine
         if known and (stored := self._store.get_call(key)) is not None:
             if key not in self._mine:
@@ -68,8 +75,13 @@ class LMClient:
         if key not in self._flying:
             task = asyncio.ensure_future(self._ask_and_keep(self._store, key, model, messages, sample))
             self._flying[key] = task
-            task.add_done_callback(lambda _: self._flying.pop(key, None))
+            task.add_done_callback(lambda done: self._landed(key, done))
         return key, await asyncio.shield(self._flying[key])
+
+    def _landed(self, key: str, done: asyncio.Task[Completion]) -> None:
+        self._flying.pop(key, None)
+        if not done.cancelled():
+            done.exception()  # looked at here, since all who waited for it may have been cancelled
 
     async def _ask_and_keep(
         self, store: Store, key: str, model: LanguageModel, messages: Messages, sample: int
@@ -82,7 +94,24 @@ class LMClient:
 
     async def _ask(self, model: LanguageModel, messages: Messages) -> Completion:
         async with self._slots:
-            answer = await model.complete(messages)
+            try:
+                answer = await model.complete(messages)
+            except FusionProgError:
+                raise
+            except Exception as error:
+                raise LMError(f"the model {model.name!r} gave no answer", found=repr(error)) from error
         self._counts["paid"] += 1
         self.usd_paid += answer.usd or 0.0
-        return answer
+        # Half of a surrogate pair, which JSON can hold, is no Unicode: neither a database nor a file takes it.
+        return replace(answer, text=answer.text.encode("utf-8", "replace").decode("utf-8"))
+
+
+def _key(model: LanguageModel, messages: Messages, sample: int) -> str:
+    try:
+        return digest([model.identity, [[message["role"], message["content"]] for message in messages], sample])
+    except UnicodeEncodeError as error:
+        raise LMConfigurationError(
+            "a prompt holds text that is not valid Unicode",
+            found=repr(error.object[max(0, error.start - 20) : error.end + 20]),
+            fix="Repair the row or the fragment that it comes from",
+        ) from error

@@ -6,32 +6,38 @@ DSPy moves this part of itself in 3.5; ``dspy`` is pinned below that, and privat
 from __future__ import annotations
 
 import asyncio
+import contextvars
+import functools
 import os
-import re
-import warnings
+import uuid
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import dspy
 from dspy.adapters.utils import format_field_value, get_annotation_name
-from dspy.clients.backend_selection import CLIENT_KEYS
+from dspy.clients._deprecation import adapter_message_call
 from dspy.clients.base_lm import BaseLM
-from dspy.lm15 import request_from_openai_chat
-from dspy.utils.exceptions import AdapterParseError, LMAuthError
+from dspy.clients.engines.legacy_engine import AsyncLegacyEngine, LegacyEngine
+from dspy.lm15 import registered_providers
+from dspy.utils.exceptions import AdapterParseError, LMAuthError, LMUnsupportedFeatureError, LMUnsupportedModelError
 from dspy.utils.exceptions import LMConfigurationError as DSPyConfigurationError
 from dspy.utils.exceptions import LMError as DSPyLMError
 
 from fusionprog._internal.canonical import jsonable
 from fusionprog.errors import LMConfigurationError, LMError, LMOutputError
 from fusionprog.lm.model import Completion, Message, Messages, approximate_tokens
-from fusionprog.lm.prices import missing_keys, usd_per_token
+from fusionprog.lm.prices import known_provider, missing_keys, usd_per_token
+from fusionprog.lm.redaction import public, redact
 from fusionprog.program.signature import SignatureType
 
 os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
 
 _ADAPTERS = {"chat": dspy.ChatAdapter, "json": dspy.JSONAdapter, "xml": dspy.XMLAdapter}
-_URL_CREDENTIALS = re.compile(r"//[^/@]*@")
-_SECRETS = {"api_key", "headers", "extra_headers", "azure_ad_token_provider"}
+_NO_PARAMETERS = {"n", "timeout", "prompt_cache"}  # answers do not depend on them
+_NAMED: dict[int, tuple[Any, str]] = {}  # holds the engines, so that none is given the id of a former one
+# Engines without an async side block a thread each; asyncio's own pool has few where there are few processors.
+_THREADS = ThreadPoolExecutor(256, thread_name_prefix="fusionprog-lm")
 
 
 def type_text(annotation: Any) -> str:
@@ -99,39 +105,20 @@ class DSPyModel:
     """A ``dspy.LM`` as a language model: its own engine, parameters, retries and callbacks.
 
     Args:
-        lm: The model. DSPy's response cache is passed by; the store takes its place.
+        lm: The model. DSPy's response cache and history are passed by; the store takes their place.
         name: What an engine without a state of its own is known by in the store.
     """
 
     free = False
 
     def __init__(self, lm: BaseLM, name: str | None = None) -> None:
-        self._lm = lm
+        answering = lm if _answers_itself(lm) else lm._engine_spec
+        self._lm = _with_engine(lm) if answering is lm else lm
+        self._parameters = lm.kwargs
         self.name: str = name or lm.model
-        engine = getattr(lm, "_engine_spec", "auto")
-        self.custom = not isinstance(engine, str) or not isinstance(lm, dspy.LM)
-        self.persistent = not self.custom or name is not None or hasattr(engine, "dump_state")
-        self.identity: Mapping[str, Any] = self._identity(engine, name)
-
-    def _identity(self, engine: Any, name: str | None) -> dict[str, Any]:
-        parameters = {
-            key: _URL_CREDENTIALS.sub("//", value) if isinstance(value, str) else value
-            for key, value in self._lm.kwargs.items()
-            if key not in _SECRETS and value is not None
-        }
-        identity: dict[str, Any] = {
-            "model": self._lm.model,
-            "type": self._lm.model_type,
-            "parameters": parameters,
-        }
-        if self.custom:
-            state = (
-                engine.dump_state() if hasattr(engine, "dump_state") else name or f"process {os.getpid()}:{id(engine)}"
-            )
-            identity["engine"] = [f"{type(engine).__module__}.{type(engine).__qualname__}", state]
-        elif engine != "auto":
-            identity["engine"] = engine
-        return dict(jsonable(identity))
+        self.custom = not isinstance(answering, str)
+        self.persistent = not self.custom or name is not None or _has_state(answering)
+        self.identity: Mapping[str, Any] = _identity(lm, answering, name)
 
     @property
     def usd_per_token(self) -> tuple[float, float] | None:
@@ -145,60 +132,161 @@ class DSPyModel:
             LMError: if DSPy's client gave up; the provider's own words are in it.
         """
         try:
-            with dspy.context(disable_history=True):
-                return await self._ask(messages)
-        except (LMAuthError, DSPyConfigurationError) as error:
-            raise LMConfigurationError(
-                f"the model {self.name!r} cannot be used",
-                found=str(error),
-                fix="Check the key and the name of the model",
-            ) from error
+            return await self._ask([dict(message) for message in messages])
+        except (LMAuthError, LMUnsupportedModelError, LMUnsupportedFeatureError, DSPyConfigurationError) as error:
+            problem = f"the model {self.name!r} cannot be used"
+            fix = "Check its key, its name and its parameters"
+            raise self._told(LMConfigurationError, problem, error, fix) from self._cause(error)
         except DSPyLMError as error:
-            raise LMError(f"the model {self.name!r} gave no answer", found=str(error)) from error
+            raise self._told(LMError, f"the model {self.name!r} gave no answer", error) from self._cause(error)
+        except (TypeError, ValueError, ImportError) as error:
+            problem = f"the model {self.name!r} could not be asked"
+            raise self._told(LMConfigurationError, problem, error) from self._cause(error)
 
-    async def _ask(self, messages: Messages) -> Completion:
-        if not hasattr(self._lm, "_engine_spec"):
-            return await asyncio.to_thread(self._ask_old, messages)
-        body = {key: value for key, value in self._lm.kwargs.items() if key not in CLIENT_KEYS and value is not None}
-        request = request_from_openai_chat({"model": self._lm.model, "messages": [dict(m) for m in messages], **body})
-        borrowed = not isinstance(self._lm._engine_spec, str)
-        if borrowed and self._lm._async_engine_spec is None:
-            response = await asyncio.to_thread(self._lm, request, cache=False)
-        else:
-            response = await self._lm.acall(request, cache=False)
-        return self._completion(
-            messages, response.text or "", response.usage.input_tokens, response.usage.output_tokens
-        )
+    async def _ask(self, messages: list[dict[str, str]]) -> Completion:
+        lm, options = self._lm, {} if self._lm.kwargs.get("n") in (None, 1) else {"n": 1}
+        usage = _Usage(dspy.settings.usage_tracker)
+        # The mark says that the messages come from an adapter: what DSPy's own adapters do until 3.5.
+        with dspy.context(disable_history=True, usage_tracker=usage), adapter_message_call(lm, messages):
+            if isinstance(lm._engine_spec, str) or lm._async_engine_spec is not None:
+                answers = await lm.acall(messages=messages, cache=False, **options)
+            else:
+                ask = functools.partial(lm, messages=messages, cache=False, **options)
+                context = contextvars.copy_context()
+                answers = await asyncio.get_running_loop().run_in_executor(_THREADS, context.run, ask)
+        text = answers[0]["text"] if isinstance(answers[0], dict) else answers[0]
+        return self._completion(messages, text or "", usage)
 
-    def _ask_old(self, messages: Messages) -> Completion:
-        with warnings.catch_warnings():
-            # A subclass of BaseLM has only this way in; DSPy announces its end in 3.5, which is pinned out.
-            warnings.simplefilter("ignore", DeprecationWarning)
-            answer = self._lm(messages=[dict(message) for message in messages])[0]
-        return self._completion(messages, answer["text"] if isinstance(answer, dict) else answer, None, None)
-
-    def _completion(self, messages: Messages, text: str, read: int | None, written: int | None) -> Completion:
+    def _completion(self, messages: Messages, text: str, usage: _Usage) -> Completion:
+        read, written = usage.tokens
         read = sum(approximate_tokens(message["content"]) for message in messages) if read is None else read
         written = approximate_tokens(text) if written is None else written
         price = self.usd_per_token
         return Completion(text, read, written, None if price is None else read * price[0] + written * price[1])
+
+    def _told(self, kind: type[LMError], problem: str, error: Exception, fix: str = "") -> LMError:
+        said = str(getattr(error, "message", "") or error) or type(error).__name__
+        words, _, _ = " ".join(said.split()).partition(" To fix: ")  # advice that DSPy's native client adds
+        return kind(problem, found=self._without_secrets(words)[:500].rstrip("."), fix=fix)
+
+    def _cause(self, error: Exception) -> Exception | None:
+        """The error itself, unless a traceback that shows it would show a secret."""
+        return error if self._without_secrets(str(error)) == str(error) else None
+
+    def _without_secrets(self, text: str) -> str:
+        return redact(text, self._parameters, os.environ)
+
+
+class _Usage:
+    """Takes the tokens that DSPy reports for one call, and hands them on to the user's own tracker."""
+
+    def __init__(self, outer: Any) -> None:
+        self._outer = outer
+        self._reports: list[Mapping[str, Any]] = []
+
+    def add_usage(self, model: str, usage: Mapping[str, Any]) -> None:
+        """Is called by DSPy once per answer."""
+        self._reports.append(usage)
+        if self._outer is not None:
+            self._outer.add_usage(model, usage)
+
+    @property
+    def tokens(self) -> tuple[int | None, int | None]:
+        """Tokens read and written; ``None`` where the provider does not say."""
+        report = self._reports[-1] if self._reports else {}
+        return report.get("prompt_tokens"), report.get("completion_tokens")
+
+
+def _answers_itself(lm: BaseLM) -> bool:
+    """Whether a subclass answers with a ``forward`` of its own, the form that DSPy 3.5 removes."""
+    if not hasattr(lm, "_engine_spec"):
+        return True
+    return isinstance(lm, dspy.LM) and bool(_own_methods(lm))
+
+
+def _own_methods(lm: BaseLM) -> set[str]:
+    base = dspy.LM if isinstance(lm, dspy.LM) else BaseLM
+    names = ("forward", "aforward")
+    return {name for name in names if name in vars(lm) or getattr(type(lm), name) is not getattr(base, name)}
+
+
+def _with_engine(lm: BaseLM) -> dspy.LM:
+    only_async = _own_methods(lm) == {"aforward"}
+    return dspy.LM(
+        lm.model,
+        engine=LegacyEngine(lm, _implicit=True),
+        async_engine=AsyncLegacyEngine(lm, _implicit=True) if only_async else None,
+        cache=False,
+        num_retries=0,
+        callbacks=lm.callbacks,
+    )
+
+
+def _has_state(answering: Any) -> bool:
+    """Whether it can say what it is; the state that every ``BaseLM`` has does not tell subclasses' answers apart."""
+    dump = getattr(type(answering), "dump_state", None)
+    return dump is not None and dump not in (BaseLM.dump_state, dspy.LM.dump_state)
+
+
+def _identity(lm: BaseLM, answering: Any, name: str | None) -> dict[str, Any]:
+    identity: dict[str, Any] = {
+        "model": lm.model,
+        "type": lm.model_type,
+        "parameters": {
+            key: value for key, value in lm.kwargs.items() if key not in _NO_PARAMETERS and value is not None
+        },
+    }
+    if not isinstance(answering, str):
+        state = answering.dump_state() if _has_state(answering) else name or _process_name(answering)
+        identity["engine"] = [f"{type(answering).__module__}.{type(answering).__qualname__}", state]
+    else:
+        if answering != "auto":
+            identity["engine"] = answering
+        if (endpoint := _endpoint(lm)) is not None:
+            identity["endpoint"] = endpoint
+    return dict(public(jsonable(identity)))
+
+
+def _endpoint(lm: dspy.LM) -> str | None:
+    """Where the model is reached, where neither its name nor its parameters say it."""
+    if lm.kwargs.get("api_base") or lm.kwargs.get("base_url"):
+        return None
+    provider = lm.model.partition("/")[0] if "/" in lm.model else "openai"
+    for each in lm._providers:
+        if provider in (each.definition.id, *each.definition.aliases):
+            return str(each.definition.access.base_url)
+    names = (f"{provider.upper()}_API_BASE", f"{provider.upper()}_BASE_URL")
+    return next((os.environ[name] for name in names if os.environ.get(name)), None)
+
+
+def _process_name(answering: Any) -> str:
+    """Names an engine that nothing describes: its answers are known to this process only."""
+    return _NAMED.setdefault(id(answering), (answering, f"process {uuid.uuid4().hex}"))[1]
 
 
 def litellm_model(name: str) -> DSPyModel:
     """Returns the model that LiteLLM knows as ``name`` (``"openai/gpt-4o-mini"``).
 
     Raises:
-        LMConfigurationError: if the name has no provider or the provider's key is not set.
+        LMConfigurationError: if the name has no provider that is known, or the provider's key is not set.
     """
-    if "/" not in name:
+    provider, _, model = name.partition("/")
+    if not provider or not model:
         raise LMConfigurationError(
             f"{name!r} names no model",
             expected="a LiteLLM name with its provider ('openai/gpt-4o-mini'), or 'offline'",
         )
-    if missing := missing_keys(name):
+    declared = any(provider in (each.id, *each.aliases) for each in (one.definition for one in registered_providers()))
+    if not declared and not known_provider(name):
+        raise LMConfigurationError(
+            f"the model {name!r} has a provider that nobody knows",
+            found=provider,
+            fix="See https://docs.litellm.ai/docs/providers for the names of providers",
+        )
+    if not declared and (missing := missing_keys(name)):
         raise LMConfigurationError(
             f"no key for the model {name!r}",
-            fix=f"Set {' and '.join(missing)}, or use lm='offline' to try without one",
+            fix=f"Set {missing}, or use lm='offline' to try without one",
         )
     return DSPyModel(dspy.LM(name, cache=False))
 
@@ -215,13 +303,10 @@ def as_model(lm: Any) -> DSPyModel | None:
 
 
 def recorded_model(identity: Mapping[str, Any]) -> DSPyModel | None:
-    """Returns the model that ``DSPyModel.identity`` describes, or ``None`` if it has an engine of its own."""
+    """Returns the model that ``DSPyModel.identity`` describes, or ``None`` if only its author's code can make it."""
     engine = identity.get("engine", "auto")
-    if not isinstance(engine, str):
+    if not isinstance(engine, str) or not {"model", "type", "parameters"} <= set(identity):
         return None
-    parameters = dict(identity.get("parameters", {}))
-    return DSPyModel(
-        dspy.LM(
-            str(identity["model"]), model_type=identity.get("type", "chat"), engine=engine, cache=False, **parameters
-        )
-    )
+    lm = dspy.LM(str(identity["model"]), model_type=identity["type"], engine=engine, cache=False)
+    lm.kwargs.update(identity["parameters"])
+    return DSPyModel(lm)

@@ -42,7 +42,6 @@ class LanguageModel(Protocol):
             stored under it.
         persistent: Whether ``identity`` means the same model in another process.
         free: Whether calls cost nothing.
-        usd_per_token: Dollars per input and output token; ``None`` where unknown.
     """
 
     name: str
@@ -51,7 +50,9 @@ class LanguageModel(Protocol):
     free: bool
 
     @property
-    def usd_per_token(self) -> tuple[float, float] | None: ...
+    def usd_per_token(self) -> tuple[float, float] | None:
+        """Dollars per input and output token; ``None`` where unknown."""
+        ...
 
     async def complete(self, messages: Messages) -> Completion:
         """Returns one answer.

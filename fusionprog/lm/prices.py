@@ -3,30 +3,67 @@
 from __future__ import annotations
 
 import functools
+import importlib.util
+import json
 import os
+from pathlib import Path
 from types import ModuleType
+from typing import Any
+
+_PRICES = "model_prices_and_context_window_backup.json"
 
 
 @functools.cache
 def _litellm() -> ModuleType:
     os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
-    import litellm  # takes seconds, so it is imported where a priced model is used
+    import litellm  # takes seconds, so it is imported where a model is given by name
 
     litellm.suppress_debug_info = True
     return litellm
 
 
 @functools.cache
+def _prices() -> dict[str, dict[str, Any]]:
+    """The table as LiteLLM ships it, read without importing LiteLLM."""
+    found = importlib.util.find_spec("litellm")
+    if found is None or found.origin is None:
+        return {}
+    table: dict[str, dict[str, Any]] = json.loads((Path(found.origin).parent / _PRICES).read_text(encoding="utf-8"))
+    return table
+
+
+@functools.cache
 def usd_per_token(model: str) -> tuple[float, float] | None:
     """Returns dollars per input and per output token, or ``None`` where the model has no known price."""
+    provider, _, bare = model.rpartition("/")
+    entry = _prices().get(model)
+    if entry is None:
+        # The table has some models without their provider; another provider's price is none.
+        entry = _prices().get(bare, {})
+        if not str(entry.get("litellm_provider", "")).startswith(provider or "openai"):
+            return None
+    if entry.get("input_cost_per_token") is None:
+        return None
+    return float(entry["input_cost_per_token"]), float(entry.get("output_cost_per_token") or 0.0)
+
+
+def known_provider(model: str) -> bool:
+    """Whether LiteLLM knows the provider in front of a model's name."""
     litellm = _litellm()
-    for name in (model, model.rpartition("/")[2]):
-        entry = litellm.model_cost.get(name)
-        if entry and entry.get("input_cost_per_token") is not None:
-            return float(entry["input_cost_per_token"]), float(entry.get("output_cost_per_token") or 0.0)
-    return None
+    try:
+        litellm.get_llm_provider(model)
+    except litellm.exceptions.BadRequestError:
+        return False
+    return True
 
 
-def missing_keys(model: str) -> tuple[str, ...]:
-    """Returns the environment variables that the model's provider needs and that are not set."""
-    return tuple(_litellm().validate_environment(model)["missing_keys"])
+def missing_keys(model: str) -> str:
+    """Returns the environment variables that the model's provider needs and that are not set, as a phrase.
+
+    It is empty where no key is needed, or where there are other ways to give credentials (a cloud's profile).
+    """
+    missing = list(_litellm().validate_environment(model)["missing_keys"])
+    keys = [name for name in missing if name.endswith("_API_KEY")]
+    if not keys:
+        return ""
+    return " or ".join(keys) if keys == missing else " and ".join(missing)

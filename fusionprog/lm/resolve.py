@@ -37,7 +37,7 @@ def resolve_models(lm: LMSpec, nodes: Sequence[str]) -> dict[str, LanguageModel]
         if node not in lm and "*" not in lm:
             raise LMConfigurationError(f"lm has no model for node {node!r}", fix="Add it, or '*' for all others")
     made = {name: resolve_model(spec) for name, spec in lm.items()}
-    return {node: made.get(node) or made["*"] for node in nodes}
+    return {node: made[node if node in made else "*"] for node in nodes}
 
 
 def resolve_model(lm: Any) -> LanguageModel:
@@ -46,17 +46,15 @@ def resolve_model(lm: Any) -> LanguageModel:
     Raises:
         LMConfigurationError: if there is none, or its key is missing.
     """
-    spec = lm or os.environ.get(ENVIRONMENT) or configured_lm()
+    spec = lm if lm is not None else os.environ.get(ENVIRONMENT) or configured_lm()
     if spec is None:
         raise LMConfigurationError(
             "there is no language model",
             fix=f"Pass lm=, e.g. lm='openai/gpt-4o-mini', or set {ENVIRONMENT}, or call dspy.configure(lm=...); "
             "lm='offline' runs the embedded reader, with no key and no cost",
         )
-    if spec == OFFLINE:
-        return OfflineModel()
     if isinstance(spec, str):
-        return litellm_model(spec)
+        return OfflineModel() if spec == OFFLINE else litellm_model(spec)
     if (model := as_model(spec)) is not None:
         return model
     if hasattr(spec, "complete") and hasattr(spec, "identity"):

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -33,7 +34,7 @@ class Row:
     @cached_property
     def example(self) -> dspy.Example:
         """The row as metrics get it."""
-        return dspy.Example(**self.columns)
+        return dspy.Example(dict(self.columns))
 
 
 def read_rows(source: Rows, where: str) -> tuple[Row, ...]:
@@ -44,11 +45,13 @@ def read_rows(source: Rows, where: str) -> tuple[Row, ...]:
         where: What is read (``"task 'shop', train"``), for messages.
 
     Raises:
-        DataError: if the file is missing, unreadable or of another kind, or an entry is no row.
+        DataError: if the file is missing, unreadable or of another kind, an entry is no row, or a value cannot be
+            kept in JSON.
     """
     if isinstance(source, (str, os.PathLike)):
         path = Path(source)
-        return tuple(Row(columns) for columns in _read_file(path, where))
+        place = f"{where}: {str(path)!r}"
+        return tuple(_checked(columns, f"{place}, line {number}") for number, columns in _read_file(path, where, place))
     if isinstance(source, (Mapping, dspy.Example)) or not isinstance(source, Iterable):
         raise DataError(f"{where} holds no rows", expected="a list of dicts, or a path", found=type(source).__name__)
     return tuple(_row(entry, f"{where}, row {index}") for index, entry in enumerate(source))
@@ -56,57 +59,95 @@ def read_rows(source: Rows, where: str) -> tuple[Row, ...]:
 
 def _row(entry: Any, where: str) -> Row:
     if isinstance(entry, dspy.Example):
-        return Row(entry.toDict())
+        return _checked(entry.toDict(), where)
     if isinstance(entry, Mapping):
-        if not all(isinstance(key, str) for key in entry):
-            raise DataError(f"{where}: column names must be text", found=repr(list(entry)))
-        return Row(dict(entry))
-    raise DataError(f"{where} is no row", expected="a dict or a dspy.Example", found=type(entry).__name__)
+        return _checked(dict(entry), where)
+    raise DataError(
+        f"{where} is no row",
+        expected="a dict or a dspy.Example",
+        found=type(entry).__name__,
+        fix="Give a list of dicts; a pandas table makes one with frame.to_dict('records')",
+    )
 
 
-def _read_file(path: Path, where: str) -> list[dict[str, Any]]:
+def _checked(columns: dict[Any, Any], where: str) -> Row:
+    if not all(isinstance(key, str) for key in columns):
+        raise DataError(f"{where}: column names must be text", found=repr(list(columns)))
+    row = Row(columns)
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        _ = row.id
+    except (TypeError, ValueError, RecursionError) as error:
+        raise DataError(
+            f"{where} holds a value that cannot be kept in JSON",
+            found=str(error),
+            fix="Use plain data, and null (None) or no column where a value is missing",
+        ) from error
+    return row
+
+
+def _read_file(path: Path, where: str, place: str) -> Iterator[tuple[int, dict[str, Any]]]:
+    parse = _PARSERS.get(path.suffix.lower())
+    if parse is None:
+        raise DataError(
+            f"{place} is of a kind that is not read",
+            expected=", ".join(_PARSERS),
+            fix="Save it as one of these, or pass its rows as a list of dicts",
+        )
+    try:
+        text = path.read_bytes().decode("utf-8-sig")
     except FileNotFoundError:
         raise DataError(
             f"{where}: there is no file {str(path)!r} (looked for from {str(Path.cwd())!r})",
             fix="Give a path that does not depend on where you stand, e.g. Path(__file__).parent / 'train.jsonl'",
         ) from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"{where}: {str(path)!r} cannot be read", found=str(error), fix="Save it as UTF-8") from error
-    if path.suffix == ".csv":
-        return _parse_csv(text, f"{where}: {str(path)!r}")
-    if path.suffix in (".jsonl", ".ndjson"):
-        return _parse_jsonl(text, f"{where}: {str(path)!r}")
-    raise DataError(f"{where}: {str(path)!r} is of a kind that is not read", expected=".jsonl or .csv")
+    except UnicodeDecodeError as error:
+        raise DataError(f"{place} is no UTF-8 text", found=str(error), fix="Save it as UTF-8") from error
+    except OSError as error:
+        raise DataError(f"{place} cannot be read", found=str(error)) from error
+    return parse(text, place)
 
 
-def _parse_jsonl(text: str, where: str) -> list[dict[str, Any]]:
-    rows = []
-    for number, line in enumerate(text.split("\n"), start=1):
+def _parse_jsonl(text: str, where: str) -> Iterator[tuple[int, dict[str, Any]]]:
+    for number, line in enumerate(io.StringIO(text, newline=None), start=1):
         if not line.strip():
             continue
         try:
             value = json.loads(line)
-        except ValueError as error:
-            raise DataError(f"{where}, line {number} is no JSON", found=str(error)) from error
+        except (ValueError, RecursionError) as error:
+            raise DataError(
+                f"{where}, line {number} is no JSON", found=str(error), fix="Write one JSON object a line"
+            ) from error
         if not isinstance(value, dict):
             raise DataError(f"{where}, line {number} is no row", expected="a JSON object", found=type(value).__name__)
-        rows.append(value)
-    return rows
+        yield number, value
 
 
-def _parse_csv(text: str, where: str) -> list[dict[str, Any]]:
-    reader = csv.DictReader(text.splitlines(keepends=True), strict=True)
-    rows = []
+def _parse_csv(text: str, where: str) -> Iterator[tuple[int, dict[str, Any]]]:
+    # Lines are cut by the reader alone: str.splitlines also cuts at characters that a field may hold.
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
     try:
-        for row in reader:
-            if None in row or None in row.values():
+        header = next(reader, [])
+        if twice := sorted({name for name in header if header.count(name) > 1}):
+            raise DataError(f"{where}: two columns are named {twice[0]!r}", fix="Give each column a name of its own")
+        for fields in reader:
+            if not fields:
+                continue
+            if len(fields) != len(header):
                 raise DataError(
                     f"{where}, line {reader.line_num} does not have the header's columns",
-                    expected=f"{len(reader.fieldnames or ())} fields",
+                    expected=f"{len(header)} fields",
+                    found=f"{len(fields)}",
+                    fix='Put fields that hold commas or line breaks into quotes ("...")',
                 )
-            rows.append(dict(row))
+            yield reader.line_num, dict(zip(header, fields, strict=True))
     except csv.Error as error:
-        raise DataError(f"{where}, line {reader.line_num} is no CSV", found=str(error)) from error
-    return rows
+        raise DataError(
+            f"{where}, line {reader.line_num} is no CSV", found=str(error), fix="Mend the line, or save as .jsonl"
+        ) from error
+
+
+_PARSERS: dict[str, Callable[[str, str], Iterator[tuple[int, dict[str, Any]]]]] = {
+    ".jsonl": _parse_jsonl,
+    ".ndjson": _parse_jsonl,
+    ".csv": _parse_csv,
+}

@@ -9,12 +9,11 @@ from typing import Any, TypeAlias
 
 import networkx as nx
 
-from fusionprog._internal.canonical import canonical_json
 from fusionprog._internal.registry import did_you_mean
 from fusionprog.errors import ProgramError
 from fusionprog.program.module import Module
 from fusionprog.program.signature import SignatureType, input_types, output_types
-from fusionprog.program.types import fits, type_name
+from fusionprog.program.types import checked_constant, fits, type_adapter, type_name
 
 _NODE_NAME = re.compile(r"[A-Za-z_]\w*(\.\w+)*", re.ASCII)
 
@@ -48,7 +47,11 @@ class FieldRef:
         """
         node, dot, name = text.rpartition(".")
         if not dot or not node or not name:
-            raise ProgramError(f"{text!r} names no field of a node", expected="'node.field'")
+            raise ProgramError(
+                f"{text!r} names no field of a node",
+                expected="'node.field'",
+                fix="Write the node's name, a dot and the field's name",
+            )
         return cls(node, name)
 
 
@@ -149,10 +152,17 @@ class ProgramGraph:
         """
         if not isinstance(module, Module):
             raise ProgramError(
-                f"node {name!r} has no module", expected="a module of fusionprog.modules", found=repr(module)
+                f"node {name!r} has no module",
+                expected="a module of fusionprog.modules",
+                found=repr(module)[:80],
+                fix="Pass one, e.g. fusionprog.modules.Predict(signature)",
             )
-        if not _NODE_NAME.fullmatch(name):
-            raise ProgramError(f"{name!r} is no node name", expected="letters, digits, underscores, dots")
+        if not isinstance(name, str) or not _NODE_NAME.fullmatch(name):
+            raise ProgramError(
+                f"{name!r} is no node name",
+                expected="letters, digits and underscores; dots make a path",
+                fix="Give the node, and the attribute or key that holds its module, such a name",
+            )
         if name in self.nodes:
             raise ProgramError(f"two nodes are named {name!r}", fix="Give each node a name of its own")
         self.nodes[name] = Node(name, module)
@@ -172,15 +182,18 @@ class ProgramGraph:
                 so that nodes may be added in any order.
         """
         to = FieldRef.parse(target)
-        if to.node not in self.nodes:
-            raise ProgramError(
-                f"cannot connect to {target!r}: there is no node {to.node!r}",
-                fix=did_you_mean(to.node, self.nodes),
-            )
-        self.link(FieldRef.parse(source) if "." in source else InputRef(source), to.node, to.field)
+        self.link(_parsed(source), to.node, to.field)
 
     def link(self, source: Source, node: str, field_name: str) -> None:
-        """Sets where an input field takes its value from (``connect`` with a source already read)."""
+        """Sets where an input field takes its value from (``connect`` with a source already read).
+
+        A constant gets the field's type (a date given as text becomes a date).
+        """
+        if node not in self.nodes:
+            raise ProgramError(
+                f"cannot connect to '{node}.{field_name}': there is no node {node!r}",
+                fix=did_you_mean(node, self.nodes),
+            )
         target = self.nodes[node]
         if field_name not in target.signature.input_fields:
             raise ProgramError(
@@ -193,19 +206,21 @@ class ProgramGraph:
                 found=f"{target.sources[field_name]} and {source}",
                 fix="Keep one of them",
             )
+        annotation = target.signature.input_fields[field_name].annotation
         if isinstance(source, Constant):
-            _check_constant(source, f"{node}.{field_name}")
+            source = Constant(checked_constant(source.value, annotation, f"the constant of {node}.{field_name}"))
         if isinstance(source, InputRef) and source.name not in self.inputs:
-            annotation = target.signature.input_fields[field_name].annotation
             self.inputs[source.name] = ProgramInput(source.name, annotation)
         self.nodes[node] = replace(target, sources={**target.sources, field_name: source})
 
     def output(self, name: str, source: str) -> None:
         """Makes a node's field (``"node.field"``) or an input of the program a public output called ``name``."""
-        self.link_output(name, FieldRef.parse(source) if "." in source else InputRef(source))
+        self.link_output(name, _parsed(source))
 
     def link_output(self, name: str, source: InputRef | FieldRef) -> None:
         """Makes ``source`` a public output called ``name``."""
+        if not isinstance(name, str) or not name or "." in name:
+            raise ProgramError(f"{name!r} is no name of an output", expected="a text without dots", fix="Rename it")
         if name in self._outputs:
             raise ProgramError(f"two outputs are named {name!r}", fix="Give each output a name of its own")
         self._outputs[name] = source
@@ -215,12 +230,15 @@ class ProgramGraph:
         """Public output name → the field it shows."""
         if self._outputs:
             return dict(self._outputs)
-        read = {str(source) for node in self.nodes.values() for source in node.sources.values()}
+        feeding = {
+            source.node
+            for node in self.nodes.values()
+            for source in node.sources.values()
+            if isinstance(source, FieldRef)
+        }
         sinks: dict[str, InputRef | FieldRef] = {}
         for node in self.nodes.values():
-            if any(f"{node.name}.{name}" in read for name in node.signature.output_fields):
-                continue
-            for name in node.signature.output_fields:
+            for name in node.signature.output_fields if node.name not in feeding else ():
                 if name in sinks:
                     raise ProgramError(
                         f"{sinks[name]} and {node.name}.{name} would both be the output {name!r}",
@@ -242,17 +260,29 @@ class ProgramGraph:
         return graph
 
     def order(self) -> tuple[str, ...]:
-        """Returns the nodes so that each comes after those it reads; ties by name."""
-        return tuple(nx.lexicographical_topological_sort(self.digraph()))
+        """Returns the nodes so that each comes after those it reads; ties by name.
+
+        Raises:
+            ProgramError: if there is a cycle.
+        """
+        graph = self.digraph()
+        _check_acyclic(graph, "")
+        return tuple(nx.lexicographical_topological_sort(graph))
 
     def needed(self, refs: Iterable[InputRef | FieldRef]) -> tuple[str, ...]:
-        """Returns the nodes that must run to make ``refs``, in order."""
-        graph = self.digraph()
+        """Returns the nodes that must run to make ``refs``, in order.
+
+        Raises:
+            ProgramError: if a node of them is unknown, or there is a cycle.
+        """
+        graph, order = self.digraph(), self.order()
         wanted: set[str] = set()
         for ref in refs:
             if isinstance(ref, FieldRef):
+                if ref.node not in self.nodes:
+                    raise ProgramError(f"no node makes '{ref}'", fix=did_you_mean(ref.node, self.nodes))
                 wanted |= {ref.node} | nx.ancestors(graph, ref.node)
-        return tuple(name for name in self.order() if name in wanted)
+        return tuple(name for name in order if name in wanted)
 
     def resolve(self, name: str) -> InputRef | FieldRef:
         """Returns the field behind a public output's name or a ``"node.field"``.
@@ -264,10 +294,9 @@ class ProgramGraph:
         if name in outputs:
             return outputs[name]
         node, _, field_name = name.rpartition(".")
-        if node in self.nodes and field_name in self._made_by(node, {}):
+        if field_name in self._made_by(node, {}):
             return FieldRef(node, field_name)
-        made = [f"{each}.{made}" for each in self.nodes for made in self._made_by(each, {})]
-        raise ProgramError(f"no node makes {name!r}", fix=did_you_mean(name, [*outputs, *made]))
+        raise ProgramError(f"no node makes {name!r}", fix=did_you_mean(name, {*outputs, *self._all_made({})}))
 
     def validate(self, signatures: Mapping[str, SignatureType] | None = None, where: str = "") -> None:
         """Checks the whole graph: sources exist, types fit, nothing is missing, no cycle.
@@ -282,20 +311,22 @@ class ProgramGraph:
         signatures = signatures or {}
         prefix = f"{where}: " if where else ""
         if not self.nodes:
-            raise ProgramError(f"{prefix}program {self.name!r} has no nodes", fix="Call a module in forward()")
+            raise ProgramError(
+                f"{prefix}program {self.name!r} has no nodes", fix="Call a module in forward(), or add(...) one"
+            )
+        for each in self.inputs.values():
+            if each.annotation is not None:
+                type_adapter(each.annotation)
         for node in self.nodes.values():
             self._check_sources(node, signatures, prefix)
-        graph = self.digraph()
-        if not nx.is_directed_acyclic_graph(graph):
-            cycle = [edge[0] for edge in nx.find_cycle(graph)]
-            raise ProgramError(
-                f"{prefix}the graph has a cycle",
-                found=" → ".join([*cycle, cycle[0]]),
-                fix="Remove one connection",
-            )
+        _check_acyclic(self.digraph(), prefix)
         for name, ref in self.outputs.items():
-            if isinstance(ref, FieldRef) and ref.field not in self._made_by(ref.node, signatures):
-                raise ProgramError(f"{prefix}output {name!r} shows {ref}, which no node makes")
+            known = self.inputs if isinstance(ref, InputRef) else self._made_by(ref.node, signatures)
+            if (ref.name if isinstance(ref, InputRef) else ref.field) not in known:
+                raise ProgramError(
+                    f"{prefix}output {name!r} shows {str(ref)!r}, which no node makes",
+                    fix=did_you_mean(str(ref), {*self.inputs, *self._all_made(signatures)}),
+                )
 
     def _check_sources(self, node: Node, signatures: Mapping[str, SignatureType], prefix: str) -> None:
         signature = signatures.get(node.name, node.signature)
@@ -308,25 +339,32 @@ class ProgramGraph:
                         fix=f"Pass {name}= where {node.name!r} is called, or give the field a default",
                     )
                 continue
-            found = self._type_of(source, signatures, f"{prefix}{node.name}.{name}")
-            if not isinstance(source, Constant) and not fits(found, expected):
+            where = f"{node.name}.{name}"
+            if isinstance(source, Constant):
+                checked_constant(source.value, expected, f"{prefix}the constant of {where}")
+                continue
+            found = self._type_of(source, signatures, f"{prefix}{where}")
+            if not fits(found, expected):
                 raise ProgramError(
-                    f"{prefix}{source} does not fit {node.name}.{name}",
+                    f"{prefix}{source} does not fit {where}",
                     expected=type_name(expected),
                     found=type_name(found),
                     fix="Change one of the types, or put a fusionprog.modules.Function between them",
                 )
 
-    def _type_of(self, source: Source, signatures: Mapping[str, SignatureType], where: str) -> Any:
-        if isinstance(source, Constant):
-            return type(source.value)
+    def _type_of(self, source: InputRef | FieldRef, signatures: Mapping[str, SignatureType], where: str) -> Any:
         if isinstance(source, InputRef):
             return self.inputs[source.name].annotation
         made = self._made_by(source.node, signatures)
         if source.field not in made:
-            known = [f"{name}.{each}" for name in self.nodes for each in self._made_by(name, signatures)]
-            raise ProgramError(f"{where} reads {source}, which no node makes", fix=did_you_mean(str(source), known))
+            raise ProgramError(
+                f"{where} reads {str(source)!r}, which no node makes",
+                fix=did_you_mean(str(source), self._all_made(signatures)),
+            )
         return made[source.field]
+
+    def _all_made(self, signatures: Mapping[str, SignatureType]) -> list[str]:
+        return [f"{node}.{name}" for node in self.nodes for name in self._made_by(node, signatures)]
 
     def _made_by(self, name: str, signatures: Mapping[str, SignatureType]) -> dict[str, Any]:
         node = self.nodes.get(name)
@@ -336,10 +374,19 @@ class ProgramGraph:
         return output_types(node.module.prompted(signature) or signature)
 
 
-def _check_constant(source: Constant, where: str) -> None:
-    try:
-        canonical_json(source.value)
-    except (TypeError, ValueError) as error:
+def _parsed(source: str) -> InputRef | FieldRef:
+    if "." in source:
+        return FieldRef.parse(source)
+    if not source:
+        raise ProgramError("a source has no name", expected="'node.field', or the name of an input")
+    return InputRef(source)
+
+
+def _check_acyclic(graph: nx.DiGraph[str], prefix: str) -> None:
+    if not nx.is_directed_acyclic_graph(graph):
+        cycle = [edge[0] for edge in nx.find_cycle(graph)]
         raise ProgramError(
-            f"the constant of {where} cannot be kept in JSON", found=repr(source.value), fix="Use plain data"
-        ) from error
+            f"{prefix}the graph has a cycle",
+            found=" → ".join([*cycle, cycle[0]]),
+            fix="Remove one connection",
+        )

@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from pydantic import TypeAdapter, ValidationError
-
 from fusionprog._internal.registry import did_you_mean
 from fusionprog.errors import CallError
 from fusionprog.program.graph import ProgramGraph
-from fusionprog.program.types import type_name
+from fusionprog.program.types import type_name, typed
 
 
 def check_inputs(graph: ProgramGraph, inputs: Mapping[str, Any]) -> dict[str, Any]:
@@ -24,24 +22,30 @@ def check_inputs(graph: ProgramGraph, inputs: Mapping[str, Any]) -> dict[str, An
             raise CallError(f"{graph.name} has no input {name!r}", fix=did_you_mean(name, graph.inputs))
     checked: dict[str, Any] = {}
     for name, each in graph.inputs.items():
-        if name not in inputs:
-            if each.required:
-                raise CallError(
-                    f"the input {name!r} is missing",
-                    expected=", ".join(key for key, other in graph.inputs.items() if other.required),
-                    found=", ".join(inputs) or "no inputs",
-                )
-            continue
-        checked[name] = _typed(inputs[name], each.annotation, name)
+        if name in inputs:
+            checked[name] = check_input(inputs[name], each.annotation, name)
+        elif each.required:
+            raise CallError(
+                f"the input {name!r} is missing",
+                expected=", ".join(key for key, other in graph.inputs.items() if other.required),
+                found=", ".join(inputs) or "no inputs",
+                fix=f"Pass {name}=...",
+            )
     return checked
 
 
-def _typed(value: Any, annotation: Any, name: str) -> Any:
-    if annotation is None or (annotation is str and type(value) is str):
-        return value
+def check_input(value: Any, annotation: Any, name: str) -> Any:
+    """Returns the value of one input as its declared type has it.
+
+    Raises:
+        CallError: if it has another type.
+    """
     try:
-        return TypeAdapter(annotation).validate_python(value)
-    except ValidationError as error:
+        return typed(value, annotation)
+    except ValueError as error:
         raise CallError(
-            f"the input {name!r} has the wrong type", expected=type_name(annotation), found=repr(value)[:80]
+            f"the input {name!r} has the wrong type",
+            expected=type_name(annotation),
+            found=repr(value)[:80],
+            fix="Pass a value of that type",
         ) from error

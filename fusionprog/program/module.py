@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Protocol
 
 from fusionprog._internal.registry import Registry
 from fusionprog.errors import ProgramError
-from fusionprog.program.signature import SignatureType
+from fusionprog.program.signature import SignatureType, as_signature
 
 
 class Ask(Protocol):
@@ -42,8 +42,13 @@ class Module(ABC):
     kind: ClassVar[str]
     repeatable: bool = True  # whether equal inputs give equal outputs, so that a result may be used again
 
-    def __init__(self, signature: SignatureType) -> None:
-        self.signature = signature
+    def __init__(self, signature: SignatureType | str) -> None:
+        """Keeps the signature: a class, or DSPy's short form (``"question -> answer"``).
+
+        Raises:
+            ProgramError: if it is neither, or has no outputs.
+        """
+        self.signature: SignatureType = as_signature(signature, type(self).__name__)
 
     def arguments(self) -> dict[str, Any]:
         """Returns the constructor's arguments beside the signature, as JSON data."""
@@ -60,17 +65,23 @@ class Module(ABC):
     async def run(self, inputs: Mapping[str, Any], ask: Ask) -> dict[str, Any]:
         """Returns the node's outputs for its inputs."""
 
-    def __call__(self, **inputs: Any) -> Any:
+    def __call__(self, *unnamed: Any, **inputs: Any) -> Any:
         """Makes a node of this module in the graph that is being traced.
 
         Raises:
-            ProgramError: outside of a traced ``forward``; an uncompiled module runs nothing.
+            ProgramError: outside of a traced ``forward``, as an uncompiled module runs nothing; and for inputs
+                without their names.
         """
         tracer = active_tracer.get()
         if tracer is None:
             raise ProgramError(
                 f"{type(self).__name__} was called outside of a program's forward()",
                 fix="Call it inside forward() and compile the program with fusionprog.compile(...)",
+            )
+        if unnamed:
+            raise ProgramError(
+                f"{type(self).__name__} was called with inputs that have no names",
+                fix=f"Write {next(iter(self.signature.input_fields), 'name')}=... for each of them",
             )
         return tracer.call_module(self, inputs)
 

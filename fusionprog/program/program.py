@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from fusionprog.errors import ProgramError
 from fusionprog.program.graph import ProgramGraph
 from fusionprog.program.module import Module, active_tracer
-from fusionprog.program.tracing import SymbolicPrediction, trace
+from fusionprog.program.tracing import call_program, trace
 
 
 class Program:
@@ -44,21 +44,31 @@ class Program:
         Raises:
             ProgramError: if the graph is not sound; ``TracingError`` if ``forward`` cannot be traced.
         """
-        return trace(type(self).__name__, self.forward, dict(_paths(self, "")))
+        return trace(type(self).__name__, self._written_forward(), dict(_paths(self, "")))
 
-    def __call__(self, **inputs: Any) -> Any:
+    def __call__(self, *unnamed: Any, **inputs: Any) -> Any:
         """Runs ``forward`` inside the trace of the program that owns this one.
 
         Raises:
-            ProgramError: outside of a trace; an uncompiled program runs nothing.
+            ProgramError: outside of a trace, as an uncompiled program runs nothing; and for inputs that are
+                unknown, missing or without their names.
         """
         if active_tracer.get() is None:
             raise ProgramError(
                 f"{type(self).__name__} is not compiled yet",
                 fix="Use fusionprog.compile(program, tasks, ...) and call what it returns",
             )
-        result = self.forward(**inputs)
-        return SymbolicPrediction(type(self).__name__, result) if isinstance(result, Mapping) else result
+        if unnamed:
+            raise ProgramError(
+                f"{type(self).__name__} was called with inputs that have no names",
+                fix="Write name=... for each of them",
+            )
+        return call_program(type(self).__name__, self._written_forward(), inputs)
+
+    def _written_forward(self) -> Callable[..., Any]:
+        if getattr(self.forward, "__func__", None) is Program.forward:
+            self.forward()  # says that there is none
+        return self.forward
 
 
 def program_graph(program: Program | ProgramGraph) -> ProgramGraph:
@@ -72,10 +82,12 @@ def program_graph(program: Program | ProgramGraph) -> ProgramGraph:
     if isinstance(program, ProgramGraph):
         program.validate()
         return program
+    is_class = isinstance(program, type)
     raise ProgramError(
         "there is no program to compile",
         expected="a fusionprog.Program or a fusionprog.ProgramGraph",
-        found=type(program).__name__,
+        found=f"the class {program.__name__}" if is_class else type(program).__name__,
+        fix=f"Write {program.__name__}()" if is_class else "Write a subclass of fusionprog.Program and make one of it",
     )
 
 

@@ -10,7 +10,7 @@ import copy
 import enum
 from collections.abc import Mapping, Sequence
 from types import NoneType, UnionType
-from typing import Annotated, Any, Literal, Optional, TypeAlias, Union, get_args, get_origin
+from typing import Annotated, Any, Literal, TypeAlias, Union, get_args, get_origin
 
 import dspy
 
@@ -61,12 +61,13 @@ def as_signature(signature: Any, where: str) -> SignatureType:
             expected="a subclass of fusionprog.Signature, or a text such as 'question -> answer'",
             found=repr(signature)[:80],
         )
-    if not signature.output_fields:
+    made: SignatureType = signature
+    if not made.output_fields:
         raise ProgramError(
-            f"{where}: the signature {signature.__name__} has no outputs",
+            f"{where}: the signature {made.__name__} has no outputs",
             fix="Declare at least one field with fusionprog.OutputField()",
         )
-    return signature
+    return made
 
 
 def field_description(field: Any) -> str:
@@ -163,8 +164,8 @@ def _check_labels(choices: Any, where: str) -> None:
             expected="texts that are not blank, or whole numbers",
             found=repr(list(choices)),
         )
-    repeated = sorted({str(label) for label in choices if list(choices).count(label) > 1})
-    if repeated:
+    texts = [str(label) for label in choices]
+    if repeated := sorted({text for text in texts if texts.count(text) > 1}):
         raise ProgramError(f"{where}: labels are repeated", found=", ".join(repeated), fix="Give each label once")
 
 
@@ -174,7 +175,7 @@ def _closed(annotation: Any, choice: Any) -> Any:
     if origin in (Union, UnionType):
         members = [member for member in get_args(annotation) if member is not NoneType]
         closed = _closed(members[0] if len(members) == 1 else Any, choice)
-        return closed if len(members) == len(get_args(annotation)) else Optional[closed]
+        return closed if len(members) == len(get_args(annotation)) else closed | None
     if (origin or annotation) in (list, set, frozenset):
         return (origin or annotation)[choice]
     return choice

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
+from types import NoneType
 from typing import Any, Literal, get_args
 
-from pydantic import TypeAdapter, ValidationError
-
-from fusionprog._internal.canonical import canonical_json
+from fusionprog._internal.canonical import canonical_json, jsonable
 from fusionprog._internal.registry import did_you_mean
 from fusionprog.errors import DataError, ProgramError
 from fusionprog.program.data import Row, Rows, read_rows
 from fusionprog.program.graph import Constant, FieldRef, InputRef, ProgramGraph
 from fusionprog.program.signature import SignatureType, closed_choice, output_types, specialise
-from fusionprog.program.types import type_name
+from fusionprog.program.types import fits, type_name, typed
 
 Split = Literal["train", "val", "test"]
 SPLITS: tuple[Split, ...] = get_args(Split)
@@ -45,9 +44,9 @@ class Task:
     name: str
     domain: str = ""
     description: str = ""
-    train: Rows = ()
-    val: Rows = ()
-    test: Rows | None = None
+    train: Rows = field(default=(), repr=False)
+    val: Rows = field(default=(), repr=False)
+    test: Rows | None = field(default=None, repr=False)
     metric: Any = None
     labels: Mapping[str, Sequence[Any]] | None = None
     signatures: Mapping[str, SignatureType] | None = None
@@ -56,11 +55,25 @@ class Task:
 
     def __post_init__(self) -> None:
         if not isinstance(self.name, str) or not _TASK_NAME.fullmatch(self.name):
-            raise DataError(f"{self.name!r} is no task name", expected="letters, digits, '_', '-' and dots")
+            raise DataError(
+                f"{self.name!r} is no task name",
+                expected="letters, digits, '_', '-' and dots",
+                fix="Rename the task, e.g. 'web-shop'",
+            )
         if self.metric is None:
             raise DataError(
                 f"task {self.name!r} has no metric",
                 fix="Pass metric=, e.g. fusionprog.metrics.exact_match('label')",
+            )
+        for part in ("labels", "signatures"):
+            given = getattr(self, part)
+            if given is not None and not isinstance(given, Mapping):
+                raise DataError(
+                    f"task {self.name!r}: {part} is no mapping", expected="a dict", found=type(given).__name__
+                )
+        if isinstance(self.outputs, str):
+            raise DataError(
+                f"task {self.name!r}: outputs is one text", expected="a list", fix=f"Write outputs=[{self.outputs!r}]"
             )
         if not self.domain:
             object.__setattr__(self, "domain", self.name)
@@ -73,9 +86,8 @@ class Task:
             DataError: if a split cannot be read.
         """
         return {
-            split: read_rows(source, f"task {self.name!r}, {split}")
+            split: read_rows(() if (source := getattr(self, split)) is None else source, f"task {self.name!r}, {split}")
             for split in SPLITS
-            for source in [getattr(self, split) or ()]
         }
 
 
@@ -96,12 +108,23 @@ class TaskProgram:
 
     def prompted(self, node: str) -> SignatureType | None:
         """Returns the signature that the node asks its model, or ``None`` if it asks none."""
-        return self.graph.nodes[node].module.prompted(self.signatures[node])
+        return self._prompted[node]
+
+    @cached_property
+    def _prompted(self) -> Mapping[str, SignatureType | None]:
+        return {name: node.module.prompted(self.signatures[name]) for name, node in self.graph.nodes.items()}
 
     @cached_property
     def public_fields(self) -> Mapping[str, FieldRef]:
-        """Column name → the node field it holds the gold value of: the public outputs."""
-        return {name: ref for name, ref in self.graph.outputs.items() if isinstance(ref, FieldRef)}
+        """Column name → the node field it holds the gold value of: the public outputs.
+
+        Where an input has the name of an output, the column is the input.
+        """
+        return {
+            name: ref
+            for name, ref in self.graph.outputs.items()
+            if isinstance(ref, FieldRef) and name not in self.graph.inputs
+        }
 
     def node_row(self, node: str, columns: Mapping[str, Any]) -> dict[str, Any]:
         """Returns what a row says about a node: the input and output fields whose values are columns of it.
@@ -133,9 +156,16 @@ def bind(graph: ProgramGraph, task: Task) -> TaskProgram:
     where = f"task {task.name!r}"
     labels: dict[str, dict[str, Sequence[Any]]] = {}
     for key, choices in (task.labels or {}).items():
-        ref = FieldRef.parse(key)
-        _check_node(graph, ref.node, f"{where}, labels")
-        labels.setdefault(ref.node, {})[ref.field] = choices
+        node, _, name = str(key).rpartition(".")
+        if not node:
+            fields = [f"{each}.{made}" for each in graph.nodes for made in graph.nodes[each].signature.output_fields]
+            raise ProgramError(
+                f"{where}, labels: {key!r} names no field of a node",
+                expected="'node.field'",
+                fix=did_you_mean(str(key), fields),
+            )
+        _check_node(graph, node, f"{where}, labels")
+        labels.setdefault(node, {})[name] = choices
     for node in task.signatures or {}:
         _check_node(graph, node, f"{where}, signatures")
     signatures = {
@@ -148,7 +178,10 @@ def bind(graph: ProgramGraph, task: Task) -> TaskProgram:
         for name, node in graph.nodes.items()
     }
     graph.validate(signatures, where)
-    outputs = {name: graph.resolve(name) for name in task.outputs} if task.outputs else graph.outputs
+    try:
+        outputs = {name: graph.resolve(name) for name in task.outputs} if task.outputs else graph.outputs
+    except ProgramError as error:
+        raise ProgramError(f"{where}, outputs: {error.problem}", fix=error.fix) from None
     return TaskProgram(task.name, graph, signatures, outputs)
 
 
@@ -161,12 +194,13 @@ def check_data(program: TaskProgram, task: Task, gold: Iterable[str]) -> list[st
         gold: Columns that the metric reads.
 
     Returns:
-        Warnings: rows of train that are in test but for case and white space.
+        Warnings: rows of train that are in test but for case and white space, or in val.
 
     Raises:
         DataError: if a split is empty, a row lacks a column, a label is outside of its label set, or a row of
             train is in test with all its inputs equal.
     """
+    gold = tuple(gold)
     for split, rows in task.rows.items():
         if rows or split != "test" or task.test is not None:
             check_rows(program, rows, f"task {task.name!r}, {split}", gold if split != "train" else ())
@@ -187,12 +221,26 @@ def check_rows(program: TaskProgram, rows: Sequence[Row], where: str, gold: Iter
     """
     if not rows:
         raise DataError(f"{where} is empty", fix="Give it at least one row")
+    gold = tuple(gold)
     columns = [*(each.name for each in program.graph.inputs.values() if each.required), *gold]
+    types = {
+        name: output_types(program.prompted(ref.node) or program.signatures[ref.node])[ref.field]
+        for name, ref in program.public_fields.items()
+    }
+    choices = {name: closed_choice(annotation) for name, annotation in types.items()}
+    filled = [name for name in gold if name in types and not fits(NoneType, types[name])]
     for index, row in enumerate(rows):
-        _check_row(program, row, f"{where}, row {index}", columns)
+        place = f"{where}, row {index}"
+        _check_columns(program, row, place, columns)
+        for name in filled:
+            if row.columns[name] is None:
+                raise DataError(f"{place} has no value in column {name!r}", fix="Give one, or leave the row out")
+        for name, known in choices.items():
+            if known and row.columns.get(name) is not None:
+                _check_labels(row.columns[name], known, f"{place}, column {name!r}")
 
 
-def _check_row(program: TaskProgram, row: Row, where: str, columns: Sequence[str]) -> None:
+def _check_columns(program: TaskProgram, row: Row, where: str, columns: Sequence[str]) -> None:
     for column in columns:
         if column not in row.columns:
             raise DataError(
@@ -201,55 +249,73 @@ def _check_row(program: TaskProgram, row: Row, where: str, columns: Sequence[str
                 fix=f"Add {column!r} to the row",
             )
     for name, each in program.graph.inputs.items():
-        if name in row.columns and each.annotation is not None:
-            _check_value(row.columns[name], each.annotation, f"{where}, input {name!r}")
-    for name, ref in program.public_fields.items():
-        if name not in row.columns or row.columns[name] is None:
+        if name not in row.columns:
             continue
-        annotation = output_types(program.prompted(ref.node) or program.signatures[ref.node])[ref.field]
-        choices = closed_choice(annotation)
-        value = row.columns[name]
-        given = value if isinstance(value, (list, tuple, set)) else [value]
-        wrong = [each for each in given if choices and getattr(each, "value", each) not in choices]
-        if wrong:
+        try:
+            typed(row.columns[name], each.annotation)
+        except ValueError as error:
             raise DataError(
-                f"{where}: {wrong[0]!r} is no label of {ref} in this task",
-                fix=f"{did_you_mean(str(wrong[0]), map(str, choices))}; a task's label set is given by labels=",
+                f"{where}, input {name!r} has the wrong type",
+                expected=type_name(each.annotation),
+                found=repr(row.columns[name])[:80],
+                fix="Mend the row, or the type of the program's input",
+            ) from error
+
+
+def _check_labels(value: Any, known: Sequence[Any], where: str) -> None:
+    plain = jsonable(value)
+    for label in plain if isinstance(plain, list) else [plain]:
+        if label in known:
+            continue
+        if str(label) in map(str, known):
+            raise DataError(
+                f"{where}: {label!r} is a label of another type",
+                expected=f"one of {list(known)!r}",
+                fix="Give it that type (in a .csv file all values are texts; .jsonl keeps types)",
             )
-
-
-def _check_value(value: Any, annotation: Any, where: str) -> None:
-    try:
-        TypeAdapter(annotation).validate_python(value)
-    except ValidationError as error:
         raise DataError(
-            f"{where} has the wrong type", expected=type_name(annotation), found=repr(value)[:80]
-        ) from error
+            f"{where}: {label!r} is no label of this task",
+            fix=f"{did_you_mean(str(label), map(str, known))}; a task's label set is given by labels=",
+        )
 
 
 def _check_leaks(program: TaskProgram, task: Task) -> list[str]:
-    def key(row: Row, normal: bool) -> str:
-        text = canonical_json({name: row.columns.get(name) for name in program.graph.inputs})
-        return " ".join(text.casefold().split()) if normal else text
+    def inputs(row: Row) -> Any:
+        return jsonable({name: row.columns.get(name) for name in program.graph.inputs})
 
-    test = task.rows["test"]
-    exact = {key(row, False): index for index, row in enumerate(test)}
-    loose = {key(row, True): index for index, row in enumerate(test)}
-    val = {key(row, False): index for index, row in enumerate(task.rows["val"])}
+    def by_inputs(split: Split, normal: Callable[[Any], Any]) -> dict[str, int]:
+        return {canonical_json(normal(inputs(row))): index for index, row in enumerate(task.rows[split])}
+
+    test, loose_test, val = (
+        by_inputs("test", _same),
+        by_inputs("test", _without_case_and_space),
+        by_inputs("val", _same),
+    )
     warnings = []
     for index, row in enumerate(task.rows["train"]):
-        if (twin := exact.get(key(row, False))) is not None:
+        key, where = canonical_json(inputs(row)), f"task {task.name!r}: train row {index}"
+        if key in test:
             raise DataError(
-                f"task {task.name!r}: train row {index} is test row {twin}, all inputs are equal",
+                f"{where} is test row {test[key]}, all inputs are equal",
                 fix="Remove it from train; a test score on rows that demonstrations show means nothing",
             )
-        if (twin := loose.get(key(row, True))) is not None:
-            warnings.append(f"task {task.name!r}: train row {index} is test row {twin} but for case and white space")
-        if (twin := val.get(key(row, False))) is not None:
-            warnings.append(
-                f"task {task.name!r}: train row {index} is val row {twin}; demonstrations may show its answer"
-            )
+        if (twin := loose_test.get(canonical_json(_without_case_and_space(inputs(row))))) is not None:
+            warnings.append(f"{where} is test row {twin} but for case and white space")
+        if key in val:
+            warnings.append(f"{where} is val row {val[key]}; demonstrations may show its answer")
     return warnings
+
+
+def _same(value: Any) -> Any:
+    return value
+
+
+def _without_case_and_space(value: Any) -> Any:
+    if isinstance(value, str):
+        return " ".join(value.casefold().split())
+    if isinstance(value, list):
+        return [_without_case_and_space(item) for item in value]
+    return {key: _without_case_and_space(item) for key, item in value.items()} if isinstance(value, dict) else value
 
 
 def check_tasks(tasks: Sequence[Task]) -> None:
@@ -258,11 +324,16 @@ def check_tasks(tasks: Sequence[Task]) -> None:
     Raises:
         DataError: if not.
     """
+    fix = "Pass tasks=[fusionprog.Task(...), ...]"
+    if isinstance(tasks, Task) or not isinstance(tasks, Sequence):
+        raise DataError("tasks is no list", expected="a list of tasks", found=type(tasks).__name__, fix=fix)
     if not tasks:
-        raise DataError("there are no tasks", fix="Pass tasks=[fusionprog.Task(...), ...]")
+        raise DataError("there are no tasks", fix=fix)
     for each in tasks:
         if not isinstance(each, Task):
-            raise DataError("tasks holds something else", expected="fusionprog.Task", found=type(each).__name__)
+            raise DataError(
+                "tasks holds something else", expected="fusionprog.Task", found=type(each).__name__, fix=fix
+            )
     names = [each.name for each in tasks]
     if twice := sorted({name for name in names if names.count(name) > 1}):
         raise DataError(f"two tasks are named {twice[0]!r}", fix="Give each task a name of its own")

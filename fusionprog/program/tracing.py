@@ -3,111 +3,17 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator, Mapping
+import traceback
+from collections.abc import Callable, Mapping
 from typing import Any, NoReturn
 
 from fusionprog._internal.registry import did_you_mean
-from fusionprog.errors import ProgramError, TracingError
+from fusionprog.errors import FusionProgError, ProgramError, TracingError
 from fusionprog.program.branching import check_branches
 from fusionprog.program.graph import Constant, FieldRef, InputRef, ProgramGraph, ProgramInput, Source
 from fusionprog.program.module import Module, active_tracer
-
-_WAY_OUT = (
-    "forward() is traced once, so what it does may not depend on a value; "
-    "put such code into a fusionprog.modules.Function, which runs in every call"
-)
-
-
-class Symbol:
-    """A value that a call will have; while tracing it can only be passed on."""
-
-    __slots__ = ("_source",)
-
-    def __init__(self, source: InputRef | FieldRef) -> None:
-        object.__setattr__(self, "_source", source)
-
-    def __repr__(self) -> str:
-        return f"<symbolic {symbol_source(self)}>"
-
-    def __getattr__(self, name: str) -> NoReturn:
-        if name.startswith("__") and name.endswith("__"):
-            raise AttributeError(name)  # so that copy, inspect and hasattr behave as with any object
-        _refuse(self, f"reads .{name} of")
-
-
-def _refuse(symbol: Symbol, action: str) -> NoReturn:
-    frame = inspect.currentframe()
-    while frame is not None and frame.f_code.co_name != "forward":
-        frame = frame.f_back
-    line = f", line {frame.f_lineno}" if frame is not None else ""
-    raise TracingError(f"forward(){line} {action} the symbolic value {symbol_source(symbol)}", fix=_WAY_OUT)
-
-
-def _refusing(action: str) -> Callable[..., NoReturn]:
-    def method(self: Symbol, *_: Any) -> NoReturn:
-        _refuse(self, action)
-
-    return method
-
-
-_REFUSED = {
-    "branches on": ("__bool__",),
-    "compares": ("__eq__", "__ne__", "__lt__", "__le__", "__gt__", "__ge__", "__hash__"),
-    "makes text of": ("__str__", "__format__", "__bytes__"),
-    "looks into": ("__len__", "__iter__", "__getitem__", "__contains__", "__reversed__"),
-    "calls": ("__call__",),
-    "calculates with": (
-        *(f"__{prefix}{name}__" for prefix in ("", "r") for name in ("add", "sub", "mul", "truediv", "floordiv")),
-        *(
-            "__mod__",
-            "__rmod__",
-            "__pow__",
-            "__neg__",
-            "__int__",
-            "__float__",
-            "__index__",
-            "__and__",
-            "__or__",
-        ),
-    ),
-    "changes": ("__setitem__", "__delitem__"),
-}
-for _action, _names in _REFUSED.items():
-    for _name in _names:
-        setattr(Symbol, _name, _refusing(_action))
-
-
-def symbol_source(symbol: Symbol) -> InputRef | FieldRef:
-    """Returns what a symbolic value stands for."""
-    source: InputRef | FieldRef = object.__getattribute__(symbol, "_source")
-    return source
-
-
-class SymbolicPrediction(Mapping[str, Any]):
-    """What a call returns while tracing: its outputs as attributes and as items."""
-
-    def __init__(self, node: str, values: Mapping[str, Any]) -> None:
-        self._node = node
-        self._values = dict(values)
-
-    def __getattr__(self, name: str) -> Any:
-        if name.startswith("__") and name.endswith("__"):
-            raise AttributeError(name)
-        return self[name]
-
-    def __getitem__(self, name: str) -> Any:
-        try:
-            return self._values[name]
-        except KeyError:
-            raise TracingError(
-                f"node {self._node!r} makes no field {name!r}", fix=did_you_mean(name, self._values)
-            ) from None
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._values)
-
-    def __len__(self) -> int:
-        return len(self._values)
+from fusionprog.program.symbolic import MARK, WAY_OUT, Symbol, SymbolicPrediction, line_of_forward, symbol_source
+from fusionprog.program.types import checked_constant
 
 
 class Tracer:
@@ -132,29 +38,19 @@ class Tracer:
             )
         name = self.graph.add(self._free_name(path), module)
         for field, value in inputs.items():
-            self.graph.link(self._source(value, f"{name}.{field}"), name, field)
+            self.graph.link(_source(value, f"{name}.{field}"), name, field)
         prompted = module.prompted(module.signature) or module.signature
-        return SymbolicPrediction(name, {made: Symbol(FieldRef(name, made)) for made in prompted.output_fields})
+        values = {made: Symbol(FieldRef(name, made)) for made in prompted.output_fields}
+        return SymbolicPrediction(f"node {name!r}", values)
 
     def _free_name(self, path: str) -> str:
-        """The module's path; further calls of the same module get ``_2``, ``_3``, …"""
+        """Returns the module's path; further calls of the same module get ``_2``, ``_3`` and so on."""
         taken = {*self.graph.nodes, *(other for other in self._paths.values() if other != path)}
         name, count = path, 1
         while name in taken:
             count += 1
             name = f"{path}_{count}"
         return name
-
-    def _source(self, value: Any, where: str) -> Source:
-        if isinstance(value, Symbol):
-            return symbol_source(value)
-        if isinstance(value, SymbolicPrediction):
-            raise TracingError(
-                f"{where} is given a whole prediction",
-                expected="one of its fields",
-                fix="Write .field behind the call",
-            )
-        return Constant(value)
 
 
 def trace(name: str, forward: Callable[..., Any], paths: Mapping[int, str]) -> ProgramGraph:
@@ -166,51 +62,134 @@ def trace(name: str, forward: Callable[..., Any], paths: Mapping[int, str]) -> P
         paths: Module or nested program (by ``id``) → its path.
 
     Raises:
-        TracingError: if ``forward`` branches on, computes with or returns something that is not symbolic.
+        TracingError: if ``forward`` branches on, computes with or returns something that is not symbolic, or fails.
         ProgramError: if the graph is not sound.
     """
-    check_branches(forward)
     tracer = Tracer(name, paths)
     inputs = _declared_inputs(forward)
+    check_branches(forward, inputs)
     tracer.graph.inputs.update(inputs)
     token = active_tracer.set(tracer)
     try:
         result = forward(**{key: Symbol(InputRef(key)) for key in inputs})
+    except FusionProgError:
+        raise
+    except Exception as error:
+        raise TracingError(
+            f"{_place(error)} failed while it was traced",
+            found=f"{type(error).__name__}: {error}",
+            fix="Mend it; code that needs a value belongs into a fusionprog.modules.Function",
+        ) from error
     finally:
         active_tracer.reset(token)
     for key, value in _named_outputs(result).items():
-        if not isinstance(value, Symbol):
-            raise TracingError(
-                f"forward() returns {value!r} as {key!r}",
-                expected="a field of a node or an input of the program",
-            )
-        tracer.graph.link_output(key, symbol_source(value))
+        tracer.graph.link_output(key, _output_source(key, value))
     tracer.graph.validate()
     return tracer.graph
 
 
+def call_program(name: str, forward: Callable[..., Any], inputs: Mapping[str, Any]) -> Any:
+    """Runs the ``forward`` of a program that another one calls, inside the trace of that one.
+
+    Raises:
+        ProgramError: if an input is unknown or missing; ``TracingError`` if ``forward`` cannot be traced.
+    """
+    declared = _declared_inputs(forward)
+    for key in inputs:
+        if key not in declared:
+            raise ProgramError(f"program {name!r} has no input {key!r}", fix=did_you_mean(key, declared))
+    for key, each in declared.items():
+        if each.required and key not in inputs:
+            raise ProgramError(f"program {name!r} is called without its input {key!r}", fix=f"Pass {key}=...")
+    check_branches(forward, [key for key, value in inputs.items() if isinstance(value, (Symbol, SymbolicPrediction))])
+    result = forward(**inputs)
+    if result is None:
+        _refuse_result(result, f"{name}.forward()")
+    return SymbolicPrediction(f"program {name!r}", result) if isinstance(result, Mapping) else result
+
+
+def _source(value: Any, where: str) -> Source:
+    if isinstance(value, Symbol):
+        return symbol_source(value)
+    if isinstance(value, SymbolicPrediction):
+        raise TracingError(
+            f"{where} is given a whole prediction",
+            expected="one of its fields",
+            fix="Write .field behind the call",
+        )
+    if MARK in repr(value):
+        raise TracingError(f"{where} is given something made of symbolic values", found=repr(value)[:80], fix=WAY_OUT)
+    return Constant(value)
+
+
 def _declared_inputs(forward: Callable[..., Any]) -> dict[str, ProgramInput]:
+    if inspect.iscoroutinefunction(forward) or inspect.isgeneratorfunction(forward):
+        raise TracingError(
+            "forward() is async, or yields",
+            expected="a plain method",
+            fix="Write def and return; what can run at the same time does so anyway",
+        )
+    try:
+        parameters = inspect.signature(forward, eval_str=True).parameters.values()
+    except Exception as error:
+        raise ProgramError(
+            "the types of forward()'s inputs cannot be read",
+            found=f"{type(error).__name__}: {error}",
+            fix="Import or define them where the program's class is written",
+        ) from error
     inputs: dict[str, ProgramInput] = {}
-    for parameter in inspect.signature(forward, eval_str=True).parameters.values():
-        if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
-            raise ProgramError(f"forward() takes *{parameter.name}", expected="named inputs only")
-        annotation = None if parameter.annotation is parameter.empty else parameter.annotation
-        required = parameter.default is parameter.empty
-        default = None if required else parameter.default
-        inputs[parameter.name] = ProgramInput(parameter.name, annotation, required, default)
+    for each in parameters:
+        if each.kind not in (each.POSITIONAL_OR_KEYWORD, each.KEYWORD_ONLY):
+            raise ProgramError(
+                f"forward() takes {str(each.replace(annotation=each.empty))!r}"
+                + (", which cannot be given by name" if each.kind is each.POSITIONAL_ONLY else ""),
+                expected="named inputs only",
+                fix="Name the program's inputs as its parameters",
+            )
+        annotation = None if each.annotation is each.empty else each.annotation
+        required = each.default is each.empty
+        if not required:
+            checked_constant(each.default, None, f"the default of the input {each.name!r}")
+        inputs[each.name] = ProgramInput(each.name, annotation, required, None if required else each.default)
     if not inputs:
         raise ProgramError("forward() takes no inputs", fix="Name the program's inputs as its parameters")
     return inputs
 
 
-def _named_outputs(result: Any) -> Mapping[str, Any]:
+def _named_outputs(result: Any) -> dict[Any, Any]:
     if isinstance(result, Symbol):
         source = symbol_source(result)
         return {source.field if isinstance(source, FieldRef) else source.name: result}
-    if isinstance(result, Mapping) and result:
-        return result
+    if isinstance(result, Mapping) and len(result):
+        return {key: result[key] for key in result}
+    _refuse_result(result, "forward()")
+
+
+def _refuse_result(result: Any, where: str) -> NoReturn:
     raise TracingError(
-        "forward() returns no outputs",
+        f"{where} returns no outputs",
         expected="one field, a dict of fields, or a module's prediction",
-        found=type(result).__name__,
+        found=type(result).__name__ if result is None else repr(result)[:80],
+        fix="Return what the calls made, e.g. return {'team': team}",
     )
+
+
+def _output_source(name: str, value: Any) -> InputRef | FieldRef:
+    if isinstance(value, Symbol):
+        return symbol_source(value)
+    whole = isinstance(value, SymbolicPrediction)
+    raise TracingError(
+        f"forward() returns {value!r} as {name!r}",
+        expected="a field of a node or an input of the program",
+        fix="Write .field behind the call" if whole else "Leave it out; only what nodes make can be an output",
+    )
+
+
+def _place(error: Exception) -> str:
+    """Returns the innermost line of a ``forward`` that an exception passed."""
+    frames = [
+        (frame.f_code, line)
+        for frame, line in traceback.walk_tb(error.__traceback__)
+        if frame.f_code.co_name == "forward"
+    ]
+    return line_of_forward(*frames[-1]) if frames else "forward()"

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 from pydantic import TypeAdapter
 from pydantic.errors import PydanticUndefinedAnnotation, PydanticUserError
 
+from fusionprog._internal.canonical import canonical_json
 from fusionprog.errors import ProgramError
 
 
@@ -47,6 +48,33 @@ def typed(value: Any, annotation: Any) -> Any:
     return type_adapter(annotation).validate_python(value)
 
 
+def checked_constant(value: Any, annotation: Any, what: str) -> Any:
+    """Returns a constant as a field of this type has it.
+
+    Args:
+        value: The constant.
+        annotation: The field's type; ``None`` where unknown.
+        what: What it is (``"the constant of triage.message"``), for messages.
+
+    Raises:
+        ProgramError: if it has another type, or cannot be kept in JSON.
+    """
+    try:
+        made = typed(value, annotation)
+    except ValueError as error:
+        raise ProgramError(
+            f"{what} has the wrong type",
+            expected=type_name(annotation),
+            found=repr(value)[:80],
+            fix="Give a value of that type",
+        ) from error
+    try:
+        canonical_json(made)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise ProgramError(f"{what} cannot be kept in JSON", found=repr(value)[:80], fix="Use plain data") from error
+    return made
+
+
 def type_adapter(annotation: Any) -> TypeAdapter[Any]:
     """Returns what checks values against a type.
 
@@ -55,7 +83,7 @@ def type_adapter(annotation: Any) -> TypeAdapter[Any]:
     """
     try:
         return _adapter(annotation)
-    except (PydanticUserError, PydanticUndefinedAnnotation) as error:
+    except (PydanticUserError, PydanticUndefinedAnnotation, SyntaxError) as error:
         raise ProgramError(
             f"values cannot be checked against the type {type_name(annotation)}",
             expected="a type that pydantic knows, e.g. str, list[str], Literal[...] or a pydantic model",

@@ -17,6 +17,7 @@ from fusionprog.program.graph import ProgramGraph
 Vectors = NDArray[np.float64]
 MAX_COMPONENTS = 4
 _DIGITS = 6
+_LEAST_SCALE = 1e-4  # tasks that differ by less along a direction do not differ
 
 
 class Embedder(Protocol):
@@ -57,6 +58,8 @@ class HashedNgrams:
 
     def embed(self, texts: Sequence[str]) -> Vectors:
         """Returns unit vectors of shape ``(n_texts, features)``; an empty text is all zeros."""
+        if not texts:
+            return np.zeros((0, self.features))
         dense: Vectors = self._vectorizer.transform(texts).toarray()
         return dense
 
@@ -86,17 +89,15 @@ class Basis:
     def fit(cls, vectors: Vectors) -> Basis:
         """Returns the basis of the tasks' vectors, shape ``(n_tasks, n_features)``.
 
-        Signs are fixed (the largest entry of a direction is positive) and numbers rounded, so that the same
-        tasks give the same bytes.
+        Tasks are sorted, signs fixed and numbers rounded, so that the same tasks in any order give the same bytes.
         """
-        centre = vectors.mean(axis=0)
-        _, spread, directions = np.linalg.svd(vectors - centre, full_matrices=False)
-        keep = [index for index, value in enumerate(spread) if value > 1e-9][: min(MAX_COMPONENTS, len(vectors) - 1)]
-        components = directions[keep]
-        signs = [np.sign(row[np.argmax(np.abs(row))]) for row in components]
-        components = components * np.array(signs).reshape(-1, 1)
-        scale = spread[keep] / np.sqrt(len(vectors))
-        return cls(*(np.round(each, _DIGITS) for each in (centre, components, scale)))
+        ordered = vectors[np.lexsort(vectors.T)]
+        centre = ordered.mean(axis=0)
+        _, spread, directions = np.linalg.svd(ordered - centre, full_matrices=False)
+        scale = spread / np.sqrt(len(vectors))
+        count = min(MAX_COMPONENTS, len(vectors) - 1, int((scale > _LEAST_SCALE).sum()))
+        components = sign_fixed(directions[:count])
+        return cls(*(np.round(each, _DIGITS) for each in (centre, components, scale[:count])))
 
     @property
     def size(self) -> int:
@@ -115,3 +116,13 @@ class Basis:
         place = np.array(self.coordinates(vector))
         length = float(np.linalg.norm(place))
         return tuple(round(float(value) / length, _DIGITS) + 0.0 if length > 1e-9 else 0.0 for value in place)
+
+
+def sign_fixed(directions: Vectors) -> Vectors:
+    """Returns directions, shape ``(n, n_features)``, each turned so that the first of its largest entries is positive.
+
+    Entries that differ by rounding alone count as equal: else noise in the last bit would choose the sign.
+    """
+    sizes = np.round(np.abs(directions), _DIGITS)
+    largest = directions[np.arange(len(directions)), sizes.argmax(axis=1)]
+    return directions * np.where(largest < 0, -1.0, 1.0)[:, np.newaxis]

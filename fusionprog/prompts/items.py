@@ -102,16 +102,16 @@ class Fragment(Item):
             raise PoolError(f"fragment {id!r} has an unknown facet {facet!r}", fix=did_you_mean(str(facet), FACETS))
         if facet == "demos":
             raise PoolError(f"fragment {id!r} has the facet 'demos'", fix="Use fusionprog.DemoSet for demonstrations")
-        if (text is None) == (texts is None):
+        if (text is None) == (not texts):
             raise PoolError(f"fragment {id!r} needs a text", expected="either text= or texts= by domain")
-        if texts is not None and domains:
+        if texts and domains:
             raise PoolError(f"fragment {id!r} has texts and domains", fix="Leave domains out; texts names them")
         self.facet = facet
-        self.text = None if text is None else _clean(text, id)
-        self.texts = {domain: _clean(each, id) for domain, each in (texts or {}).items()}
+        self.text = None if text is None else check_text(text, f"fragment {id!r}")
+        self.texts = _texts(texts or {}, f"fragment {id!r}")
         self.domains = tuple(self.texts) or _names(domains, id, "domains")
         self.nodes = _names(nodes, id, "nodes")
-        self.pinned = pinned
+        self.pinned = _flag(pinned, id)
         self.requires = _names(requires, id, "requires")
         self.conflicts = _names(conflicts, id, "conflicts")
 
@@ -137,7 +137,7 @@ class DemoSet(Item):
         pinned: In every prompt of the node.
 
     Raises:
-        PoolError: if the id is not usable or there are no demonstrations.
+        PoolError: if the id or node is not usable or there are no demonstrations.
     """
 
     facet: Facet = "demos"
@@ -146,14 +146,18 @@ class DemoSet(Item):
         self, id: str, demos: Sequence[Demo], *, node: str, domains: Sequence[str] = (), pinned: bool = False
     ) -> None:
         self.id = check_id(id)
-        if isinstance(demos, (str, Mapping)) or not all(isinstance(demo, Mapping) for demo in demos):
-            raise PoolError(f"demonstration set {id!r} holds no rows", expected="a list of {field: value}")
+        if not isinstance(demos, Sequence) or not all(_is_row(demo) for demo in demos):
+            raise PoolError(
+                f"demonstration set {id!r} holds no rows", expected="a list of {field: value}", found=repr(demos)[:80]
+            )
         if not demos:
             raise PoolError(f"demonstration set {id!r} is empty", fix="Give it at least one demonstration")
+        if not isinstance(node, str):
+            raise PoolError(f"demonstration set {id!r} needs one node", expected="its name", found=repr(node))
         self.demos: tuple[Demo, ...] = tuple(dict(demo) for demo in demos)
         self.nodes = (node,)
         self.domains = _names(domains, id, "domains")
-        self.pinned = pinned
+        self.pinned = _flag(pinned, id)
 
     @property
     def key_text(self) -> str:
@@ -207,7 +211,7 @@ class Family(Item):
         """
         self.id = check_id(id or "-".join([self.kind, *(str(value) for value in self.arguments().values())]))
         self.nodes = _names(nodes, self.id, "nodes")
-        self.pinned = pinned
+        self.pinned = _flag(pinned, self.id)
 
     @abstractmethod
     def arguments(self) -> dict[str, Any]:
@@ -219,8 +223,9 @@ class Family(Item):
 
     @property
     def key_text(self) -> str:
-        """What the family is."""
-        return f"{self.kind.replace('_', ' ')} {(type(self).__doc__ or '').strip().splitlines()[0]}"
+        """Kind, and the first line of the builder's docstring."""
+        about = (type(self).__doc__ or "").strip().partition("\n")[0]
+        return f"{self.kind} {about}"
 
 
 family_registry: Registry[type[Family]] = Registry("family", PoolError)
@@ -241,19 +246,56 @@ def content_digest(content: Content) -> str:
     return digest(content if isinstance(content, str) else [dict(demo) for demo in content])
 
 
-def _clean(text: Any, item_id: str) -> str:
+def check_text(text: Any, what: str) -> str:
+    """Returns the text without white space around it, if a prompt may hold it.
+
+    Args:
+        text: The text.
+        what: What it belongs to (``"fragment 'short'"``), for messages.
+
+    Raises:
+        PoolError: if it is empty or edits field names.
+    """
     if not isinstance(text, str) or not text.strip():
-        raise PoolError(f"fragment {item_id!r} has no text", expected="some text", found=repr(text))
+        raise PoolError(f"{what} has no text", expected="some text", found=repr(text))
     if header := _FIELD_HEADER.search(text):
         raise PoolError(
-            f"fragment {item_id!r} changes a field name or a format rule",
+            f"{what} changes a field name or a format rule",
             found=header.group(),
             fix="Leave field headers to the signature; no fragment may edit them",
         )
     return text.strip()
 
 
-def _names(names: Sequence[str], item_id: str, what: str) -> tuple[str, ...]:
-    if isinstance(names, str) or not all(isinstance(name, str) for name in names):
+def check_count(value: Any, what: str) -> int:
+    """Returns the number if it is a whole one of at least 1.
+
+    Raises:
+        PoolError: if not.
+    """
+    if type(value) is not int or value < 1:
+        raise PoolError(f"{what} is not usable", expected="a whole number of at least 1", found=repr(value))
+    return value
+
+
+def _texts(texts: Any, what: str) -> dict[str, str]:
+    if not isinstance(texts, Mapping) or not all(isinstance(domain, str) for domain in texts):
+        raise PoolError(f"the texts of {what} are not by domain", expected="{domain: text}", found=repr(texts)[:80])
+    return {domain: check_text(text, f"{what}, domain {domain!r},") for domain, text in texts.items()}
+
+
+def _is_row(demo: Any) -> bool:
+    return isinstance(demo, Mapping) and all(isinstance(name, str) for name in demo)
+
+
+def _flag(pinned: Any, item_id: str) -> bool:
+    if not isinstance(pinned, bool):
+        raise PoolError(f"pinned of {item_id!r} is neither true nor false", found=repr(pinned))
+    return pinned
+
+
+def _names(names: Any, item_id: str, what: str) -> tuple[str, ...]:
+    listed = isinstance(names, Sequence) and not isinstance(names, str)
+    if not listed or not all(isinstance(name, str) for name in names):
         raise PoolError(f"{what} of {item_id!r} is no list of names", found=repr(names), fix=f"Write {what}=[...]")
     return tuple(names)

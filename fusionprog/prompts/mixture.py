@@ -6,7 +6,7 @@ All functions are pure. An item's effect and its cost are in units of score.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,6 +22,8 @@ CAPS: Mapping[Facet, int] = {
     "demos": 16,
 }
 MASS = 0.9
+_QUOTA_DIGITS = 9
+_ROOM_DIGITS = 4  # a gate of 2/3, as floating point or an artifact has it, lets two of three through
 
 
 @dataclass(frozen=True)
@@ -63,28 +65,42 @@ def softmax(values: Sequence[float], temperature: float) -> list[float]:
     """Returns weights on the simplex: near temperature 0 the largest value alone, at high ones all alike."""
     if not values:
         return []
-    scaled = np.asarray(values, dtype=float) / temperature
-    powers = np.exp(scaled - scaled.max())
+    below = np.asarray(values, dtype=float) - max(values)
+    powers = np.exp(below / temperature)
     return [float(weight) for weight in powers / powers.sum()]
 
 
 def apportion(seats: int, weights: Sequence[float], limits: Sequence[int]) -> list[int]:
     """Shares ``seats`` out by weight: largest remainders first, never above a limit, ties to the earlier.
 
-    Seats that a limit leaves over go to the others by the same rule.
+    Seats that a limit leaves over go to the others by the same rule; where no weight is left, all count alike.
+
+    Note:
+        With any method of largest remainders one more seat in all can mean one less for a single entry (the Alabama
+        paradox); the sum never falls.
     """
     given = [0] * len(weights)
-    while (left := min(seats, sum(limits)) - sum(given)) > 0:
-        free = [index for index, limit in enumerate(limits) if given[index] < limit]
+    free = [index for index, limit in enumerate(limits) if limit > 0]
+    left = seats
+    while free and left > 0:
         total = sum(weights[index] for index in free)
-        shares = {index: left * (weights[index] / total if total > 0 else 1 / len(free)) for index in free}
-        before = sum(given)
-        for index in free:
-            given[index] += min(math.floor(shares[index] + 1e-9), limits[index] - given[index])
-        if sum(given) == before:
-            by_remainder = sorted(free, key=lambda index: (-shares[index], index))
-            for index in by_remainder[:left]:
+        quotas = {
+            index: round(left * (weights[index] / total if total > 0 else 1 / len(free)), _QUOTA_DIGITS)
+            for index in free
+        }
+        full = [index for index in free if quotas[index] >= limits[index]]
+        for index in full:
+            given[index] = limits[index]
+        if not full:
+            for index in free:
+                given[index] = math.floor(quotas[index])
+            remainders = {index: round(quotas[index] - given[index], _QUOTA_DIGITS) for index in free}
+            most = sorted(free, key=lambda index: (-remainders[index], index))
+            for index in most[: left - sum(given[index] for index in free)]:
                 given[index] += 1
+            break
+        left -= sum(limits[index] for index in full)
+        free = [index for index in free if quotas[index] < limits[index]]
     return given
 
 
@@ -117,54 +133,80 @@ def mix(
         gates: Facet → the share of its cap, in [0, 1]; 0 where it is not named.
     """
     effect = {key: effects.get(key, 0.0) for key in offered}
-    spread = float(np.std(list(effect.values()))) if len(effect) > 1 else 1.0
     ranked = sorted(offered, key=lambda key: (-effect[key], key))
-    is_open = _settle({key for key in offered if effect[key] > costs.get(key, 0.0)}, ranked, items, gates)
-    facets: dict[Facet, tuple[Weighted, ...]] = {}
-    for facet in CAPS:
-        mine = [key for key in ranked if items[key].facet == facet]
-        opened = [key for key in mine if key in is_open]
-        shares = softmax([effect[key] / (spread or 1.0) for key in opened], temperature)
-        weights = dict(zip(opened, shares, strict=True))
-        room = math.ceil(round(gates.get(facet, 0.0), 9) * CAPS[facet])
-        amounts = _amounts(facet, opened, shares, room, offered)
-        for key in mine:
-            if items[key].pinned:
-                content = offered[key]
-                amounts[key] = 1 if isinstance(content, str) else len(content)
-        facets[facet] = tuple(
-            Weighted(
-                key,
-                round(weights.get(key, 0.0), 4),
-                round(effect[key], 4),
-                key in is_open,
-                amounts.get(key, 0),
-            )
+    spread = float(np.std([effect[key] for key in ranked] or [0.0])) or 1.0
+    rooms = {facet: math.ceil(round(gates.get(facet, 0.0) * cap, _ROOM_DIGITS)) for facet, cap in CAPS.items()}
+    by_facet = {facet: [key for key in ranked if items[key].facet == facet] for facet in CAPS}
+    pinned = {key for key in ranked if items[key].pinned}
+    helpful = {key for key in ranked if effect[key] > costs.get(key, 0.0) and rooms[items[key].facet]}
+    is_open = _settle([key for key in ranked if key in helpful or key in pinned], pinned, items)
+    while True:
+        weights: dict[str, float] = {}
+        amounts: dict[str, int] = {}
+        for facet, mine in by_facet.items():
+            opened = [key for key in mine if key in is_open]
+            shares = softmax([effect[key] / spread for key in opened], temperature)
+            weights.update(zip(opened, shares, strict=True))
+            amounts.update(zip(opened, _amounts(facet, opened, shares, rooms[facet], offered), strict=True))
+        amounts.update({key: _whole(offered[key]) for key in pinned})
+        stranded = {
+            key for key in is_open - pinned if not all(amounts.get(needed, 0) for needed in items[key].requires)
+        }
+        if not stranded:
+            break
+        is_open -= stranded
+    facets = {
+        facet: tuple(
+            Weighted(key, round(weights.get(key, 0.0), 4), round(effect[key], 4), key in is_open, amounts.get(key, 0))
             for key in mine
         )
+        for facet, mine in by_facet.items()
+    }
     return Mixture(facets, {facet: gates.get(facet, 0.0) for facet in CAPS})
+
+
+def _whole(content: Content) -> int:
+    return 1 if isinstance(content, str) else len(content)
 
 
 def _amounts(
     facet: Facet, opened: Sequence[str], shares: Sequence[float], room: int, offered: Mapping[str, Content]
-) -> dict[str, int]:
+) -> list[int]:
     if facet == "demos":
-        return dict(zip(opened, apportion(room, shares, [len(offered[key]) for key in opened]), strict=True))
+        return apportion(room, shares, [_whole(offered[key]) for key in opened])
     count = min(smallest_prefix(shares), room)
-    return {key: 1 for key in opened[:count]}
+    return [int(place < count) for place in range(len(opened))]
 
 
-def _settle(
-    opened: set[str], ranked: Sequence[str], items: Mapping[str, Item], gates: Mapping[Facet, float]
-) -> set[str]:
-    """Closes items whose requirements are not in or that conflict with a heavier one; pinned ones always stay."""
-    pinned = {key for key in ranked if items[key].pinned}
-    able = {key for key in opened if gates.get(items[key].facet, 0.0) > 0} | pinned
-    kept: set[str] = set()
-    for key in [*sorted(pinned), *(key for key in ranked if key in able and key not in pinned)]:
-        rivals = {*items[key].conflicts, *(other for other in kept if key in items[other].conflicts)}
-        if key in pinned or not rivals & kept:
+def _settle(candidates: Sequence[str], pinned: Set[str], items: Mapping[str, Item]) -> set[str]:
+    """Closes items whose requirements are not there or that conflict with a heavier one; pinned ones always stay.
+
+    Args:
+        candidates: Items that may be open, heaviest first.
+        pinned: Those among them that stay.
+        items: All items by id.
+    """
+    able = _provided(candidates, pinned, items)
+    kept = set(pinned)
+    beaten = {rival for key in pinned for rival in items[key].conflicts}
+    for key in candidates:
+        if key in able and key not in beaten and kept.isdisjoint(items[key].conflicts):
             kept.add(key)
-    while unmet := {key for key in kept - pinned if not set(items[key].requires) <= kept}:
-        kept -= unmet
+            beaten.update(items[key].conflicts)
+    return _provided(kept, pinned, items)
+
+
+def _provided(candidates: Iterable[str], pinned: Set[str], items: Mapping[str, Item]) -> set[str]:
+    """Returns the items whose requirements are among them, and the pinned ones."""
+    kept = set(candidates)
+    needed_by: dict[str, list[str]] = {}
+    for key in kept - pinned:
+        for needed in items[key].requires:
+            needed_by.setdefault(needed, []).append(key)
+    missing = [needed for needed in needed_by if needed not in kept]
+    while missing:
+        for key in needed_by.get(missing.pop(), ()):
+            if key in kept:
+                kept.remove(key)
+                missing.append(key)
     return kept

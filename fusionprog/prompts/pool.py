@@ -12,7 +12,7 @@ from typing import Any
 import yaml
 
 from fusionprog._internal.registry import did_you_mean
-from fusionprog.errors import FusionProgError, PoolError
+from fusionprog.errors import PoolError
 from fusionprog.prompts.items import DemoSet, Family, Fragment, Item, family_registry
 
 
@@ -34,8 +34,10 @@ class PromptPool:
         """Makes a pool.
 
         Raises:
-            PoolError: if an entry is no item, an id occurs twice, or an item requires one that is not there.
+            PoolError: if an entry is no item or an id occurs twice.
         """
+        if not isinstance(items, Iterable):
+            raise PoolError("the pool holds no items", expected="a list of items", found=repr(items))
         self._items: dict[str, Item] = {}
         for item in items:
             if not isinstance(item, Item):
@@ -66,7 +68,7 @@ class PromptPool:
         """
         file = Path(path)
         try:
-            text = file.read_text(encoding="utf-8")
+            text = file.read_text(encoding="utf-8-sig")
             data = json.loads(text) if file.suffix == ".json" else yaml.safe_load(text)
         except OSError as error:
             raise PoolError(f"the pool file {str(file)!r} cannot be read", found=str(error)) from error
@@ -75,11 +77,13 @@ class PromptPool:
         return cls(_items_from(data, f"the pool file {str(file)!r}"))
 
     def __or__(self, other: PromptPool) -> PromptPool:
+        if not isinstance(other, PromptPool):
+            return NotImplemented
         merged = dict(self._items)
         for item in other:
-            if item.id in merged and merged[item.id] is not item and vars(merged[item.id]) != vars(item):
+            mine = merged.setdefault(item.id, item)
+            if mine is not item and (type(mine) is not type(item) or vars(mine) != vars(item)):
                 raise PoolError(f"both pools have a different item {item.id!r}", fix="Rename one of them")
-            merged[item.id] = item
         return PromptPool(merged.values())
 
     def __iter__(self) -> Iterator[Item]:
@@ -109,7 +113,7 @@ class PromptPool:
         Raises:
             PoolError: if an item names an unknown node or item.
         """
-        nodes, domains, warnings = tuple(nodes), tuple(domains), []
+        nodes, domains, warnings = dict.fromkeys(nodes), dict.fromkeys(domains), []
         for item in self:
             for node in item.nodes:
                 if node not in nodes:
@@ -120,10 +124,10 @@ class PromptPool:
                         f"item {item.id!r} names an unknown item {other!r}",
                         fix=did_you_mean(other, self._items),
                     )
-            if item.domains and not set(item.domains) & set(domains):
+            if item.domains and domains.keys().isdisjoint(item.domains):
                 warnings.append(
                     f"item {item.id!r} is offered nowhere: its domains are {', '.join(item.domains)}, "
-                    f"the tasks' are {', '.join(dict.fromkeys(domains))}"
+                    f"the tasks' are {', '.join(domains)}"
                 )
         return warnings
 
@@ -158,15 +162,15 @@ def item_from(entry: Any, where: str) -> Item:
     if not isinstance(entry, Mapping):
         raise PoolError(f"{where} is no item", expected="a mapping", found=repr(entry)[:80])
     arguments = dict(entry)
-    maker: Any = Fragment
-    if "family" in arguments:
-        maker = family_registry.get(str(arguments.pop("family")))
-    elif "demos" in arguments:
-        maker = DemoSet
     try:
+        maker: Any = DemoSet if "demos" in arguments else Fragment
+        if "family" in arguments:
+            maker = family_registry.get(str(arguments.pop("family")))
         item: Item = maker(**arguments)
-    except FusionProgError:
-        raise
+    except PoolError as error:
+        raise PoolError(
+            f"{where}: {error.problem}", expected=error.expected, found=error.found, fix=error.fix
+        ) from error
     except (TypeError, ValueError) as error:
         raise PoolError(f"{where} is no item", found=str(error).partition("() ")[2] or str(error)) from error
     return item
@@ -175,5 +179,5 @@ def item_from(entry: Any, where: str) -> Item:
 def _items_from(data: Any, where: str) -> list[Item]:
     entries = data.get("items") if isinstance(data, Mapping) else None
     if not isinstance(entries, list) or set(data) != {"items"}:
-        raise PoolError(f"{where} is no pool", expected="one list called 'items'")
+        raise PoolError(f"{where} is no pool", expected="one list called 'items'", found=repr(data)[:80])
     return [item_from(entry, f"{where}, entry {index}") for index, entry in enumerate(entries)]

@@ -6,17 +6,17 @@ import asyncio
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from fusionprog._internal import sync
+from fusionprog._internal.canonical import jsonable
 from fusionprog._internal.registry import did_you_mean
 from fusionprog.errors import CallError
 from fusionprog.lm.client import LMClient
 from fusionprog.lm.model import LanguageModel, Message
 from fusionprog.program.data import Rows
 from fusionprog.program.graph import ProgramGraph
-from fusionprog.program.inputs import check_inputs
+from fusionprog.program.inputs import check_input, check_inputs
 from fusionprog.program.signature import Prediction
 from fusionprog.prompts.embedding import Basis
 from fusionprog.prompts.items import Item
@@ -37,7 +37,7 @@ class CompiledTask:
     Attributes:
         view: The program as the task sees it, its embedding, and the contents that are used.
         description: The task's description.
-        mixtures: Node → what the schedule makes of the pool here.
+        mixtures: Node → what the schedule makes of the pool here; in a loaded program, the open items alone.
         metric: How it is scored: a ``fusionprog.Metric``; ``None`` in a loaded program, whose record describes it.
     """
 
@@ -60,7 +60,8 @@ class CompiledProgram:
         embedder: Identity of the task embedder.
         basis: The basis that task embeddings are seen in.
         record: What the compile recorded.
-        models: Node → model.
+        models: Node → the model that it runs on.
+        compiled_for: Node → identity of the model that it was compiled on; ``save`` keeps this one.
     """
 
     def __init__(
@@ -74,6 +75,7 @@ class CompiledProgram:
         basis: Basis,
         record: CompileRecord,
         models: Mapping[str, LanguageModel],
+        compiled_for: Mapping[str, Mapping[str, Any]] | None = None,
         concurrency: int = 16,
     ) -> None:
         self.graph = graph
@@ -84,9 +86,14 @@ class CompiledProgram:
         self.basis = basis
         self.record = record
         self.models = dict(models)
-        self._concurrency = concurrency
+        if compiled_for is None:
+            compiled_for = {node: recorded_identity(model) for node, model in models.items()}
+        self.compiled_for = dict(compiled_for)
+        self._renderer = Renderer(self.items)
+        self._prompts: dict[str, dict[str, RenderedPrompt]] = {}
+        self._executor = Executor(LMClient(None, concurrency))
 
-    def __call__(self, *task: str, **inputs: Any) -> Prediction:
+    def __call__(self, /, *task: str, **inputs: Any) -> Prediction:
         """Runs the program for one task.
 
         Args:
@@ -102,7 +109,7 @@ class CompiledProgram:
         """
         return sync.run(self._predict(self._task(task), inputs))
 
-    async def acall(self, *task: str, **inputs: Any) -> Prediction:
+    async def acall(self, /, *task: str, **inputs: Any) -> Prediction:
         """Runs the program for one task, asynchronously; see ``__call__``."""
         return await sync.arun(self._predict(self._task(task), inputs))
 
@@ -117,34 +124,41 @@ class CompiledProgram:
             A prediction per row, in their order; an exception in its place where the row failed.
         """
         chosen = self._task(task)
-        names = set(self.graph.inputs)
+
+        async def one(row: Any) -> Prediction | Exception:
+            try:
+                return await self._predict(chosen, self._inputs_of(row))
+            except Exception as error:
+                return error
 
         async def all_rows() -> list[Prediction | Exception]:
-            work = (self._predict(chosen, {key: row[key] for key in row if key in names}) for row in rows)
-            results = await asyncio.gather(*work, return_exceptions=True)
-            for result in results:
-                if isinstance(result, BaseException) and not isinstance(result, Exception):
-                    raise result
-            return [result for result in results if not isinstance(result, BaseException) or isinstance(result, Exception)]
+            return await asyncio.gather(*map(one, rows))
 
         return sync.run(all_rows())
 
-    def prompt(self, *task: str, node: str, **inputs: Any) -> tuple[Message, ...]:
+    def prompt(self, /, *task: str, node: str, **inputs: Any) -> tuple[Message, ...]:
         """Returns the exact messages that a node sends.
 
         Args:
             task: The task's name; may be left out where there is only one.
             node: The node.
             inputs: The node's inputs; those left out are shown as ``{name}``.
+
+        Raises:
+            CallError: if the task or node is unknown, or an input is unknown or of the wrong type.
         """
         prompt = self.rendered(self._task(task).view.name, node)
-        return prompt.messages(self._shown_inputs(prompt, inputs))
+        return prompt.messages(_shown_inputs(prompt, inputs))
 
     def rendered(self, task: str, node: str) -> RenderedPrompt:
-        """Returns a node's prompt in a task, as the runtime has it."""
-        prompts = self._prompts[self._task((task,)).view.name]
+        """Returns a node's prompt in a task, as the runtime has it.
+
+        Raises:
+            CallError: if there is no such task, or no such node that asks a model.
+        """
+        prompts = self._prompts_of(self._task((task,)))
         if node not in prompts:
-            raise CallError(f"there is no node {node!r} that asks a model", fix=did_you_mean(node, prompts))
+            raise CallError(f"there is no node {node!r} that asks a model", fix=did_you_mean(str(node), prompts))
         return prompts[node]
 
     def evaluate(self, *task: str, data: Rows, metric: Any = None) -> EvaluationResult:
@@ -163,7 +177,8 @@ class CompiledProgram:
         """Writes the program as one JSON file, whole or not at all; ``fusionprog.load`` reads it.
 
         Raises:
-            ArtifactError: if something in it cannot be kept in JSON.
+            ProgramError: if a type or a value of the program's graph cannot be kept in JSON.
+            ArtifactError: if something else in it cannot, or the file cannot be written.
         """
         from fusionprog.artifacts.file import save_program  # the façade delegates upward
 
@@ -175,11 +190,26 @@ class CompiledProgram:
         return self._copy({chosen.view.name: chosen}, self.models)
 
     def with_models(self, models: Mapping[str, LanguageModel]) -> CompiledProgram:
-        """Returns the same program on other models."""
-        return self._copy(self.tasks, models)
+        """Returns the same program on other models.
+
+        Args:
+            models: Node → model; nodes that are left out keep theirs.
+
+        Raises:
+            CallError: if a node is unknown or asks no model.
+        """
+        for node in models:
+            if node not in self.models:
+                raise CallError(
+                    f"there is no node {node!r} that asks a model", fix=did_you_mean(str(node), self.models)
+                )
+        return self._copy(self.tasks, {**self.models, **models})
+
+    def __repr__(self) -> str:
+        return f"CompiledProgram({self.graph.name!r}, tasks={list(self.tasks)})"
 
     def _copy(self, tasks: Mapping[str, CompiledTask], models: Mapping[str, LanguageModel]) -> CompiledProgram:
-        return CompiledProgram(
+        made = CompiledProgram(
             graph=self.graph,
             items=self.items,
             schedule=self.schedule,
@@ -188,49 +218,67 @@ class CompiledProgram:
             basis=self.basis,
             record=self.record,
             models=models,
-            concurrency=self._concurrency,
+            compiled_for=self.compiled_for,
         )
+        made._prompts, made._executor = self._prompts, self._executor
+        return made
 
-    def __repr__(self) -> str:
-        return f"CompiledProgram({self.graph.name!r}, tasks={list(self.tasks)})"
-
-    @cached_property
-    def _prompts(self) -> dict[str, dict[str, RenderedPrompt]]:
-        renderer = Renderer(self.items)
-        return {
-            name: {
-                node: renderer.from_mixture(self.schedule, task.view, node, mixture)
+    def _prompts_of(self, task: CompiledTask) -> dict[str, RenderedPrompt]:
+        name = task.view.name
+        if name not in self._prompts:
+            self._prompts[name] = {
+                node: self._renderer.from_mixture(self.schedule, task.view, node, mixture)
                 for node, mixture in task.mixtures.items()
             }
-            for name, task in self.tasks.items()
-        }
-
-    @cached_property
-    def _executor(self) -> Executor:
-        return Executor(LMClient(None, self._concurrency))
+        return self._prompts[name]
 
     async def _predict(self, task: CompiledTask, inputs: Mapping[str, Any]) -> Prediction:
         program = task.view.program
         checked = check_inputs(program.graph, inputs)
         nodes = program.graph.needed(program.outputs.values())
-        prompts = self._prompts[task.view.name]
-        trace: Trace = await self._executor.run(program, prompts, self.models, checked, nodes)
+        trace: Trace = await self._executor.run(program, self._prompts_of(task), self.models, checked, nodes)
         if trace.error is not None:
             raise trace.error
         return trace.prediction(program.outputs)
 
-    def _task(self, name: Sequence[str]) -> CompiledTask:
+    def _inputs_of(self, row: Any) -> dict[str, Any]:
+        if not isinstance(row, Mapping):
+            raise CallError("a row is no row", expected="a dict of the program's inputs", found=repr(row)[:80])
+        return {name: row[name] for name in self.graph.inputs if name in row}
+
+    def _task(self, name: Sequence[Any]) -> CompiledTask:
+        if len(name) == 1 and isinstance(name[0], str) and name[0] in self.tasks:
+            return self.tasks[name[0]]
         if not name and len(self.tasks) == 1:
             return next(iter(self.tasks.values()))
-        if len(name) != 1 or name[0] not in self.tasks:
-            wanted = repr(name[0]) if name else "no task"
-            raise CallError(f"{wanted} is no task of {self.graph.name}", fix=did_you_mean(str(*name[:1]), self.tasks))
-        return self.tasks[name[0]]
+        if not name:
+            raise CallError(f"{self.graph.name} has several tasks, and none is named", fix=did_you_mean("", self.tasks))
+        by_name = "Inputs are passed by name"
+        if len(name) > 1:
+            raise CallError("a call names one task", found=", ".join(repr(each)[:80] for each in name), fix=by_name)
+        fix = f"{did_you_mean(str(name[0])[:80], self.tasks)}. {by_name}"
+        raise CallError(f"{repr(name[0])[:80]} is no task of {self.graph.name}", fix=fix)
 
-    def _shown_inputs(self, prompt: RenderedPrompt, inputs: Mapping[str, Any]) -> dict[str, Any]:
-        for name in inputs:
-            if name not in prompt.signature.input_fields:
-                raise CallError(
-                    f"the node has no input {name!r}", fix=did_you_mean(name, prompt.signature.input_fields)
-                )
-        return {name: inputs.get(name, f"{{{name}}}") for name in prompt.signature.input_fields}
+
+def recorded_identity(model: LanguageModel) -> dict[str, Any]:
+    """Returns a model's identity as it is kept, as JSON data.
+
+    Of an engine that only this process knows it is but the kind: what else tells it apart means nothing tomorrow.
+    """
+    identity: dict[str, Any] = jsonable(dict(model.identity))
+    if model.persistent:
+        return identity
+    engine = identity.get("engine")
+    kind = f"{type(model).__module__}.{type(model).__qualname__}"
+    return {"model": model.name, "engine": [engine[0] if isinstance(engine, list) and engine else kind]}
+
+
+def _shown_inputs(prompt: RenderedPrompt, inputs: Mapping[str, Any]) -> dict[str, Any]:
+    fields = prompt.signature.input_fields
+    for name in inputs:
+        if name not in fields:
+            raise CallError(f"the node has no input {name!r}", fix=did_you_mean(name, fields))
+    return {
+        name: check_input(inputs[name], field.annotation, name) if name in inputs else f"{{{name}}}"
+        for name, field in fields.items()
+    }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,7 +13,7 @@ from fusionprog._internal.canonical import digest
 from fusionprog.errors import LMOutputError
 from fusionprog.lm.client import LMClient
 from fusionprog.lm.model import Completion, LanguageModel
-from fusionprog.program.graph import Constant, FieldRef, InputRef
+from fusionprog.program.graph import Constant, FieldRef, InputRef, ProgramGraph
 from fusionprog.program.signature import Prediction
 from fusionprog.program.task import TaskProgram
 from fusionprog.runtime.render import RenderedPrompt
@@ -60,11 +60,19 @@ class NodeMemo:
 
     def __init__(self) -> None:
         self._results: dict[tuple[Any, ...], asyncio.Future[_Result]] = {}
+        self._owners: dict[int, Any] = {}
 
-    async def get(self, key: tuple[Any, ...], run: Any) -> _Result:
-        """Returns the result under ``key``, running ``run()`` once for all who ask at the same time."""
+    async def get(self, key: tuple[Any, ...], run: Callable[[], Awaitable[_Result]], owner: Any) -> _Result:
+        """Returns the result under ``key``, running ``run()`` once for all who ask at the same time.
+
+        Args:
+            key: What the result depends on.
+            run: Makes it.
+            owner: What the key names by its ``id``; held, so that nothing else is given the same.
+        """
         future = self._results.get(key)
         if future is None:
+            self._owners[id(owner)] = owner
             future = asyncio.ensure_future(run())
             self._results[key] = future
             future.add_done_callback(lambda done: self._forget_failure(key, done))
@@ -86,6 +94,7 @@ class Executor:
     def __init__(self, client: LMClient, memo: NodeMemo | None = None) -> None:
         self._client = client
         self._memo = memo
+        self._steps: dict[tuple[int, tuple[str, ...]], tuple[ProgramGraph, list[list[str]]]] = {}
 
     async def run(
         self,
@@ -109,7 +118,7 @@ class Executor:
         """
         defaults = {name: each.default for name, each in program.graph.inputs.items() if not each.required}
         trace = Trace({**defaults, **inputs})
-        for generation in _generations(program, tuple(nodes)):
+        for generation in self._generations(program.graph, tuple(nodes)):
             if len(generation) == 1:
                 results = [await self._node(program, prompts, models, generation[0], trace)]
             else:
@@ -157,13 +166,14 @@ class Executor:
         if self._memo is None or not node.module.repeatable:
             return await run()
         if prompt is None:
-            return await self._memo.get((program.task, name, digest(inputs)), run)
-        return await self._memo.get((name, prompt.id, prompt.input_key(inputs)), run)
+            return await self._memo.get((id(node.module), digest(inputs)), run, node.module)
+        model = models[name]
+        return await self._memo.get((id(model), name, prompt.id, prompt.input_key(inputs)), run, model)
 
-
-def _generations(program: TaskProgram, nodes: tuple[str, ...]) -> list[list[str]]:
-    """Nodes in steps: those of one step read nothing of each other."""
-    if len(nodes) == 1:
-        return [list(nodes)]
-    graph = program.graph.digraph().subgraph(nodes)
-    return [sorted(generation) for generation in nx.topological_generations(graph)]
+    def _generations(self, graph: ProgramGraph, nodes: tuple[str, ...]) -> list[list[str]]:
+        """Nodes in steps: those of one step read nothing of each other."""
+        key = (id(graph), nodes)
+        if key not in self._steps:
+            steps = nx.topological_generations(graph.digraph().subgraph(nodes))
+            self._steps[key] = graph, [sorted(step) for step in steps]
+        return self._steps[key][1]

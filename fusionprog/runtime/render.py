@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import Any
 
 from fusionprog._internal.canonical import digest
+from fusionprog.errors import CallError
 from fusionprog.fusion.compose import Composition, compose
 from fusionprog.lm.dspy_lm import PromptFormat
 from fusionprog.lm.model import Message
@@ -36,7 +37,10 @@ class RenderedPrompt:
         signature: What the model is asked, with the composed instructions.
         composition: What the pool added.
         prefix: System message and demonstrations; the same in every call.
+        demo_items: The item of each demonstration, in the order they are shown.
+        user_parts: The last message, cut at its inputs.
         id: Equal ids make equal messages from equal inputs.
+        format: How the prompt is written and answers are read.
     """
 
     signature: SignatureType
@@ -48,7 +52,11 @@ class RenderedPrompt:
     format: PromptFormat
 
     def messages(self, inputs: Mapping[str, Any]) -> tuple[Message, ...]:
-        """Returns the messages for one call; inputs that are left out take their declared default."""
+        """Returns the messages for one call; inputs that are left out take their declared default.
+
+        Raises:
+            CallError: if one without a default is left out.
+        """
         pieces = [self.user_parts[0]]
         for name, after in zip(self.signature.input_fields, self.user_parts[1:], strict=True):
             pieces += (self.format.value(self.signature, name, self._input(inputs, name)), after)
@@ -66,21 +74,24 @@ class RenderedPrompt:
     def tagged(self, inputs: Mapping[str, Any]) -> list[tuple[str, list[TaggedLine]]]:
         """Returns the messages as ``(role, lines)``, each line with the item it comes from."""
         messages = self.messages(inputs)
-        system = messages[0]["content"].splitlines()
-        ours = list(self.composition.lines)
-        own = len(system) - len(ours)
-        tagged = [TaggedLine(line, None) for line in system[:own]]
-        tagged += [TaggedLine(line, said.item) for line, said in zip(system[own:], ours, strict=True)]
-        result = [(messages[0]["role"], tagged)]
-        items = [item for item in self.demo_items for _ in range(2)] + [None]
-        for message, item in zip(messages[1:], items, strict=True):
-            result.append((message["role"], [TaggedLine(line, item) for line in message["content"].splitlines()]))
-        return result
+        lines = [message["content"].split("\n") for message in messages]
+        # The instructions end the system message; DSPy drops blank lines at their beginning.
+        count = len(self.signature.instructions.splitlines())
+        head = len(lines[0]) - count
+        said = self.composition.lines[len(self.composition.lines) - count :]
+        first = [TaggedLine(text, None) for text in lines[0][:head]]
+        first += [TaggedLine(text, line.item) for text, line in zip(lines[0][head:], said, strict=True)]
+        shown = [*(item for item in self.demo_items for _ in range(2)), None]
+        rest = [[TaggedLine(text, item) for text in own] for item, own in zip(shown, lines[1:], strict=True)]
+        return [(message["role"], own) for message, own in zip(messages, [first, *rest], strict=True)]
 
     def _input(self, inputs: Mapping[str, Any], name: str) -> Any:
         if name in inputs:
             return inputs[name]
-        return self.signature.input_fields[name].get_default(call_default_factory=True)
+        field = self.signature.input_fields[name]
+        if field.is_required():
+            raise CallError(f"the prompt's input {name!r} is missing", found=f"inputs {sorted(inputs)}")
+        return field.get_default(call_default_factory=True)
 
 
 def render(signature: SignatureType, composition: Composition) -> RenderedPrompt:
@@ -150,19 +161,17 @@ class Renderer:
 
     def mixtures(self, schedule: Schedule, task: TaskView) -> dict[str, Mixture]:
         """Returns node → mixture of a task."""
-        return {
-            node: schedule.mixture(node, task.name, task.embedding, self._items, task.offered.get(node, {}))
-            for node in task.prompting_nodes
-        }
+        return {node: self._mixture(schedule, task, node) for node in task.prompting_nodes}
 
     def prompts(
         self, schedule: Schedule, task: TaskView, nodes: Iterable[str] | None = None
     ) -> dict[str, RenderedPrompt]:
         """Returns node → prompt of a task, for all nodes that ask a model or those among ``nodes``."""
+        wanted = set(task.prompting_nodes if nodes is None else nodes)
         return {
-            node: self.from_mixture(schedule, task, node, mixture)
-            for node, mixture in self.mixtures(schedule, task).items()
-            if nodes is None or node in nodes
+            node: self.from_mixture(schedule, task, node, self._mixture(schedule, task, node))
+            for node in task.prompting_nodes
+            if node in wanted
         }
 
     def from_mixture(self, schedule: Schedule, task: TaskView, node: str, mixture: Mixture) -> RenderedPrompt:
@@ -175,3 +184,6 @@ class Renderer:
         if key not in self._made:
             self._made[key] = render(signature, composition)
         return self._made[key]
+
+    def _mixture(self, schedule: Schedule, task: TaskView, node: str) -> Mixture:
+        return schedule.mixture(node, task.name, task.embedding, self._items, task.offered.get(node, {}))

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
 from typing import Any
 
 from fusionprog.evaluation.evaluator import Evaluator, TaskScorer
-from fusionprog.evaluation.program import make_scorer
 from fusionprog.lm.budget import Ledger
-from fusionprog.program.data import Row
 from fusionprog.program.graph import Constant, FieldRef
 from fusionprog.prompts.items import Demo
 from fusionprog.prompts.schedule import Schedule
 from fusionprog.runtime.executor import Trace
-from fusionprog.runtime.render import RenderedPrompt, Renderer
+from fusionprog.runtime.render import Renderer
 from fusionprog.search.preflight import Job
 
 RIGHT = 1.0
@@ -28,24 +25,18 @@ async def bootstrap_traces(job: Job, evaluator: Evaluator, ledger: Ledger) -> di
     renderer = Renderer({})
     traces: dict[str, dict[str, list[Demo]]] = {}
     for name, task in job.tasks.items():
-        scorer = make_scorer(job.bare_view(name), job.metrics[name], dict(job.models))
+        scorer = job.bare_scorer(name)
         prompts = renderer.prompts(Schedule(), scorer.view, scorer.asking)
         gold = scorer.metric.gold
-        rows = [row for row in task.rows["train"] if all(column in row.columns for column in gold)]
-        runs = await asyncio.gather(
-            *(_successful(evaluator, scorer, prompts, row, ledger) for row in rows[: job.plan.bootstrap])
-        )
-        good = [run for run in runs if run is not None]
-        traces[name] = {node: [_node_demo(scorer, node, run) for run in good] for node in scorer.asking}
+        labelled = [row for row in task.rows["train"] if all(column in row.columns for column in gold)]
+        rows = labelled[: job.plan.bootstrap]
+        outcomes = await evaluator.outcomes(scorer, prompts, rows)
+        for outcome in outcomes:
+            ledger.charge(outcome.calls)
+        good = [row for row, outcome in zip(rows, outcomes, strict=True) if outcome.score >= RIGHT]
+        runs = await asyncio.gather(*(evaluator.trace(scorer, prompts, row, scorer.nodes) for row in good))
+        traces[name] = {node: [_node_demo(scorer, node, run) for run in runs] for node in scorer.asking}
     return traces
-
-
-async def _successful(
-    evaluator: Evaluator, scorer: TaskScorer, prompts: Mapping[str, RenderedPrompt], row: Row, ledger: Ledger
-) -> Trace | None:
-    outcome = await evaluator.outcome(scorer, prompts, row)
-    ledger.charge(outcome.calls)
-    return await evaluator.trace(scorer, prompts, row, scorer.nodes) if outcome.score >= RIGHT else None
 
 
 def _node_demo(scorer: TaskScorer, node: str, run: Trace) -> dict[str, Any]:

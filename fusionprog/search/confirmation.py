@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from fusionprog.evaluation.statistics import lower_bound, mean_gain
 from fusionprog.prompts.schedule import Schedule
 from fusionprog.runtime.record import Comparison
+
+_MEAN_LEVEL, _TASK_LEVEL = 0.04, 0.01  # together 5%: how often what is no better may replace the program
 
 
 @dataclass(frozen=True)
@@ -47,10 +50,11 @@ class Decision:
 def decide(finalists: Sequence[Finalist], unchanged: Mapping[str, Comparison]) -> Decision:
     """Chooses among finalists: the best mean, with no task below the program as written.
 
-    A finalist replaces the program as written if the one-sided 95% lower bound of its mean gain over tasks is above
+    A finalist replaces the program as written if the one-sided 96% lower bound of its mean gain over tasks is above
     0, corrected for the number of finalists; a task in which its own gain is below 0 then stays as written. If no
-    finalist passes, one may still replace it in single tasks in which it passes alone, corrected for the number of
-    finalists and tasks. Equal gains go to the cheaper prompt.
+    finalist passes, one may still replace it in single tasks in which it passes alone at 99%, corrected for the
+    number of finalists and tasks. So what is no better replaces the program in at most 5% of compiles. Equal gains
+    go to the cheaper prompt.
 
     Args:
         finalists: The candidates; may be empty.
@@ -58,18 +62,27 @@ def decide(finalists: Sequence[Finalist], unchanged: Mapping[str, Comparison]) -
     """
     ranked = sorted(finalists, key=lambda each: (-round(mean_gain(each.gains)[0], 9), each.tokens))
     for finalist in ranked:
-        if lower_bound(finalist.gains, finalists=len(finalists)) > 0:
+        if _proven(finalist.gains, len(finalists), _MEAN_LEVEL):
             below = [task for task, each in finalist.gains.items() if each.gain < 0]
             mean, error, _ = mean_gain(finalist.gains)
             kept = f"; as written in {', '.join(below)}" if below else ""
             return _keep(finalist, below, f"mean gain +{mean:.3f} ± {error:.3f} on confirmation{kept}")
     tries = len(finalists) * len(unchanged)
     for finalist in ranked:
-        passing = [task for task, each in finalist.gains.items() if lower_bound({task: each}, finalists=tries) > 0]
+        passing = [task for task, each in finalist.gains.items() if _proven({task: each}, tries, _TASK_LEVEL)]
         if passing:
             below = [task for task in finalist.gains if task not in passing]
             return _keep(finalist, below, f"proven in {', '.join(passing)} alone; as written elsewhere")
     return Decision(Schedule(), False, dict(unchanged), "nothing beat your program")
+
+
+def _proven(gains: Mapping[str, Comparison], tries: int, level: float) -> bool:
+    """Whether the mean gain is above 0 at a level that is shared out among ``tries``.
+
+    So few rows that even a gain on each of them could be chance prove nothing, whatever their spread.
+    """
+    rows = sum(each.after.n for each in gains.values())
+    return rows >= math.log2(tries / level) and lower_bound(gains, finalists=tries, level=level) > 0
 
 
 def _keep(finalist: Finalist, below: Sequence[str], why: str) -> Decision:

@@ -35,7 +35,7 @@ class Display:
     def __call__(self, event: Event) -> None:
         """Shows one event."""
         if isinstance(event, Note):
-            self._console.print(Text(f"note: {event.text}", style="dim"))
+            self._console.print(Text(f"note: {event.text}", style="dim"), soft_wrap=True)
         elif isinstance(event, PhaseStarted):
             self._phase, self._steps, self._phase_started = event.phase, event.steps, time.monotonic()
             self._update(f"{event.phase} …", force=not self._is_live)
@@ -82,7 +82,8 @@ class Display:
 
 def short(score: float) -> str:
     """Returns a score with two digits and no leading zero."""
-    return f"{score:.2f}".replace("0.", ".", 1) if abs(score) < 1 else f"{score:.2f}"
+    text = f"{round(score, 2) + 0.0:.2f}"
+    return text.replace("0.", ".", 1) if text.lstrip("-").startswith("0.") else text
 
 
 def spending(spent: Spent) -> str:

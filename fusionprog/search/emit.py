@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from fusionprog._internal.canonical import digest
 from fusionprog.evaluation.evaluator import TaskScorer
 from fusionprog.lm.budget import Ledger
 from fusionprog.prompts.items import Item
@@ -15,7 +14,7 @@ from fusionprog.runtime.record import Comparison, CompileRecord, TaskRecord
 from fusionprog.runtime.render import Renderer, TaskView
 from fusionprog.search.confirmation import Decision
 from fusionprog.search.preflight import Job
-from fusionprog.search.provenance import data_digests, study_parts, versions
+from fusionprog.search.provenance import data_digests, versions
 
 
 @dataclass(frozen=True)
@@ -31,6 +30,7 @@ class Result:
         ledger: What was spent, without the test report.
         test_calls: Calls of the test report.
         optimizer: Name and arguments.
+        fingerprint: The study's.
     """
 
     decision: Decision
@@ -41,6 +41,7 @@ class Result:
     ledger: Ledger
     test_calls: int
     optimizer: Mapping[str, Any]
+    fingerprint: str
 
 
 def emit(job: Job, scorers: Mapping[str, TaskScorer], items: Mapping[str, Item], result: Result) -> CompiledProgram:
@@ -78,7 +79,7 @@ def emit(job: Job, scorers: Mapping[str, TaskScorer], items: Mapping[str, Item],
         optimizer=dict(result.optimizer),
         models={node: model.name for node, model in job.models.items()},
         versions=versions(),
-        fingerprint=digest(study_parts(job, result.optimizer)),
+        fingerprint=result.fingerprint,
         notes=(*job.notes, result.decision.why),
     )
     return CompiledProgram(

@@ -14,6 +14,7 @@ DEFAULT_TRIALS = 64
 _CONFIRMATION, _BOOTSTRAP, _SCREENING, _NARROWING = 0.35, 0.05, 0.2, 0.2
 _MIN_TRIALS, _MIN_CONFIRMATION_ROWS = 8, 8
 _USUAL_BLOCK, _MAX_BLOCK = 8, 16
+_USUAL_CONFIRMATION = 100
 
 
 @dataclass(frozen=True)
@@ -79,7 +80,8 @@ def make_plan(budget: Budget, trials: int | None, sizes: Sizes) -> Plan:
     folds = sizes.folds
     total = budget.calls if budget.calls is not None else _usual_calls(trials or DEFAULT_TRIALS, sizes)
     share = total / folds / sizes.calls_per_row  # in rows of every task, per fold
-    confirmation = min(sizes.confirmation_rows, int(share * _CONFIRMATION / (FINALISTS + 1)))
+    most = sizes.confirmation_rows if budget.calls is not None else min(sizes.confirmation_rows, _USUAL_CONFIRMATION)
+    confirmation = min(most, int(share * _CONFIRMATION / (FINALISTS + 1)))
     bootstrap = int(share * folds * _BOOTSTRAP) if sizes.traces else 0
     left = share - confirmation * (FINALISTS + 1) - bootstrap / folds
     screening = left * _SCREENING if sizes.items > 1 else 0.0
@@ -115,10 +117,10 @@ def make_plan(budget: Budget, trials: int | None, sizes: Sizes) -> Plan:
 
 
 def _usual_calls(trials: int, sizes: Sizes) -> int:
-    """Calls that let every part have a full share: blocks of 8 rows, at most 100 confirmation rows."""
+    """Calls that let every part have a full share: blocks of 8 rows, at most 100 rows to confirm on."""
     block = min(_USUAL_BLOCK, sizes.search_rows)
     search = (trials + 1) * block / (1 - _SCREENING - _NARROWING)
-    confirmation = min(sizes.confirmation_rows, 100) * (FINALISTS + 1)
+    confirmation = min(sizes.confirmation_rows, _USUAL_CONFIRMATION) * (FINALISTS + 1)
     rows = max(search + confirmation, confirmation / _CONFIRMATION) / (1 - _BOOTSTRAP)
     return math.ceil(rows * sizes.folds * sizes.calls_per_row)
 

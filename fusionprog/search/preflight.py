@@ -5,10 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from fusionprog.artifacts.types import lost_validators
 from fusionprog.builders.offers import default_families
 from fusionprog.errors import BudgetError, PoolError, ProgramError
+from fusionprog.evaluation.evaluator import TaskScorer
 from fusionprog.evaluation.metrics import Metric, as_metric
 from fusionprog.evaluation.program import make_scorer, read_nodes
 from fusionprog.evaluation.statistics import visible_gain
@@ -26,7 +28,7 @@ from fusionprog.prompts.embedding import Basis, HashedNgrams, Vectors, task_text
 from fusionprog.prompts.items import Family, Item
 from fusionprog.prompts.pool import PromptPool
 from fusionprog.prompts.schedule import Schedule
-from fusionprog.runtime.render import Renderer, TaskView
+from fusionprog.runtime.render import RenderedPrompt, Renderer, TaskView
 from fusionprog.search.plan import Plan, Sizes, make_plan
 from fusionprog.search.split import Fold, split_val
 
@@ -72,6 +74,7 @@ class Job:
         plan: How the budget is shared out.
         budget: What may be spent.
         estimate: What it will cost at most.
+        seed: Decides splits and draws.
         notes: What the user should know.
     """
 
@@ -96,6 +99,15 @@ class Job:
     def bare_view(self, task: str) -> TaskView:
         """Returns a task with nothing on offer."""
         return TaskView(task, self.tasks[task].domain, self.programs[task], self.embeddings[task])
+
+    def bare_scorer(self, task: str) -> TaskScorer:
+        """Returns how a task is scored with nothing on offer."""
+        return make_scorer(self.bare_view(task), self.metrics[task], dict(self.models))
+
+    @property
+    def asked(self) -> tuple[LanguageModel, ...]:
+        """The models that are asked anything: those of nodes that a metric reads, and the metrics' own."""
+        return _asked([self.bare_scorer(task) for task in self.tasks])
 
 
 def preflight(
@@ -134,10 +146,14 @@ def preflight(
     vectors = embedder.embed([_embedded_text(graph, programs[task.name], task) for task in tasks])
     basis = Basis.fit(vectors)
     folds = split_val({task.name: task.rows["val"] for task in tasks}, seed)
-    sizes = _sizes(tasks, programs, metrics, models, items, searched, folds)
-    costs = _call_costs(tasks, programs, reads, models)
-    capped = _capped(budget, costs, models)
-    plan = make_plan(capped, trials, sizes)
+    scorers = [
+        make_scorer(TaskView(task.name, task.domain, programs[task.name], ()), metrics[task.name], dict(models))
+        for task in tasks
+    ]
+    open_items = [item for item in items if not item.pinned and item.id not in freeze]
+    costs = _call_costs(tasks, scorers)
+    capped = _capped(budget, costs, _asked(scorers))
+    plan = make_plan(capped, trials, _sizes(tasks, scorers, open_items, searched, folds))
     notes += _visible_notes(tasks, folds, plan)
     return Job(
         graph=graph,
@@ -238,7 +254,7 @@ def _lost_notes(programs: Mapping[str, TaskProgram]) -> list[str]:
 def _visible_notes(tasks: Sequence[Task], folds: Sequence[Fold], plan: Plan) -> list[str]:
     notes = []
     for task in tasks:
-        count = sum(min(plan.confirmation, len(fold.confirmation[task.name])) for fold in folds)
+        count = min(plan.confirmation, max(len(fold.confirmation[task.name]) for fold in folds))
         gain = f"{visible_gain(count):.2f}".removeprefix("0")
         notes.append(
             f"{task.name}: val n={len(task.rows['val'])}, {count} of them confirm: gains below ±{gain} are invisible"
@@ -248,48 +264,51 @@ def _visible_notes(tasks: Sequence[Task], folds: Sequence[Fold], plan: Plan) -> 
 
 def _sizes(
     tasks: Sequence[Task],
-    programs: Mapping[str, TaskProgram],
-    metrics: Mapping[str, Metric],
-    models: Mapping[str, LanguageModel],
-    items: PromptPool,
+    scorers: Sequence[TaskScorer],
+    items: Sequence[Item],
     searched: Sequence[str],
     folds: Sequence[Fold],
 ) -> Sizes:
-    scorers = [
-        make_scorer(TaskView(name, "", programs[name], ()), metric, dict(models)) for name, metric in metrics.items()
-    ]
     calls = {scorer.view.name: scorer.calls_per_example for scorer in scorers}
     return Sizes(
         calls_per_row=sum(calls.values()),
         search_rows=min(max(len(rows) for rows in fold.search.values()) for fold in folds),
         confirmation_rows=min(max(len(rows) for rows in fold.confirmation.values()) for fold in folds),
-        items=sum(item.offered(node, task.domain) for node in searched for item in items for task in tasks[:1]),
+        items=sum(any(item.offered(node, task.domain) for task in tasks) for node in searched for item in items),
         folds=len(folds),
         traces=any(isinstance(item, Family) and item.needs_traces for item in items),
         test_calls=2 * sum(calls[task.name] * len(task.rows["test"]) for task in tasks),
     )
 
 
-def _call_costs(
-    tasks: Sequence[Task],
-    programs: Mapping[str, TaskProgram],
-    reads: Mapping[str, Sequence[str]],
-    models: Mapping[str, LanguageModel],
-) -> list[tuple[int, tuple[float, float] | None]]:
-    """Prompt tokens and prices of one call of every node that a metric reads, in every task."""
+def _asked(scorers: Sequence[TaskScorer]) -> tuple[LanguageModel, ...]:
+    models = [scorer.models[node] for scorer in scorers for node in scorer.asking]
+    models += [model for scorer in scorers for judges in scorer.judges.values() for model in judges.values()]
+    return tuple({id(model): model for model in models}.values())
+
+
+def _call_costs(tasks: Sequence[Task], scorers: Sequence[TaskScorer]) -> list[tuple[int, tuple[float, float] | None]]:
+    """Prompt tokens and prices of one call of every node that a metric reads and of the metric's own, in every task."""
     costs = []
-    for task in tasks:
-        view = TaskView(task.name, task.domain, programs[task.name], ())
-        for node, prompt in Renderer({}).prompts(Schedule(), view, reads[task.name]).items():
-            row = programs[task.name].node_row(node, task.rows["val"][0].columns)
-            shown = {name: row.get(name, "") for name in prompt.signature.input_fields}
-            tokens = sum(approximate_tokens(message["content"]) for message in prompt.messages(shown))
-            costs.append((math.ceil(tokens * _GROWTH), models[node].usd_per_token))
+    for task, scorer in zip(tasks, scorers, strict=True):
+        columns = task.rows["val"][0].columns
+        for node, prompt in Renderer({}).prompts(Schedule(), scorer.view, scorer.asking).items():
+            row = scorer.view.program.node_row(node, columns)
+            costs.append((math.ceil(_tokens(prompt, row) * _GROWTH), scorer.models[node].usd_per_token))
+        for metric, models in scorer.judges.items():
+            view = TaskView(metric.name, "", metric.as_task, ())
+            for node, prompt in Renderer({}).prompts(Schedule(), view, list(models)).items():
+                costs.append((_tokens(prompt, columns), models[node].usd_per_token))
     return costs
 
 
+def _tokens(prompt: RenderedPrompt, row: Mapping[str, Any]) -> int:
+    shown = {name: row.get(name, "") for name in prompt.signature.input_fields}
+    return sum(approximate_tokens(message["content"]) for message in prompt.messages(shown))
+
+
 def _capped(
-    budget: Budget, costs: Sequence[tuple[int, tuple[float, float] | None]], models: Mapping[str, LanguageModel]
+    budget: Budget, costs: Sequence[tuple[int, tuple[float, float] | None]], models: Sequence[LanguageModel]
 ) -> Budget:
     """Turns limits on tokens and dollars into one on calls, so that the plan fits them."""
     limits = [budget.calls] if budget.calls is not None else []
@@ -297,7 +316,7 @@ def _capped(
         mean = sum(tokens + _ANSWER_TOKENS for tokens, _ in costs) / len(costs)
         limits.append(int(budget.tokens / mean))
     if budget.usd is not None:
-        unknown = sorted({model.name for model in models.values() if model.usd_per_token is None})
+        unknown = sorted({model.name for model in models if model.usd_per_token is None})
         if unknown:
             raise BudgetError(
                 f"a budget in dollars needs prices, and there is none for {', '.join(unknown)}",

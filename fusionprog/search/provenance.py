@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any
 
 from fusionprog._internal.canonical import digest
@@ -38,6 +39,7 @@ def study_parts(job: Job, optimizer: Mapping[str, Any]) -> dict[str, str]:
                     "private": task.private,
                     "outputs": list(task.outputs),
                     "metric": job.metrics[name].description,
+                    "judges": _judges(job, name),
                     "signatures": encode_signatures(job.programs[name]),
                 }
                 for name, task in job.tasks.items()
@@ -46,6 +48,14 @@ def study_parts(job: Job, optimizer: Mapping[str, Any]) -> dict[str, str]:
         "data": digest([[name, data_digests(task)] for name, task in job.tasks.items()]),
         "pool": digest([item_entry(item) for item in job.pool]),
         "lm": digest({node: model.identity for node, model in job.models.items()}),
-        "search": digest([dict(optimizer), sorted(job.frozen), job.seed, job.plan.__dict__]),
+        "search": digest([dict(optimizer), sorted(job.frozen), job.seed, asdict(job.plan), asdict(job.budget)]),
         "versions": digest(versions()),
     }
+
+
+def _judges(job: Job, task: str) -> list[list[Any]]:
+    """The programs that a task's metric runs, each with its models' identities."""
+    return [
+        [encode_graph(metric.graph), {node: model.identity for node, model in models.items()}]
+        for metric, models in job.bare_scorer(task).judges.items()
+    ]

@@ -8,12 +8,15 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from fusionprog.evaluation.evaluator import Outcome
+from fusionprog.evaluation.statistics import CHANGED_SHARE
 from fusionprog.program.data import Row
 from fusionprog.prompts.schedule import Schedule
 from fusionprog.search.bench import Bench, Outcomes, block
 from fusionprog.search.space import Space
 
 Arm = tuple[str, str]  # node and item
+
+_USUAL_ROWS = 8
 
 
 @dataclass(frozen=True)
@@ -37,7 +40,7 @@ async def screen(
     calls: int,
     stepped: Callable[[int], None],
 ) -> Screened:
-    """Tries every item in play alone and drops the worse half, on twice the rows, until two are left a node.
+    """Tries every item in play alone and drops the worse half, round by round, until two are left.
 
     Args:
         bench: Where to measure.
@@ -84,11 +87,15 @@ def _gains(before: Sequence[Outcome], after: Sequence[Outcome]) -> list[float]:
 
 
 def _shrunk(gains: Mapping[str, list[float]], scale: float = 0.05) -> float:
-    """The mean gain over tasks, times signal over signal and noise for effects of about ``scale``."""
+    """The mean gain over tasks, times signal over signal and noise for effects of about ``scale``.
+
+    The spread is counted with that of some usual rows, since equal gains on one or two rows say little about it.
+    """
     means = [sum(mine) / len(mine) for mine in gains.values() if mine]
     count = sum(len(mine) for mine in gains.values())
     if not count:
         return 0.0
     mean = sum(means) / len(means)
-    noise = sum((gain - mean) ** 2 for mine in gains.values() for gain in mine) / count / count
-    return mean * scale**2 / (scale**2 + noise) if mean else 0.0
+    squares = sum((gain - mean) ** 2 for mine in gains.values() for gain in mine)
+    noise = (squares + _USUAL_ROWS * CHANGED_SHARE) / (count + _USUAL_ROWS) / count
+    return mean * scale**2 / (scale**2 + noise)

@@ -28,7 +28,8 @@ async def run_study(
     """Runs trials and returns the study and why it ended.
 
     Trial n is asked when trial n - 4 has been told, and told when all of it is measured, so that the search depends
-    on the seed alone, at any speed of the model.
+    on the seed alone, at any speed of the model. Trials that are in flight when the search ends are told too: what
+    they cost is spent.
 
     Args:
         distributions: Parameter → distribution.
@@ -38,14 +39,17 @@ async def run_study(
         start: Parameters of the first trials, in order.
         evaluate: Returns a trial's objective; higher is better.
         told: Is handed each finished trial, in order; a text ends the search and says why.
+
+    Raises:
+        Exception: what ``evaluate`` or ``told`` raises for the first trial in order; the rest is cancelled.
     """
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     study = optuna.create_study(direction="maximize")
     running: deque[tuple[optuna.Trial, asyncio.Task[float]]] = deque()
     asked, reason = 0, None
     try:
-        while reason is None and (asked < trials or running):
-            while asked < trials and len(running) < WINDOW:
+        while running or (asked < trials and reason is None):
+            while asked < trials and reason is None and len(running) < WINDOW:
                 if asked < len(start):
                     study.enqueue_trial(dict(start[asked]))
                 study.sampler = sampler(seed_of(seed, asked), trials)
@@ -54,11 +58,10 @@ async def run_study(
                 asked += 1
             trial, work = running.popleft()
             value = await work
-            reason = told(study.tell(trial, value))
+            ended = told(study.tell(trial, value))
+            reason = reason or ended
     finally:
         for _, work in running:
             work.cancel()
         await asyncio.gather(*(work for _, work in running), return_exceptions=True)
-    for trial, _ in running:
-        study.tell(trial, state=optuna.trial.TrialState.FAIL)
     return study, reason or f"all {trials} trials are done"

@@ -3,23 +3,29 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+import os
+import re
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from sqlalchemy import Engine, Table, create_engine, event, insert, select
+from sqlalchemy import Connection, Engine, Table, create_engine, event, select
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.engine import make_url
+from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 from sqlalchemy.pool import StaticPool
+from sqlalchemy.schema import CreateTable
 
 from fusionprog.errors import StoreError
 from fusionprog.store.tables import SCHEMA_VERSION, calls, info, metadata, scores, studies
 
-_BATCH = 256
+_GATHER = 0.02  # seconds that the writer waits for more rows: what a killed process can lose
+_INSERT: dict[str, Any] = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
 
 
 @dataclass(frozen=True)
@@ -35,47 +41,68 @@ class StoredCall:
 class Store:
     """Everything that was measured, in one database.
 
-    Writes are gathered and done by one thread; ``flush`` waits for them. What was put can be read back at once.
+    Writes are gathered for a moment and done by one thread; ``flush`` waits for them. What was put can be read back at
+    once. Calls that another process stores after this one has opened the store are not seen.
 
     Args:
-        url: A SQLAlchemy URL, a file name, or ``None`` for a store that lasts as long as the process.
+        url: A SQLAlchemy URL of SQLite or PostgreSQL, a file name, or ``None`` for a store that lasts as long as the
+            process.
 
     Raises:
         StoreError: if the database cannot be opened or was made by a newer version.
     """
 
-    def __init__(self, url: str | None = None) -> None:
-        self.url = _database_url(url)
-        self._engine = _open(self.url)
+    def __init__(self, url: str | os.PathLike[str] | None = None) -> None:
+        parsed = _database_url(url)
+        self.url = parsed.render_as_string(hide_password=False)
+        self.name = parsed.render_as_string(hide_password=True)
+        self._engine = _open(parsed)
+        # One connection is all that a database in memory has; a reader's end would roll the writer back.
+        self._turn: AbstractContextManager[Any] = threading.Lock() if self.in_memory else nullcontext()
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="fusionprog-store")
-        self._writes: list[Future[None]] = []
-        self._pending: dict[str, dict[str, Any]] = {}
-        self._scores: list[dict[str, Any]] = []
-        self._prepare()
-        with self._engine.connect() as connection:
-            self._known = set(connection.execute(select(calls.c.key)).scalars())
-
-    def _prepare(self) -> None:
+        self._lock = threading.Lock()
+        self._calls: dict[str, dict[str, Any]] = {}
+        self._scores: dict[tuple[str, ...], dict[str, Any]] = {}
+        self._due = False
+        self._hurry = threading.Event()
+        self._failure: StoreError | None = None
+        self._closed = False
         try:
-            metadata.create_all(self._engine)
-            with self._engine.begin() as connection:
-                query = select(info.c.value).where(info.c.key == "schema_version")
-                version = connection.execute(query).scalar()
-                if version is None:
-                    connection.execute(insert(info).values(key="schema_version", value=str(SCHEMA_VERSION)))
-        except SQLAlchemyError as error:
+            self._known = self._prepare()
+        except BaseException:
+            self._engine.dispose()
+            raise
+
+    def _prepare(self) -> set[str]:
+        with self._connection("opened") as connection:
+            connection.execute(CreateTable(info, if_not_exists=True))
+            query = select(info.c.value).where(info.c.key == "schema_version")
+            version = connection.execute(query).scalar()
+            if version is not None and not (version.isdecimal() and int(version) <= SCHEMA_VERSION):
+                raise StoreError(
+                    f"the store {self.name!r} was made by a newer fusionprog",
+                    expected=f"schema version {SCHEMA_VERSION} or older",
+                    found=version,
+                    fix="Update fusionprog, or give another storage=",
+                )
+            for table in metadata.sorted_tables:
+                connection.execute(CreateTable(table, if_not_exists=True))
+            # Written even if it is there: a store that cannot be written is refused before anything is paid for.
+            self._upsert(connection, info, [{"key": "schema_version", "value": str(SCHEMA_VERSION)}])
+            return set(connection.execute(select(calls.c.key)).scalars())
+
+    @contextmanager
+    def _connection(self, done: str) -> Iterator[Connection]:
+        """A transaction, whose errors say what the store could not be: opened, read or written."""
+        try:
+            with self._turn, self._engine.begin() as connection:
+                yield connection
+        except (SQLAlchemyError, UnicodeError) as error:
             raise StoreError(
-                f"the store {self.name!r} cannot be opened",
-                found=_first_line(error),
-                fix="Give another storage=",
+                f"the store {self.name!r} cannot be {done}",
+                found=str(error).splitlines()[0],
+                fix="Check its folder, its rights and the room on its disk, or give another storage=",
             ) from error
-        if version is not None and int(version) > SCHEMA_VERSION:
-            raise StoreError(
-                f"the store {self.name!r} was made by a newer fusionprog",
-                expected=f"schema version {SCHEMA_VERSION} or older",
-                found=version,
-                fix="Update fusionprog, or give another storage=",
-            )
 
     @property
     def in_memory(self) -> bool:
@@ -85,23 +112,18 @@ class Store:
     @property
     def path(self) -> Path | None:
         """The database's file, where it is one."""
-        url = make_url(self.url)
-        return Path(url.database) if url.get_backend_name() == "sqlite" and url.database else None
-
-    @property
-    def name(self) -> str:
-        """The database's URL without its password."""
-        return make_url(self.url).render_as_string(hide_password=True)
+        url = self._engine.url
+        return Path(url.database or "") if url.get_backend_name() == "sqlite" and not self.in_memory else None
 
     def get_call(self, key: str) -> StoredCall | None:
         """Returns the answer stored under ``key``, if there is one."""
-        if key in self._pending:
-            row = self._pending[key]
+        row = self._calls.get(key)
+        if row is not None:
             return StoredCall(row["text"], row["input_tokens"], row["output_tokens"], row["usd"])
         if key not in self._known:
             return None
         columns = (calls.c.text, calls.c.input_tokens, calls.c.output_tokens, calls.c.usd)
-        with self._engine.connect() as connection:
+        with self._connection("read") as connection:
             found = connection.execute(select(*columns).where(calls.c.key == key)).one_or_none()
         return None if found is None else StoredCall(*found)
 
@@ -113,8 +135,12 @@ class Store:
         sample: int,
         call: StoredCall,
     ) -> None:
-        """Stores an answer under ``key``; it is written soon after."""
-        self._pending[key] = {
+        """Stores an answer under ``key``; it is written soon after.
+
+        Raises:
+            StoreError: if what was put before could not be written; nothing of it is lost yet.
+        """
+        row = {
             "key": key,
             "model": json.dumps(model, sort_keys=True),
             "messages": json.dumps([dict(message) for message in messages], ensure_ascii=False),
@@ -124,21 +150,30 @@ class Store:
             "output_tokens": call.output_tokens,
             "usd": call.usd,
         }
-        if len(self._pending) % _BATCH == 0:
-            self._submit()
+        with self._lock:
+            self._calls[key] = row
+        self._write_soon()
 
     def put_scores(self, study: str, rows: Sequence[Mapping[str, Any]]) -> None:
-        """Stores per-example scores of a study (columns ``candidate, task, example, score, status, error``)."""
-        self._scores += [{"study": study, **row} for row in rows]
+        """Stores per-example scores of a study (columns ``candidate, task, example, score, status, error``).
+
+        Raises:
+            StoreError: if what was put before could not be written; nothing of it is lost yet.
+        """
+        with self._lock:
+            for row in rows:
+                self._scores[study, row["candidate"], row["task"], row["example"]] = {"study": study, **row}
+        self._write_soon()
 
     def put_study(self, fingerprint: str, parts: Mapping[str, str]) -> None:
         """Stores what a study is made of."""
         row = {"fingerprint": fingerprint, "parts": json.dumps(parts, sort_keys=True)}
-        self._write(studies, [row])
+        with self._connection("written") as connection:
+            self._upsert(connection, studies, [row])
 
     def get_studies(self) -> dict[str, dict[str, str]]:
         """Returns fingerprint → parts of every study in the store."""
-        with self._engine.connect() as connection:
+        with self._connection("read") as connection:
             rows = connection.execute(select(studies.c.fingerprint, studies.c.parts)).all()
         return {fingerprint: json.loads(parts) for fingerprint, parts in rows}
 
@@ -146,15 +181,19 @@ class Store:
         """Waits until everything that was put is in the database.
 
         Raises:
-            StoreError: if it could not be written.
+            StoreError: if it could not be written; it is kept, and the next ``flush`` tries again.
         """
-        self._submit()
-        done, self._writes = self._writes, []
-        for write in done:
-            write.result()
+        self._hurry.set()
+        try:
+            self._writer.submit(self._write).result()
+        finally:
+            self._hurry.clear()
 
     def close(self) -> None:
         """Writes what is left and lets go of the database."""
+        if self._closed:
+            return
+        self._closed = True
         try:
             self.flush()
         finally:
@@ -169,68 +208,91 @@ class Store:
     ) -> None:
         self.close()
 
-    def _submit(self) -> None:
-        rows, score_rows = list(self._pending.values()), self._scores
-        self._scores = []
-        if rows or score_rows:
-            self._writes.append(self._writer.submit(self._write_all, rows, score_rows))
+    def _write_soon(self) -> None:
+        if self._failure is not None:
+            raise self._failure
+        with self._lock:
+            wake, self._due = not self._due and not self._closed, True
+        if wake:
+            self._writer.submit(self._gather_and_write)
 
-    def _write_all(self, rows: list[dict[str, Any]], score_rows: list[dict[str, Any]]) -> None:
-        self._write(calls, rows)
-        self._write(scores, score_rows)
-        self._known.update(row["key"] for row in rows)
-        for row in rows:
-            self._pending.pop(row["key"], None)
+    def _gather_and_write(self) -> None:
+        self._hurry.wait(_GATHER)
+        try:
+            self._write()
+        except StoreError as error:
+            self._failure = error
 
-    def _write(self, table: Table, rows: list[dict[str, Any]]) -> None:
+    def _write(self) -> None:
+        with self._lock:
+            self._due = False
+            call_rows, score_rows = dict(self._calls), self._scores
+            self._scores = {}
+        try:
+            with self._connection("written") as connection:
+                self._upsert(connection, calls, list(call_rows.values()))
+                self._upsert(connection, scores, list(score_rows.values()))
+        except StoreError:
+            with self._lock:
+                self._scores = {**score_rows, **self._scores}
+            raise
+        self._failure = None
+        self._known.update(call_rows)
+        with self._lock:
+            for key, row in call_rows.items():
+                if self._calls[key] is row:
+                    del self._calls[key]
+
+    def _upsert(self, connection: Connection, table: Table, rows: list[dict[str, Any]]) -> None:
+        """Inserts rows; the newest one of a key wins, as two processes may measure the same thing."""
         if not rows:
             return
-        try:
-            with self._engine.begin() as connection:
-                connection.execute(_upsert(self._engine, table), rows)
-        except SQLAlchemyError as error:
-            raise StoreError(
-                f"the store {self.name!r} cannot be written",
-                found=_first_line(error),
-                fix="Make room or give another storage=; what was measured before is kept",
-            ) from error
+        keys = [column.name for column in table.primary_key]
+        statement = _INSERT[self._engine.dialect.name](table)
+        values = {column.name: statement.excluded[column.name] for column in table.columns if column.name not in keys}
+        connection.execute(statement.on_conflict_do_update(index_elements=keys, set_=values), rows)
 
 
-def _database_url(url: str | None) -> str:
+def _database_url(url: str | os.PathLike[str] | None) -> URL:
     if url is None:
-        return "sqlite://"
-    return url if "://" in url else f"sqlite:///{Path(url)}"
-
-
-def _open(url: str) -> Engine:
+        return URL.create("sqlite")
+    text = os.fspath(url)
+    if "://" not in text:
+        return URL.create("sqlite", database=text)
     try:
-        parsed = make_url(url)
-        if parsed.get_backend_name() != "sqlite":
-            return create_engine(parsed, pool_pre_ping=True)
-        if parsed.database in (None, "", ":memory:"):
-            return create_engine(parsed, poolclass=StaticPool, connect_args={"check_same_thread": False})
-        engine = create_engine(parsed, connect_args={"timeout": 30})
+        parsed = make_url(text)
+        backend = parsed.get_backend_name()
+    except (ArgumentError, ValueError) as error:
+        raise _no_store(text, type(error).__name__) from None
+    if backend not in _INSERT:
+        raise _no_store(text, backend)
+    return parsed
+
+
+def _no_store(text: str, found: str) -> StoreError:
+    return StoreError(
+        f"{re.sub(r'//.*@', '//***@', text)!r} names no store",
+        expected="a file name, or a URL of SQLite or PostgreSQL as SQLAlchemy writes it",
+        found=found,
+        fix="Give another storage=, or install the driver that its URL names",
+    )
+
+
+def _open(url: URL) -> Engine:
+    is_sqlite = url.get_backend_name() == "sqlite"
+    in_memory = is_sqlite and url.database in (None, "", ":memory:")
+    options: dict[str, Any] = {"connect_args": {"timeout": 30}} if is_sqlite else {"pool_pre_ping": True}
+    if in_memory:
+        options = {"poolclass": StaticPool, "connect_args": {"check_same_thread": False}}
+    try:
+        engine = create_engine(url, **options)
     except (ArgumentError, ImportError) as error:
-        raise StoreError(
-            f"{url!r} names no store", expected="a file name or a SQLAlchemy URL", found=_first_line(error)
-        ) from error
-
-    @event.listens_for(engine, "connect")
-    def _write_ahead(connection: Any, _: Any) -> None:
-        connection.execute("PRAGMA journal_mode=WAL")
-        connection.execute("PRAGMA synchronous=NORMAL")
-
+        raise _no_store(url.render_as_string(), str(error).splitlines()[0]) from error
+    if is_sqlite and not in_memory:
+        event.listen(engine, "connect", _write_ahead)
     return engine
 
 
-def _upsert(engine: Engine, table: Table) -> Any:
-    """An insert in which the newest row of a key wins: two processes may measure the same thing."""
-    keys = [column.name for column in table.primary_key]
-    insert_into: Any = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}[engine.dialect.name]
-    statement = insert_into(table)
-    values = {column.name: statement.excluded[column.name] for column in table.columns if column.name not in keys}
-    return statement.on_conflict_do_update(index_elements=keys, set_=values)
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).splitlines()[0] if str(error) else type(error).__name__
+def _write_ahead(connection: Any, _: Any) -> None:
+    connection.execute("PRAGMA journal_mode=WAL")
+    connection.execute("PRAGMA synchronous=NORMAL")

@@ -1,0 +1,73 @@
+"""What a compile recorded, to and from the artifact."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+
+from fusionprog._internal.canonical import jsonable
+from fusionprog.artifacts.rounding import rounded
+from fusionprog.artifacts.schema import Artifact, ComparisonSpec, CompileSpec, TaskScoreSpec
+from fusionprog.runtime.record import Comparison, CompileRecord, Score, TaskRecord
+
+
+def compile_spec(record: CompileRecord) -> CompileSpec:
+    """Returns what a compile did, as the artifact holds it."""
+    return CompileSpec(
+        improved=record.improved,
+        reason=record.reason,
+        notes=list(record.notes),
+        optimizer=jsonable(record.optimizer),
+        seed=record.seed,
+        trials=record.trials,
+        spent=rounded(record.spent),
+        phases=dict(record.phases),
+        fingerprint=record.fingerprint,
+        versions=dict(record.versions),
+    )
+
+
+def score_spec(record: TaskRecord) -> TaskScoreSpec:
+    """Returns a task's scores and cost as the artifact holds them."""
+    return TaskScoreSpec(
+        confirmation=_comparison_spec(record.confirmation),
+        test=None if record.test is None else _comparison_spec(record.test),
+        cost=rounded(record.cost),
+    )
+
+
+def decode_record(artifact: Artifact) -> CompileRecord:
+    """Returns the record of an artifact."""
+    made = artifact.compile
+    return CompileRecord(
+        tasks={
+            name: TaskRecord(
+                confirmation=_comparison(artifact.scores[name].confirmation),
+                test=None if (test := artifact.scores[name].test) is None else _comparison(test),
+                metric=spec.metric,
+                cost=artifact.scores[name].cost,
+                sizes=spec.sizes,
+                data=spec.data,
+            )
+            for name, spec in artifact.tasks.items()
+        },
+        improved=made.improved,
+        reason=made.reason,
+        trials=made.trials,
+        spent=made.spent,
+        phases=made.phases,
+        seed=made.seed,
+        optimizer=made.optimizer,
+        models={node: str(identity.get("model", "")) for node, identity in artifact.lm.items()},
+        versions=made.versions,
+        fingerprint=made.fingerprint,
+        notes=tuple(made.notes),
+    )
+
+
+def _comparison_spec(comparison: Comparison) -> ComparisonSpec:
+    return ComparisonSpec.model_validate(rounded(asdict(comparison)))
+
+
+def _comparison(spec: ComparisonSpec) -> Comparison:
+    before, after = (Score(each.mean, each.se, each.n) for each in (spec.before, spec.after))
+    return Comparison(before, after, spec.gain, spec.se)

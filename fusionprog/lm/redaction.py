@@ -1,0 +1,45 @@
+"""Keeps keys and passwords out of messages, identities and whatever is made of them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+_WORDS = r"api-?key|key|token|secret|signature|sig|password|credentials?|headers?|authorization"
+_NAME = re.compile(rf"(?:^|[_-])(?:{_WORDS})(?:$|[_-])", re.IGNORECASE)
+_URL_CREDENTIALS = re.compile(r"//[^/@\s]*@")
+_URL_PARAMETER = re.compile(rf"([?&](?:[^=&\s]*[_-])?(?:{_WORDS})=)[^&\s]+", re.IGNORECASE)
+_LOOKS_SECRET = re.compile(r"\bsk-[\w-]{8,}|(?<=Bearer )\S+")
+_SHORTEST = 6  # a shorter value is no key, and taking it out would spoil the text
+
+
+def without_credentials(text: str) -> str:
+    """Returns a text in which URLs have neither user and password nor secret parameters."""
+    return _URL_PARAMETER.sub(r"\1***", _URL_CREDENTIALS.sub("//", text))
+
+
+def public(value: Any) -> Any:
+    """Returns JSON data without the entries whose names say that they are secret, and with clean URLs."""
+    if isinstance(value, dict):
+        return {key: public(item) for key, item in value.items() if not _NAME.search(key)}
+    if isinstance(value, list):
+        return [public(item) for item in value]
+    return without_credentials(value) if isinstance(value, str) else value
+
+
+def secrets_in(values: Mapping[str, Any]) -> Iterator[str]:
+    """Yields the values whose names say that they are secret."""
+    for name, value in values.items():
+        if isinstance(value, Mapping):
+            yield from secrets_in({key if _NAME.search(key) else name: item for key, item in value.items()})
+        elif isinstance(value, str) and len(value) >= _SHORTEST and _NAME.search(name):
+            yield value
+
+
+def redact(text: str, *sources: Mapping[str, Any]) -> str:
+    """Returns a text without the secrets of ``sources`` and without what looks like one."""
+    for source in sources:
+        for secret in secrets_in(source):
+            text = text.replace(secret, "***")
+    return _LOOKS_SECRET.sub("***", without_credentials(text))

@@ -1,0 +1,243 @@
+"""The client: stored, single-flight, bounded; a failure is kept nowhere."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fusionprog.errors import LMConfigurationError, LMError, LMOutputError
+from fusionprog.lm.client import LMClient
+from fusionprog.lm.model import Completion, Messages
+from fusionprog.store.store import Store
+
+
+def prompt(text: str) -> Messages:
+    return ({"role": "user", "content": text},)
+
+
+class Scripted:
+    """Counts its calls and how many are in flight; answers when the test lets it."""
+
+    persistent = True
+    free = False
+    usd_per_token = None
+
+    def __init__(self, name: str = "scripted", usd: float | None = None) -> None:
+        self.name = name
+        self.identity: Mapping[str, Any] = {"model": name}
+        self.usd = usd
+        self.asked: list[str] = []
+        self.flying = 0
+        self.most = 0
+        self.fail: Exception | None = None
+
+    async def complete(self, messages: Messages) -> Completion:
+        self.asked.append(messages[-1]["content"])
+        self.flying += 1
+        self.most = max(self.most, self.flying)
+        try:
+            for _ in range(5):  # gives every other task a chance to start
+                await asyncio.sleep(0)
+            if self.fail is not None:
+                raise self.fail
+        finally:
+            self.flying -= 1
+        return Completion(f"{messages[-1]['content']} {len(self.asked)}", 2, 1, self.usd)
+
+
+@pytest.fixture
+def store() -> Iterator[Store]:
+    with Store() as made:
+        yield made
+
+
+def test_an_answer_is_stored_and_not_asked_for_again(store: Store) -> None:
+    async def work() -> None:
+        model, client = Scripted(usd=0.25), LMClient(store)
+        first = await client.complete(model, prompt("a"))
+        again = await client.complete(model, prompt("a"))
+        assert first == again
+        assert (model.asked, client.paid, client.stored, client.usd_paid) == (["a"], 1, 0, 0.25)
+
+        later = LMClient(store)
+        assert await later.complete(model, prompt("a")) == first
+        assert await later.complete(model, prompt("a")) == first
+        assert (model.asked, later.paid, later.stored, later.usd_paid) == (["a"], 0, 1, 0.0)
+
+    asyncio.run(work())
+
+
+def test_an_answer_outlives_the_process(tmp_path: Path) -> None:
+    async def ask(store: Store, model: Scripted) -> tuple[str, Completion]:
+        return await LMClient(store).complete(model, prompt("a"))
+
+    with Store(tmp_path / "kept.db") as store:
+        first = asyncio.run(ask(store, Scripted(usd=0.5)))
+    other = Scripted()
+    with Store(tmp_path / "kept.db") as store:
+        assert asyncio.run(ask(store, other)) == first
+
+    assert other.asked == []
+
+
+@pytest.mark.parametrize("change", ["model", "text", "role", "sample", "split"])
+def test_whatever_differs_is_another_call(store: Store, change: str) -> None:
+    async def work() -> None:
+        client = LMClient(store)
+        first, _ = await client.complete(Scripted(), prompt("a"))
+        model = Scripted("other") if change == "model" else Scripted()
+        messages = prompt("b" if change == "text" else "a")
+        if change == "role":
+            messages = ({"role": "system", "content": "a"},)
+        if change == "split":
+            messages = (*prompt(""), *prompt("a"))
+        second, _ = await client.complete(model, messages, sample=int(change == "sample"))
+        assert second != first
+        assert model.asked == [messages[-1]["content"]]
+
+    asyncio.run(work())
+
+
+def test_identical_requests_at_the_same_time_are_one_call(store: Store) -> None:
+    async def work() -> None:
+        model, client = Scripted(), LMClient(store)
+        results = await asyncio.gather(*(client.complete(model, prompt("a")) for _ in range(10)))
+        assert model.asked == ["a"]
+        assert len(set(results)) == 1
+        assert client.paid == 1
+
+    asyncio.run(work())
+
+
+def test_without_a_store_every_request_is_a_call() -> None:
+    async def work() -> None:
+        model, client = Scripted(), LMClient(None)
+        results = await asyncio.gather(*(client.complete(model, prompt("a")) for _ in range(4)))
+        assert model.asked == ["a"] * 4
+        assert len({key for key, _ in results}) == 4
+        assert client.paid == 4
+
+    asyncio.run(work())
+
+
+@pytest.mark.parametrize("kept", [True, False])
+@pytest.mark.parametrize("slots", [1, 3])
+def test_calls_in_flight_are_bounded(store: Store, kept: bool, slots: int) -> None:
+    async def work() -> None:
+        model, client = Scripted(), LMClient(store if kept else None, concurrency=slots)
+        await asyncio.gather(*(client.complete(model, prompt(str(index))) for index in range(20)))
+        assert model.most == slots
+        assert len(model.asked) == 20
+
+    asyncio.run(work())
+
+
+@pytest.mark.parametrize("slots", [0, -1])
+def test_a_client_that_could_never_ask_is_refused(slots: int) -> None:
+    with pytest.raises(LMConfigurationError, match="concurrency"):
+        LMClient(None, slots)
+
+
+def test_fresh_asks_again_once_per_request(store: Store) -> None:
+    async def work() -> None:
+        model = Scripted()
+        _, old = await LMClient(store).complete(model, prompt("a"))
+        client = LMClient(store, fresh=True)
+        both = await asyncio.gather(client.complete(model, prompt("a")), client.complete(model, prompt("a")))
+        _, new = await client.complete(model, prompt("a"))
+        assert model.asked == ["a", "a"]
+        assert [each for _, each in both] == [new, new]
+        assert new != old
+        assert (client.paid, client.stored) == (1, 0)
+        assert (await LMClient(store).complete(model, prompt("a")))[1] == new
+
+    asyncio.run(work())
+
+
+@pytest.mark.parametrize("kept", [True, False])
+def test_a_failing_call_is_kept_nowhere_and_tried_again(store: Store, kept: bool) -> None:
+    async def work() -> None:
+        model, client = Scripted(), LMClient(store if kept else None, concurrency=1)
+        model.fail = LMError("the line is dead")
+        results = await asyncio.gather(*(client.complete(model, prompt("a")) for _ in range(3)), return_exceptions=True)
+        assert [str(each) for each in results] == ["the line is dead"] * 3
+        assert len(model.asked) == (1 if kept else 3)
+        assert client.paid == 0
+        model.fail = None
+        _, answer = await client.complete(model, prompt("a"))
+        assert answer.text.startswith("a ")
+        assert client.paid == 1
+
+    asyncio.run(work())
+
+
+def test_failures_of_a_model_of_ones_own_become_lm_errors() -> None:
+    async def work() -> None:
+        model, client = Scripted(), LMClient(None)
+        model.fail = KeyError("choices")
+        with pytest.raises(LMError, match=r"'scripted'.*KeyError\('choices'\)"):
+            await client.complete(model, prompt("a"))
+        model.fail = LMOutputError("this stays what it is")
+        with pytest.raises(LMOutputError):
+            await client.complete(model, prompt("a"))
+
+    asyncio.run(work())
+
+
+def test_one_who_stops_waiting_does_not_stop_the_call(store: Store) -> None:
+    async def work() -> None:
+        model, client = Scripted(), LMClient(store)
+        first = asyncio.ensure_future(client.complete(model, prompt("a")))
+        second = asyncio.ensure_future(client.complete(model, prompt("a")))
+        await asyncio.sleep(0)
+        first.cancel()
+        _, answer = await second
+        assert first.cancelled()
+        assert answer.text == "a 1"
+        assert model.asked == ["a"]
+
+    asyncio.run(work())
+
+
+def test_a_failure_that_nobody_waits_for_makes_no_noise(store: Store) -> None:
+    noise: list[Any] = []
+
+    async def work() -> None:
+        asyncio.get_running_loop().set_exception_handler(lambda _, context: noise.append(context))
+        model, client = Scripted(), LMClient(store)
+        model.fail = LMError("the line is dead")
+        waiting = asyncio.ensure_future(client.complete(model, prompt("a")))
+        await asyncio.sleep(0)
+        waiting.cancel()
+        for _ in range(20):
+            await asyncio.sleep(0)
+        assert model.asked == ["a"] and model.flying == 0
+        del waiting, client, model
+
+    asyncio.run(work())
+    import gc
+
+    gc.collect()
+    assert noise == []
+
+
+def test_text_that_is_no_unicode_is_mended_in_answers_and_refused_in_prompts(store: Store) -> None:
+    class Broken(Scripted):
+        async def complete(self, messages: Messages) -> Completion:
+            return Completion("half \ud83d", 1, 1)
+
+    async def work() -> None:
+        client = LMClient(store)
+        key, answer = await client.complete(Broken(), prompt("a"))
+        assert answer.text == "half ?"
+        store.flush()
+        stored = store.get_call(key)
+        assert stored is not None and stored.text == "half ?"
+        with pytest.raises(LMConfigurationError, match="not valid Unicode"):
+            await client.complete(Broken(), prompt("half \ud83d"))
+
+    asyncio.run(work())

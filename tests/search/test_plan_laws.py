@@ -1,0 +1,130 @@
+"""Laws of the plan: whatever the sizes, the parts together stay inside of the budget."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from fusionprog.errors import BudgetError
+from fusionprog.lm.budget import Budget
+from fusionprog.search.plan import CONTENDERS, DEFAULT_TRIALS, FINALISTS, Plan, Sizes, make_plan
+
+SIZES = st.builds(
+    Sizes,
+    calls_per_row=st.integers(1, 40),
+    search_rows=st.integers(1, 200),
+    confirmation_rows=st.integers(1, 200),
+    items=st.integers(0, 300),
+    folds=st.sampled_from([1, 2]),
+    traces=st.booleans(),
+    test_calls=st.integers(0, 1000),
+)
+TRIALS = st.one_of(st.none(), st.integers(1, 300))
+CALLS = st.integers(1, 60_000)
+
+
+def worst_case(plan: Plan, sizes: Sizes) -> float:
+    """Calls of all parts if no two prompts are alike and every task has all the rows.
+
+    Narrowing begins with the rows of the trials, whose outcomes are there already.
+    """
+    rows = (plan.trials + 1) * plan.block
+    rows += plan.contenders * (plan.narrowing - plan.block)
+    rows += (plan.finalists + 1) * plan.confirmation
+    return sizes.calls_per_row * (plan.bootstrap + sizes.folds * rows) + sizes.folds * plan.screening_calls
+
+
+def accepted(calls: int, trials: int | None, sizes: Sizes) -> Plan | None:
+    try:
+        return make_plan(Budget(calls=calls), trials, sizes)
+    except BudgetError:
+        return None
+
+
+@given(CALLS, TRIALS, SIZES)
+def test_all_parts_together_stay_inside_of_the_budget(calls: int, trials: int | None, sizes: Sizes) -> None:
+    plan = accepted(calls, trials, sizes)
+    assume(plan is not None)
+    assert plan is not None
+    assert plan.calls == calls
+    assert worst_case(plan, sizes) <= calls
+
+
+@given(TRIALS, SIZES)
+def test_without_a_limit_the_usual_search_is_planned_and_paid_for(trials: int | None, sizes: Sizes) -> None:
+    plan = make_plan(Budget(), trials, sizes)
+    assert plan.trials == (trials or DEFAULT_TRIALS)
+    assert worst_case(plan, sizes) <= plan.calls
+    assert plan.block == min(8, sizes.search_rows) or plan.block > 8
+    assert plan.confirmation >= min(100, sizes.confirmation_rows)
+
+
+@given(CALLS, TRIALS, SIZES)
+def test_a_plan_is_one_that_can_be_carried_out(calls: int, trials: int | None, sizes: Sizes) -> None:
+    plan = accepted(calls, trials, sizes)
+    assume(plan is not None)
+    assert plan is not None
+    assert 1 <= plan.block <= sizes.search_rows
+    assert plan.block <= plan.narrowing <= sizes.search_rows
+    assert min(8, sizes.confirmation_rows) <= plan.confirmation <= sizes.confirmation_rows
+    assert min(8, trials or 8) <= plan.trials <= (trials or calls)
+    assert plan.finalists == FINALISTS <= plan.contenders == CONTENDERS
+    assert plan.test_calls == sizes.test_calls
+    assert plan.screening_calls == 0 or sizes.items > 1
+    assert plan.bootstrap == 0 or sizes.traces
+
+
+@given(CALLS, TRIALS, SIZES, st.integers(0, 5000))
+def test_a_refusal_names_a_budget_that_is_accepted_and_so_is_every_larger_one(
+    calls: int, trials: int | None, sizes: Sizes, more: int
+) -> None:
+    try:
+        make_plan(Budget(calls=calls), trials, sizes)
+    except BudgetError as error:
+        named = re.search(r"Budget\(calls=(\d+)\)", str(error))
+        assert named is not None
+        assert f"found {calls} calls" in str(error)
+        least = int(named.group(1))
+        assert least > calls
+        assert accepted(least, trials, sizes) is not None
+        assert accepted(least + more, trials, sizes) is not None
+
+
+@given(CALLS, TRIALS, SIZES, st.integers(1, 2000))
+def test_more_money_is_never_refused_where_less_was_enough(
+    calls: int, trials: int | None, sizes: Sizes, more: int
+) -> None:
+    assume(accepted(calls, trials, sizes) is not None)
+    richer = accepted(calls + more, trials, sizes)
+    assert richer is not None
+
+
+@given(CALLS, TRIALS, SIZES, st.integers(1, 2000))
+def test_more_money_never_means_fewer_rows_to_confirm_on(
+    calls: int, trials: int | None, sizes: Sizes, more: int
+) -> None:
+    poorer, richer = accepted(calls, trials, sizes), accepted(calls + more, trials, sizes)
+    assume(poorer is not None and richer is not None)
+    assert poorer is not None and richer is not None
+    assert richer.confirmation >= poorer.confirmation
+    assert richer.bootstrap >= poorer.bootstrap
+
+
+@given(SIZES, st.integers(1, 200), st.integers(1, 200))
+def test_without_a_limit_more_trials_are_planned_with_more_calls(sizes: Sizes, some: int, more: int) -> None:
+    assert make_plan(Budget(), some, sizes).calls <= make_plan(Budget(), some + more, sizes).calls
+
+
+def test_a_budget_that_pays_for_more_than_the_usual_trials_gets_them() -> None:
+    sizes = Sizes(1, 100, 50, items=20, folds=1, traces=False, test_calls=0)
+    assert make_plan(Budget(calls=10_000), None, sizes).trials > DEFAULT_TRIALS
+    assert make_plan(Budget(calls=10_000), 10, sizes).trials == 10
+
+
+def test_a_refusal_says_what_was_expected_and_found() -> None:
+    sizes = Sizes(3, 40, 20, items=5, folds=1, traces=True, test_calls=0)
+    with pytest.raises(BudgetError, match=r"too small for a search: expected at least \d+ calls: 8 trials.*found 5 c"):
+        make_plan(Budget(calls=5), None, sizes)
