@@ -1,201 +1,37 @@
-"""Metrics: what a task's answers are scored by.
-
-A metric is a ``Metric``; ``as_metric`` makes one of any function of DSPy's forms.
-"""
+"""The built-in metrics, and how a metric is found again by its name."""
 
 from __future__ import annotations
 
-import enum
-import inspect
-import json
 import math
-import re
 from collections import Counter
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Any, TypeAlias
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
-from fusionprog._internal.canonical import jsonable
 from fusionprog._internal.registry import Registry
 from fusionprog.errors import MetricError
-from fusionprog.modules.predict import Predict
-from fusionprog.program.graph import ProgramGraph
-from fusionprog.program.program import Program, program_graph
-from fusionprog.program.signature import Prediction, SignatureType
-from fusionprog.program.task import TaskProgram
+from fusionprog.evaluation.answers import f1, members, normal, number, same, text_of, words
+from fusionprog.evaluation.metric import Metric, RunProgram, as_score
+from fusionprog.evaluation.program_metric import ProgramMetric, as_metric, judge
+from fusionprog.program.signature import Prediction
 
-RunProgram: TypeAlias = Callable[["ProgramMetric", Mapping[str, Any]], Awaitable[Mapping[str, Any]]]
+__all__ = [
+    "Metric",
+    "ProgramMetric",
+    "as_metric",
+    "as_score",
+    "contains",
+    "exact_match",
+    "judge",
+    "metric_registry",
+    "numeric",
+    "programs_of",
+    "rebuild_metric",
+    "set_f1",
+    "token_f1",
+    "weighted",
+]
 
-
-class Metric:
-    """A function that scores an answer, and what it reads.
-
-    Args:
-        fn: ``fn(example, prediction)``; also DSPy's longer forms with ``trace``, ``pred_name`` and ``pred_trace``,
-            which are given as ``None``. It returns a number, a bool, or a ``Prediction(score=..., feedback=...)``;
-            higher is better. Sync or async; one that waits for something should be async, as a sync one is called
-            on the event loop and holds up all other work.
-        fields: The outputs it reads, public names or ``"node.field"``; all public ones if ``None``. Compiling runs
-            only what these need.
-        gold: The columns of the rows that it reads; checked before anything is spent.
-        version: Changes when its scores change; part of the study's fingerprint.
-        name: How it is named in messages and artifacts.
-    """
-
-    def __init__(
-        self,
-        fn: Callable[..., Any],
-        *,
-        fields: Sequence[str] | None = None,
-        gold: Sequence[str] = (),
-        version: str = "1",
-        name: str | None = None,
-    ) -> None:
-        if not callable(fn):
-            raise MetricError("the metric cannot be called", expected="a function", found=type(fn).__name__)
-        self.fn = fn
-        self.fields = None if fields is None else _names(fields)
-        self.gold = _names(gold)
-        self.version = version
-        self.name = name or str(getattr(fn, "__name__", type(fn).__name__))
-        self._extra = _extra_arguments(fn, self.name)
-
-    @property
-    def description(self) -> dict[str, Any]:
-        """Name and version, as JSON data; a built-in metric also has its arguments and can be rebuilt."""
-        return {"name": self.name, "version": self.version}
-
-    async def score(self, example: Any, prediction: Prediction, run_program: RunProgram) -> float:
-        """Returns the score of one answer.
-
-        Args:
-            example: The row, as a ``dspy.Example``.
-            prediction: The program's outputs.
-            run_program: Runs metrics that are programs.
-
-        Raises:
-            MetricError: if the function raises or returns something that is no finite number.
-        """
-        try:
-            result = self.fn(example, prediction, *self._extra)
-            if inspect.isawaitable(result):
-                result = await result
-        except Exception as error:
-            raise MetricError(
-                f"the metric {self.name!r} raised {type(error).__name__}",
-                found=str(error),
-                fix="A metric must return a number for every answer, also for wrong and empty ones",
-            ) from error
-        return as_score(result, self.name)
-
-
-def as_score(result: Any, name: str) -> float:
-    """Returns a metric's result as a number.
-
-    Raises:
-        MetricError: if it is none, or not finite.
-    """
-    value = result.get("score") if isinstance(result, Prediction) else result
-    # Text is no score even where it is a numeral, and of an array it is not known which number is meant.
-    if not isinstance(value, (str, bytes, bytearray)) and not getattr(value, "shape", ()):
-        try:
-            number = float(value)
-        except (TypeError, ValueError, OverflowError):
-            number = math.nan
-        if math.isfinite(number):
-            return number
-    raise MetricError(
-        f"the metric {name!r} returned no score",
-        expected="a finite number, a bool or a Prediction with a score",
-        found=repr(result)[:120],
-    )
-
-
-def _names(names: Sequence[str]) -> tuple[str, ...]:
-    return (names,) if isinstance(names, str) else tuple(names)
-
-
-def _extra_arguments(fn: Callable[..., Any], name: str) -> tuple[None, ...]:
-    try:
-        parameters = list(inspect.signature(fn).parameters.values())
-    except (TypeError, ValueError):
-        return ()
-    positional = [each for each in parameters if each.kind in (each.POSITIONAL_ONLY, each.POSITIONAL_OR_KEYWORD)]
-    required = sum(each.default is each.empty for each in positional)
-    open_ended = any(each.kind is each.VAR_POSITIONAL for each in parameters)
-    named = [each.name for each in parameters if each.kind is each.KEYWORD_ONLY and each.default is each.empty]
-    if required > 5 or (len(positional) < 2 and not open_ended) or named:
-        raise MetricError(
-            f"the metric {name!r} takes other arguments than a metric is given",
-            expected="(example, prediction), and at most trace, pred_name and pred_trace after them",
-            found=f"({', '.join(each.name for each in parameters)})",
-        )
-    return (None,) * max(0, required - 2)
-
-
-class ProgramMetric(Metric):
-    """A metric that is itself a program: it is run like any program, and its calls are metered and stored.
-
-    Args:
-        program: Its inputs are filled, by name, from the answer's outputs, then from the row; ``gold_<column>``
-            is always the row's column.
-        score: The output that is the score.
-        lm: The model it runs on; the compile's own model, if not given.
-        version: Changes when its scores change.
-    """
-
-    def __init__(self, program: Any, *, score: str = "score", lm: Any = None, version: str = "1") -> None:
-        self.graph = program_graph(program)
-        self.output = score
-        self.lm = lm
-        self.graph.resolve(score)
-        signatures = {name: node.signature for name, node in self.graph.nodes.items()}
-        self.as_task = TaskProgram(f"metric {self.graph.name}", self.graph, signatures, self.graph.outputs)
-        super().__init__(self._never, version=version, name=f"program {self.graph.name}")
-
-    @property
-    def nodes(self) -> tuple[str, ...]:
-        """The nodes that make the score, in order."""
-        return self.graph.needed([self.graph.resolve(self.output)])
-
-    @property
-    def asking(self) -> tuple[str, ...]:
-        """The nodes among them that ask a model."""
-        return tuple(name for name in self.nodes if self.graph.nodes[name].asks_model)
-
-    @staticmethod
-    def _never(example: Any, prediction: Any) -> float:
-        raise AssertionError("a program metric is run by the evaluator")
-
-    async def score(self, example: Any, prediction: Prediction, run_program: RunProgram) -> float:
-        """Returns the program's score of one answer."""
-        known = dict(prediction.items())
-        row = example.toDict()
-        inputs: dict[str, Any] = {}
-        for name, each in self.graph.inputs.items():
-            if name.startswith("gold_") and name[5:] in row:
-                inputs[name] = row[name[5:]]
-            elif name in known or name in row:
-                inputs[name] = known[name] if name in known else row[name]
-            elif each.required:
-                raise MetricError(
-                    f"the metric {self.name!r} needs {name!r}",
-                    found=f"outputs {sorted(known)} and columns {sorted(row)}",
-                )
-        outputs = await run_program(self, inputs)
-        return as_score(_number(outputs[self.output]), self.name)
-
-
-def as_metric(metric: Any) -> Metric:
-    """Returns what a task's ``metric=`` means.
-
-    Raises:
-        MetricError: if it is neither a metric, nor a function, nor a program.
-    """
-    if isinstance(metric, Metric):
-        return metric
-    if isinstance(metric, Program):
-        return ProgramMetric(metric)
-    return Metric(metric)
+metric_registry: Registry[Callable[..., Metric]] = Registry("metric", MetricError)
 
 
 def programs_of(metric: Metric) -> tuple[ProgramMetric, ...]:
@@ -205,9 +41,6 @@ def programs_of(metric: Metric) -> tuple[ProgramMetric, ...]:
     if isinstance(metric, _Weighted):
         return tuple(program for part, _ in metric.parts for program in programs_of(part))
     return ()
-
-
-metric_registry: Registry[Callable[..., Metric]] = Registry("metric", MetricError)
 
 
 class _BuiltIn(Metric):
@@ -257,7 +90,7 @@ def exact_match(field: str, *, gold: str | None = None) -> Metric:
         field: The output: a public name or ``"node.field"``.
         gold: The column of the row; the output's field name, if not given.
     """
-    return _compare("exact_match", field, gold, lambda want, got: float(_same(_normal(want), _normal(got))))
+    return _compare("exact_match", field, gold, lambda want, got: float(same(normal(want), normal(got))))
 
 
 @metric_registry.register("contains")
@@ -268,8 +101,8 @@ def contains(field: str, *, gold: str | None = None) -> Metric:
         if want is None or got is None:
             return float(want is got)
         wanted = want if isinstance(want, (list, tuple, set, frozenset)) else [want]
-        text = _text(got)
-        return float(all(_text(each) in text for each in wanted))
+        text = text_of(got)
+        return float(all(text_of(each) in text for each in wanted))
 
     return _compare("contains", field, gold, judge)
 
@@ -277,7 +110,7 @@ def contains(field: str, *, gold: str | None = None) -> Metric:
 @metric_registry.register("set_f1")
 def set_f1(field: str, *, gold: str | None = None) -> Metric:
     """Scores the F1 of an output list against a gold list, as sets; two empty lists score 1."""
-    return _compare("set_f1", field, gold, lambda want, got: _f1(Counter(_members(want)), Counter(_members(got))))
+    return _compare("set_f1", field, gold, lambda want, got: f1(Counter(members(want)), Counter(members(got))))
 
 
 @metric_registry.register("token_f1")
@@ -287,7 +120,7 @@ def token_f1(field: str, *, gold: str | None = None) -> Metric:
     It is SQuAD's F1 but that articles count and that words are what is between white space and punctuation, in every
     language.
     """
-    return _compare("token_f1", field, gold, lambda want, got: _f1(Counter(_words(want)), Counter(_words(got))))
+    return _compare("token_f1", field, gold, lambda want, got: f1(Counter(words(want)), Counter(words(got))))
 
 
 @metric_registry.register("numeric")
@@ -311,7 +144,7 @@ def numeric(field: str, *, gold: str | None = None, tolerance: float = 0.0, rela
         raise MetricError("numeric() has a difference below 0", found=f"tolerance={tolerance!r}, relative={relative!r}")
 
     def judge(want: Any, got: Any) -> float:
-        expected, found = _number(want), _number(got)
+        expected, found = number(want), number(got)
         if expected is None or found is None:
             return 0.0
         return float(abs(found - expected) <= max(tolerance, relative * abs(expected)))
@@ -360,82 +193,3 @@ class _Weighted(Metric):
     async def score(self, example: Any, prediction: Prediction, run_program: RunProgram) -> float:
         scores = [(await part.score(example, prediction, run_program), weight) for part, weight in self.parts]
         return sum(score * weight for score, weight in scores) / sum(weight for _, weight in scores)
-
-
-def judge(signature: SignatureType | str, *, score: str = "score", lm: Any = None, version: str = "1") -> Metric:
-    """Scores by asking a model: a program of one ``Predict`` node.
-
-    Args:
-        signature: Its inputs are filled, by name, from the answer's outputs, then from the row; ``gold_<column>``
-            is always the row's column. Its output ``score`` is a number or a bool.
-        score: The name of that output.
-        lm: The model; the compile's own, if not given.
-        version: Changes when its scores change.
-    """
-    graph = ProgramGraph("judge")
-    module = Predict(signature)
-    graph.add("judge", module)
-    for name in module.signature.input_fields:
-        graph.connect(name, f"judge.{name}")
-    graph.output(score, f"judge.{score}")
-    return ProgramMetric(graph, score=score, lm=lm, version=version)
-
-
-def _normal(value: Any) -> Any:
-    """Returns JSON data whose texts have one case and single spaces."""
-    if isinstance(value, str) and not isinstance(value, enum.Enum):
-        return " ".join(value.casefold().split())
-    if isinstance(value, (list, tuple)):
-        return [_normal(each) for each in value]
-    plain = jsonable(value)
-    return _normal(plain) if isinstance(plain, (str, list)) else plain
-
-
-def _same(want: Any, got: Any) -> bool:
-    if isinstance(want, str) != isinstance(got, str):
-        text, other = (want, got) if isinstance(want, str) else (got, want)
-        return isinstance(other, (bool, int, float)) and text == str(other).casefold()
-    return bool(want == got)
-
-
-def _text(value: Any) -> str:
-    plain = _normal(value)
-    if isinstance(plain, list):
-        return "\n".join(_text(each) for each in plain)
-    return (
-        plain
-        if isinstance(plain, str)
-        else ""
-        if plain is None
-        else json.dumps(plain, sort_keys=True, ensure_ascii=False).casefold()
-    )
-
-
-def _members(value: Any) -> set[str]:
-    values = value if isinstance(value, (list, tuple, set, frozenset)) else [] if value is None else [value]
-    return {_text(each) for each in values}
-
-
-def _words(value: Any) -> list[str]:
-    return re.findall(r"\w+", _text(value))
-
-
-def _f1(want: Counter[str], got: Counter[str]) -> float:
-    if not want and not got:
-        return 1.0
-    common = sum((want & got).values())
-    return 2 * common / (sum(want.values()) + sum(got.values()))
-
-
-def _number(value: Any) -> float | None:
-    """Returns a number, or the first one in a text; ``None`` where there is none or it is not finite."""
-    if isinstance(value, str):
-        match = re.search(r"[-+−]?(?:\d[\d,]*\.?\d*|\.\d+)(?:[eE][-+]?\d+)?", value)
-        value = match and match.group().replace(",", "").replace("−", "-")
-    elif not hasattr(value, "__float__"):
-        return None
-    try:
-        number = math.nan if value is None else float(value)
-    except (TypeError, ValueError, OverflowError):
-        return None
-    return number if math.isfinite(number) else None

@@ -1,0 +1,73 @@
+"""How answers are compared with gold values."""
+
+from __future__ import annotations
+
+import enum
+import json
+import math
+import re
+from collections import Counter
+from typing import Any
+
+from fusionprog._internal.canonical import jsonable
+
+
+def normal(value: Any) -> Any:
+    """Returns JSON data whose texts have one case and single spaces."""
+    if isinstance(value, str) and not isinstance(value, enum.Enum):
+        return " ".join(value.casefold().split())
+    if isinstance(value, (list, tuple)):
+        return [normal(each) for each in value]
+    plain = jsonable(value)
+    return normal(plain) if isinstance(plain, (str, list)) else plain
+
+
+def same(want: Any, got: Any) -> bool:
+    """Whether two normal values are equal; a number or a bool also equals its text, as CSV files have it."""
+    if isinstance(want, str) != isinstance(got, str):
+        text, other = (want, got) if isinstance(want, str) else (got, want)
+        return isinstance(other, (bool, int, float)) and text == str(other).casefold()
+    return bool(want == got)
+
+
+def text_of(value: Any) -> str:
+    """Returns a value as normal text: a list's items line by line, nothing for ``None``, JSON for the rest."""
+    plain = normal(value)
+    if isinstance(plain, list):
+        return "\n".join(text_of(each) for each in plain)
+    if plain is None or isinstance(plain, str):
+        return plain or ""
+    return json.dumps(plain, sort_keys=True, ensure_ascii=False).casefold()
+
+
+def members(value: Any) -> set[str]:
+    """Returns the texts in a list, or the one text; none for ``None``."""
+    values = value if isinstance(value, (list, tuple, set, frozenset)) else [] if value is None else [value]
+    return {text_of(each) for each in values}
+
+
+def words(value: Any) -> list[str]:
+    """Returns the words of a value's normal text."""
+    return re.findall(r"\w+", text_of(value))
+
+
+def f1(want: Counter[str], got: Counter[str]) -> float:
+    """Returns the harmonic mean of precision and recall, in [0, 1]; 1 where both are empty."""
+    if not want and not got:
+        return 1.0
+    common = sum((want & got).values())
+    return 2 * common / (sum(want.values()) + sum(got.values()))
+
+
+def number(value: Any) -> float | None:
+    """Returns a number, or the first one in a text; ``None`` where there is none or it is not finite."""
+    if isinstance(value, str):
+        match = re.search(r"[-+−]?(?:\d[\d,]*\.?\d*|\.\d+)(?:[eE][-+]?\d+)?", value)
+        value = match and match.group().replace(",", "").replace("−", "-")
+    elif not hasattr(value, "__float__"):
+        return None
+    try:
+        number = math.nan if value is None else float(value)
+    except (TypeError, ValueError, OverflowError):
+        return None
+    return number if math.isfinite(number) else None

@@ -1,0 +1,122 @@
+"""What a metric is: a function that scores an answer, and what it reads."""
+
+from __future__ import annotations
+
+import inspect
+import math
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from fusionprog.errors import MetricError
+from fusionprog.program.signature import Prediction
+
+if TYPE_CHECKING:
+    from fusionprog.evaluation.program_metric import ProgramMetric
+
+RunProgram: TypeAlias = Callable[["ProgramMetric", Mapping[str, Any]], Awaitable[Mapping[str, Any]]]
+
+
+class Metric:
+    """A function that scores an answer, and what it reads.
+
+    Args:
+        fn: ``fn(example, prediction)``; also DSPy's longer forms with ``trace``, ``pred_name`` and ``pred_trace``,
+            which are given as ``None``. It returns a number, a bool, or a ``Prediction(score=..., feedback=...)``;
+            higher is better. Sync or async; one that waits for something should be async, as a sync one is called
+            on the event loop and holds up all other work.
+        fields: The outputs it reads, public names or ``"node.field"``; all public ones if ``None``. Compiling runs
+            only what these need.
+        gold: The columns of the rows that it reads; checked before anything is spent.
+        version: Changes when its scores change; part of the study's fingerprint.
+        name: How it is named in messages and artifacts.
+    """
+
+    def __init__(
+        self,
+        fn: Callable[..., Any],
+        *,
+        fields: Sequence[str] | None = None,
+        gold: Sequence[str] = (),
+        version: str = "1",
+        name: str | None = None,
+    ) -> None:
+        if not callable(fn):
+            raise MetricError("the metric cannot be called", expected="a function", found=type(fn).__name__)
+        self.fn = fn
+        self.fields = None if fields is None else _names(fields)
+        self.gold = _names(gold)
+        self.version = version
+        self.name = name or str(getattr(fn, "__name__", type(fn).__name__))
+        self._extra = _extra_arguments(fn, self.name)
+
+    @property
+    def description(self) -> dict[str, Any]:
+        """Name and version, as JSON data; a built-in metric also has its arguments and can be rebuilt."""
+        return {"name": self.name, "version": self.version}
+
+    async def score(self, example: Any, prediction: Prediction, run_program: RunProgram) -> float:
+        """Returns the score of one answer.
+
+        Args:
+            example: The row, as a ``dspy.Example``.
+            prediction: The program's outputs.
+            run_program: Runs metrics that are programs.
+
+        Raises:
+            MetricError: if the function raises or returns something that is no finite number.
+        """
+        try:
+            result = self.fn(example, prediction, *self._extra)
+            if inspect.isawaitable(result):
+                result = await result
+        except Exception as error:
+            raise MetricError(
+                f"the metric {self.name!r} raised {type(error).__name__}",
+                found=str(error),
+                fix="A metric must return a number for every answer, also for wrong and empty ones",
+            ) from error
+        return as_score(result, self.name)
+
+
+def as_score(result: Any, name: str) -> float:
+    """Returns a metric's result as a number.
+
+    Raises:
+        MetricError: if it is none, or not finite.
+    """
+    value = result.get("score") if isinstance(result, Prediction) else result
+    # Text is no score even where it is a numeral, and of an array it is not known which number is meant.
+    if not isinstance(value, (str, bytes, bytearray)) and not getattr(value, "shape", ()):
+        try:
+            number = float(value)
+        except (TypeError, ValueError, OverflowError):
+            number = math.nan
+        if math.isfinite(number):
+            return number
+    raise MetricError(
+        f"the metric {name!r} returned no score",
+        expected="a finite number, a bool or a Prediction with a score",
+        found=repr(result)[:120],
+    )
+
+
+def _names(names: Sequence[str]) -> tuple[str, ...]:
+    return (names,) if isinstance(names, str) else tuple(names)
+
+
+def _extra_arguments(fn: Callable[..., Any], name: str) -> tuple[None, ...]:
+    try:
+        parameters = list(inspect.signature(fn).parameters.values())
+    except (TypeError, ValueError):
+        return ()
+    positional = [each for each in parameters if each.kind in (each.POSITIONAL_ONLY, each.POSITIONAL_OR_KEYWORD)]
+    required = sum(each.default is each.empty for each in positional)
+    open_ended = any(each.kind is each.VAR_POSITIONAL for each in parameters)
+    named = [each.name for each in parameters if each.kind is each.KEYWORD_ONLY and each.default is each.empty]
+    if required > 5 or (len(positional) < 2 and not open_ended) or named:
+        raise MetricError(
+            f"the metric {name!r} takes other arguments than a metric is given",
+            expected="(example, prediction), and at most trace, pred_name and pred_trace after them",
+            found=f"({', '.join(each.name for each in parameters)})",
+        )
+    return (None,) * max(0, required - 2)

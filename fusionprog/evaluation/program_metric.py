@@ -1,0 +1,99 @@
+"""Metrics that are programs: they are run like any program, and their calls are metered and stored."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fusionprog.errors import MetricError
+from fusionprog.evaluation.answers import number
+from fusionprog.evaluation.metric import Metric, RunProgram, as_score
+from fusionprog.modules.predict import Predict
+from fusionprog.program.graph import ProgramGraph
+from fusionprog.program.program import Program, program_graph
+from fusionprog.program.signature import Prediction, SignatureType
+from fusionprog.program.task import TaskProgram
+
+
+class ProgramMetric(Metric):
+    """A metric that is itself a program: it is run like any program, and its calls are metered and stored.
+
+    Args:
+        program: Its inputs are filled, by name, from the answer's outputs, then from the row; ``gold_<column>``
+            is always the row's column.
+        score: The output that is the score.
+        lm: The model it runs on; the compile's own model, if not given.
+        version: Changes when its scores change.
+    """
+
+    def __init__(self, program: Any, *, score: str = "score", lm: Any = None, version: str = "1") -> None:
+        self.graph = program_graph(program)
+        self.output = score
+        self.lm = lm
+        self.graph.resolve(score)
+        signatures = {name: node.signature for name, node in self.graph.nodes.items()}
+        self.as_task = TaskProgram(f"metric {self.graph.name}", self.graph, signatures, self.graph.outputs)
+        super().__init__(self._never, version=version, name=f"program {self.graph.name}")
+
+    @property
+    def nodes(self) -> tuple[str, ...]:
+        """The nodes that make the score, in order."""
+        return self.graph.needed([self.graph.resolve(self.output)])
+
+    @property
+    def asking(self) -> tuple[str, ...]:
+        """The nodes among them that ask a model."""
+        return tuple(name for name in self.nodes if self.graph.nodes[name].asks_model)
+
+    @staticmethod
+    def _never(example: Any, prediction: Any) -> float:
+        raise AssertionError("a program metric is run by the evaluator")
+
+    async def score(self, example: Any, prediction: Prediction, run_program: RunProgram) -> float:
+        """Returns the program's score of one answer."""
+        known = dict(prediction.items())
+        row = example.toDict()
+        inputs: dict[str, Any] = {}
+        for name, each in self.graph.inputs.items():
+            if name.startswith("gold_") and name[5:] in row:
+                inputs[name] = row[name[5:]]
+            elif name in known or name in row:
+                inputs[name] = known[name] if name in known else row[name]
+            elif each.required:
+                raise MetricError(
+                    f"the metric {self.name!r} needs {name!r}",
+                    found=f"outputs {sorted(known)} and columns {sorted(row)}",
+                )
+        outputs = await run_program(self, inputs)
+        return as_score(number(outputs[self.output]), self.name)
+
+
+def as_metric(metric: Any) -> Metric:
+    """Returns what a task's ``metric=`` means.
+
+    Raises:
+        MetricError: if it is neither a metric, nor a function, nor a program.
+    """
+    if isinstance(metric, Metric):
+        return metric
+    if isinstance(metric, Program):
+        return ProgramMetric(metric)
+    return Metric(metric)
+
+
+def judge(signature: SignatureType | str, *, score: str = "score", lm: Any = None, version: str = "1") -> Metric:
+    """Scores by asking a model: a program of one ``Predict`` node.
+
+    Args:
+        signature: Its inputs are filled, by name, from the answer's outputs, then from the row; ``gold_<column>``
+            is always the row's column. Its output ``score`` is a number or a bool.
+        score: The name of that output.
+        lm: The model; the compile's own, if not given.
+        version: Changes when its scores change.
+    """
+    graph = ProgramGraph("judge")
+    module = Predict(signature)
+    graph.add("judge", module)
+    for name in module.signature.input_fields:
+        graph.connect(name, f"judge.{name}")
+    graph.output(score, f"judge.{score}")
+    return ProgramMetric(graph, score=score, lm=lm, version=version)
