@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Mapping, Sequence
+from copy import deepcopy
 from dataclasses import replace
 from typing import Any
 
@@ -94,11 +95,11 @@ class FusionCompiler:
             plan.screening_calls,
             lambda step: run.tell(StepDone("screening", step, {}, {}, bench.spent)),
         )
+        run.tell(PhaseStarted("search", plan.trials))
         rows = block(fold.search, 0, plan.block)
         baseline = await bench.measure(Schedule(), rows)
         bench.charge(Schedule(), baseline)
         before = task_means(baseline)
-        run.tell(PhaseStarted("search", plan.trials))
         measured: dict[int, tuple[Schedule, Outcomes]] = {}
         best: dict[str, Any] = {"value": self.objective(before), "scores": before}
 
@@ -223,7 +224,7 @@ class _Run:
         measured_on = confirmed_on[known.index(unclipped)] if decision.improved else rows
         self.tell(Note(decision.why))
         self.tell(PhaseStarted("test"))
-        tested = Ledger()
+        tested = deepcopy(self.ledger)
         test, costs = await self._report(decision.schedule, measured_on, tested)
         result = Result(
             decision=decision,
@@ -232,7 +233,7 @@ class _Run:
             trials=self.trials,
             reason=self.reason,
             ledger=self.ledger,
-            test_calls=tested.calls,
+            test_calls=tested.calls - self.ledger.calls,
             optimizer=optimizer,
             fingerprint=self.kept.fingerprint,
         )

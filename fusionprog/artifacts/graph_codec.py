@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import warnings
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NoReturn
@@ -146,13 +147,15 @@ def decode_signature(spec: SignatureSpec, node: str, types: Types) -> SignatureT
             if each.constraints:
                 field.json_schema_extra["constraints"] = each.constraints
             fields[each.name] = (annotation, field)
+    text = from_lines(spec.instructions)
     try:
         with warnings.catch_warnings():
             # A field that hides one of pydantic's methods warned the user who wrote it; a reader can do nothing.
             warnings.simplefilter("ignore")
-            made: SignatureType = make_signature(fields, from_lines(spec.instructions), spec.name)
-        if not spec.instructions:
-            made.instructions = ""  # DSPy would write some
+            made: SignatureType = make_signature(fields, text, spec.name)
+        # DSPy writes instructions where there are none, and reads them as a docstring: what is indented below the
+        # first line would lose that, unless it begins with a line break.
+        made.instructions = text if inspect.cleandoc(text) == text else f"\n{text}"
     except Exception as error:
         _refuse_built(f"the signature of node {node!r}", error)
     return made

@@ -117,7 +117,7 @@ def decode_mixture(spec: MixtureSpec, items: Mapping[str, Item], where: str) -> 
         for each in entries:
             if each.item not in items or items[each.item].facet != facet or each.item in seen:
                 raise ArtifactError(
-                    f"{where}: the mixture names {each.item!r}, which is no {facet} of the pool, or twice"
+                    f"{where}: the mixture names {each.item!r} twice, or it is no {facet} of the pool"
                 )
             seen.add(each.item)
     return Mixture(

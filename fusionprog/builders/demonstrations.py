@@ -10,7 +10,6 @@ import numpy as np
 from sklearn.cluster import KMeans
 
 from fusionprog.builders.rows import by_label, demonstrable, input_text, vectors
-from fusionprog.prompts.embedding import sign_fixed
 from fusionprog.prompts.items import BuildContext, Demo, Facet, Family, check_count, register_family
 
 
@@ -81,7 +80,7 @@ class ClusteredDemos(_Demonstrations):
 
 @register_family("basis-demos")
 class BasisDemos(_Demonstrations):
-    """The training rows that point most along the leading directions of all inputs (Prompt Space).
+    """The training rows that lie most along the leading directions of all inputs (Prompt Space).
 
     Args:
         count: Rows, at least 1.
@@ -109,8 +108,8 @@ class BasisDemos(_Demonstrations):
         points = vectors([input_text(context, row) for row in rows])
         _, _, directions = np.linalg.svd(points, full_matrices=False)
         chosen: list[int] = []
-        for direction in sign_fixed(directions[: self.count]):
-            along = np.round(points @ direction, 9)
+        for direction in directions[: self.count]:
+            along = np.round(np.abs(points @ direction), 9)  # the sign of a direction means nothing
             along[chosen] = -np.inf
             chosen.append(int(along.argmax()))
         return tuple(rows[index] for index in chosen)

@@ -75,10 +75,8 @@ class RenderedPrompt:
         """Returns the messages as ``(role, lines)``, each line with the item it comes from."""
         messages = self.messages(inputs)
         lines = [message["content"].split("\n") for message in messages]
-        # The instructions end the system message; DSPy drops blank lines at their beginning.
-        count = len(self.signature.instructions.splitlines())
-        head = len(lines[0]) - count
-        said = self.composition.lines[len(self.composition.lines) - count :]
+        said = self.composition.lines  # the end of the system message
+        head = len(lines[0]) - len(said)
         first = [TaggedLine(text, None) for text in lines[0][:head]]
         first += [TaggedLine(text, line.item) for text, line in zip(lines[0][head:], said, strict=True)]
         shown = [*(item for item in self.demo_items for _ in range(2)), None]

@@ -13,7 +13,7 @@ CONTENDERS = 8
 DEFAULT_TRIALS = 64
 _CONFIRMATION, _BOOTSTRAP, _SCREENING, _NARROWING = 0.35, 0.05, 0.2, 0.2
 _MIN_TRIALS, _MIN_CONFIRMATION_ROWS = 8, 8
-_USUAL_BLOCK, _MAX_BLOCK = 8, 16
+_LEAST_BLOCK, _USUAL_BLOCK, _MAX_BLOCK = 4, 8, 16
 _USUAL_CONFIRMATION = 100
 
 
@@ -89,6 +89,8 @@ def make_plan(budget: Budget, trials: int | None, sizes: Sizes) -> Plan:
     left -= screening + narrowing * (CONTENDERS + 1)
     wanted = trials or DEFAULT_TRIALS
     block = max(1, min(_MAX_BLOCK, sizes.search_rows, int(left / (wanted + 1))))
+    if trials is None:  # fewer trials that can be told apart are better than many of a row each
+        block = max(block, min(_LEAST_BLOCK, sizes.search_rows, int(left / (2 * _MIN_TRIALS + 1))))
     affordable = int(left / block) - 1
     count = min(trials, affordable) if trials is not None else affordable
     if trials is None and budget.calls is None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import socket
 import threading
 from concurrent.futures import Future
 from typing import Any
@@ -28,6 +30,7 @@ class Listener:
         self._thread: threading.Thread | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._connections: set[Connection] = set()
+        self._coming: set[asyncio.Task[Any]] = set()
         self._idle_forever: set[asyncio.Task[Any]] = set()
 
     @property
@@ -80,19 +83,34 @@ class Listener:
         self._loop = asyncio.get_running_loop()
         self._stopping = asyncio.Event()
         try:
-            server = await self._loop.create_server(
-                lambda: Connection(self._handle, self._connections), "127.0.0.1", self.port, backlog=_BACKLOG
-            )
+            listening = socket.create_server(("127.0.0.1", self.port), backlog=_BACKLOG)
         except OSError as error:
             ready.set_exception(error)
             return
-        ready.set_result(server.sockets[0].getsockname()[1])
-        await self._stopping.wait()
-        server.close()
+        with listening:
+            listening.setblocking(False)
+            self._loop.add_reader(listening, self._accept, listening)
+            ready.set_result(listening.getsockname()[1])
+            await self._stopping.wait()
+            self._loop.remove_reader(listening)
         await self._part()
-        await server.wait_closed()
+
+    def _accept(self, listening: socket.socket) -> None:
+        """Takes all clients that wait; asyncio's own servers lose those that come while they are closed."""
+        assert self._loop is not None
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                client, _ = listening.accept()
+                client.setblocking(False)
+                coming = self._loop.connect_accepted_socket(lambda: Connection(self._handle, self._connections), client)
+                task = self._loop.create_task(coming)
+                self._coming.add(task)
+                task.add_done_callback(self._coming.discard)
 
     async def _part(self) -> None:
+        """Takes leave of all clients."""
+        if self._coming:
+            await asyncio.wait(self._coming)
         for connection in list(self._connections):
             connection.close_when_idle()
         for task in list(self._idle_forever):

@@ -21,7 +21,7 @@ class Line(pydantic.BaseModel):
     of an invoice."""
 
     sku: str = pydantic.Field(description="what\nis sold")
-    amount: int = pydantic.Field(1, ge=0)
+    amount: int = pydantic.Field(default=1, ge=0)
 
 
 class Invoice(pydantic.BaseModel):

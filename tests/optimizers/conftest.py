@@ -58,14 +58,14 @@ def rows(task: str, split: str, count: int) -> list[dict[str, str]]:
     ]
 
 
-def desk_task(name: str = "shop", *, val: int = 48, test: int = 12, train: int = 12, **more: Any) -> fp.Task:
-    """A task with as many rows as are asked for; without test if that is 0."""
+def desk_task(name: str = "shop", *, val: Any = 48, test: int = 12, train: int = 12, **more: Any) -> fp.Task:
+    """A task with as many rows as are asked for (val: or these rows); without test if that is 0."""
     settings: dict[str, Any] = {
         "domain": name,
         "description": f"Messages to a {name}.",
         "labels": {"triage.team": list(TEAMS[name])},
         "train": rows(name, "train", train),
-        "val": rows(name, "val", val),
+        "val": rows(name, "val", val) if isinstance(val, int) else val,
         "test": rows(name, "test", test) or None,
         "metric": fp.metrics.exact_match("team"),
     }
@@ -101,6 +101,7 @@ class Scripted:
         fails_after: The call after which it cannot be reached any more.
         tokens: Tokens that a call is said to take; counted from the text, if not given.
         seen: The messages of every call that it was asked, in order, as text.
+        answered: The same, in the order of the answers.
     """
 
     right: Callable[[str, str, int], bool] = says_good
@@ -112,6 +113,7 @@ class Scripted:
     fails_after: int | None = None
     tokens: Callable[[str], int] | None = None
     seen: list[str] = field(default_factory=list)
+    answered: list[str] = field(default_factory=list)
 
     @property
     def identity(self) -> Mapping[str, Any]:
@@ -127,7 +129,8 @@ class Scripted:
             raise LMError("the line is dead")
         for _ in range(self.waits(number)):
             await asyncio.sleep(0)
-        text = answered(messages, self.says(messages))
+        self.answered.append(prompt)
+        text = written(messages, self.says(messages))
         spent = len(prompt) // 4 if self.tokens is None else self.tokens(prompt)
         usd = None if self.usd_per_token is None else spent * self.usd_per_token[0] + 5 * self.usd_per_token[1]
         return Completion(text, spent, 5, usd)
@@ -145,7 +148,7 @@ class Scripted:
         return {"team": team, "reply": "Thanks." if right else "No.", "reasoning": "So it is.", "score": "0.5"}
 
 
-def answered(messages: Messages, values: Mapping[str, str]) -> str:
+def written(messages: Messages, values: Mapping[str, str]) -> str:
     """The fields that the last message asks for, in the form that it asks for."""
     asked = messages[-1]["content"].rpartition("Respond with")[2]
     if "JSON object" in asked:
@@ -158,10 +161,18 @@ def answered(messages: Messages, values: Mapping[str, str]) -> str:
 
 @dataclass
 class Compiled:
-    """A compile and what was seen of it."""
+    """A compile and what was seen of it.
+
+    Attributes:
+        program: What it returned.
+        seen: The calls that its model was asked, in order.
+        answered: The same, in the order of the answers.
+        events: What its callbacks were told.
+    """
 
     program: fp.CompiledProgram
-    model: Scripted
+    seen: tuple[str, ...]
+    answered: tuple[str, ...]
     events: list[Any]
 
     def steps(self) -> list[Any]:
@@ -198,7 +209,8 @@ class Kit:
         }
         program = changes.pop("program", None) or Desk()
         tasks = [desk_task("shop"), desk_task("bank")] if tasks is None else tasks
-        return Compiled(fp.compile(program, tasks, **{**arguments, **changes}), model, events)
+        compiled = fp.compile(program, tasks, **{**arguments, **changes})
+        return Compiled(compiled, tuple(getattr(model, "seen", ())), tuple(getattr(model, "answered", ())), events)
 
 
 @pytest.fixture(scope="session")

@@ -13,6 +13,7 @@ import pytest
 import fusionprog as fp
 from fusionprog.program.graph import Constant, FieldRef, InputRef, ProgramInput
 from fusionprog.program.module import active_tracer
+from fusionprog.program.program import program_graph
 
 Predict = fp.modules.Predict
 ChainOfThought = fp.modules.ChainOfThought
@@ -57,6 +58,10 @@ def test_the_support_desk(desk_program: fp.Program) -> None:
     assert graph.outputs == {"team": FieldRef("triage", "team"), "reply": FieldRef("answer", "reply")}
     assert graph.order() == ("triage", "answer")
     assert graph.nodes["triage"].module is desk_program.triage  # type: ignore[attr-defined]
+
+
+def test_a_program_is_compiled_as_its_graph(desk_program: fp.Program) -> None:
+    assert program_graph(desk_program).nodes == desk_program.graph().nodes
 
 
 def test_a_graph_is_made_afresh_each_time(desk_program: fp.Program) -> None:

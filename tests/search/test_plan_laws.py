@@ -124,6 +124,14 @@ def test_a_budget_that_pays_for_more_than_the_usual_trials_gets_them() -> None:
     assert make_plan(Budget(calls=10_000), 10, sizes).trials == 10
 
 
+def test_few_calls_mean_fewer_trials_rather_than_trials_of_a_row_each() -> None:
+    sizes = Sizes(2, 40, 20, items=10, folds=1, traces=False, test_calls=0)
+    plan = make_plan(Budget(calls=400), None, sizes)
+    assert plan.block == 4 and 16 <= plan.trials < DEFAULT_TRIALS
+    asked_for = make_plan(Budget(calls=400), DEFAULT_TRIALS, sizes)  # who names a number gets it
+    assert asked_for.block < 4 and asked_for.trials == DEFAULT_TRIALS
+
+
 def test_a_refusal_says_what_was_expected_and_found() -> None:
     sizes = Sizes(3, 40, 20, items=5, folds=1, traces=True, test_calls=0)
     with pytest.raises(BudgetError, match=r"too small for a search: expected at least \d+ calls: 8 trials.*found 5 c"):

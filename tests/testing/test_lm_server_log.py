@@ -43,9 +43,10 @@ def test_records_cannot_be_changed(server: LMServer, client: Callable[..., Any])
     (record,) = server.requests
     with pytest.raises(dataclasses.FrozenInstanceError):
         record.model = "other"  # type: ignore[misc]
-    for mapping in (record.parameters, record.headers, record.messages[0]):
+    mappings: tuple[Any, ...] = (record.parameters, record.headers, record.messages[0])
+    for mapping in mappings:
         with pytest.raises(TypeError):
-            mapping["x"] = "y"  # type: ignore[index]
+            mapping["x"] = "y"
 
 
 def test_content_is_path_model_messages_and_parameters_but_not_streaming(
@@ -63,7 +64,7 @@ def test_content_is_path_model_messages_and_parameters_but_not_streaming(
     asked.request("GET", "/models")
     asked.request("GET", "/models")
     assert server.distinct == 5
-    assert [record.repeat for record in server.requests] == [0, 1, 0, 0, 0, 0, 0, 0]
+    assert [each.repeat for each in server.requests] == [0, 1, 0, 0, 0, 0, 0, 0]
 
 
 def test_what_is_asked_again_after_its_answer_is_found(server: LMServer, client: Callable[..., Any]) -> None:
@@ -73,7 +74,7 @@ def test_what_is_asked_again_after_its_answer_is_found(server: LMServer, client:
     for _ in range(3):
         asked.ask("same")  # an error, half of an answer, the answer
     asked.ask("other")
-    assert server.repeated_after_success == ()
+    assert not server.repeated_after_success
     asked.ask("same")
     assert [record.messages[0]["content"] for record in server.repeated_after_success] == ["same"]
     assert [(record.repeat, record.after_success) for record in server.requests] == [
@@ -90,7 +91,8 @@ def test_reset_forgets_everything_but_the_faults(server: LMServer, client: Calla
     server.next(Fault.SERVER_ERROR, times=2)
     client(server).ask()
     server.reset()
-    assert (server.requests, server.counts, server.distinct, server.max_in_flight) == ((), {}, 0, 0)
+    assert not server.requests
+    assert (server.counts, server.distinct, server.max_in_flight) == ({}, 0, 0)
     assert server.faults == Faults(truncated=0.5)
     client(server).ask()
     (record,) = server.requests
