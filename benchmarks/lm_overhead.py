@@ -49,6 +49,8 @@ class Step(fp.Signature):
     answer: str = fp.OutputField()
 
 
+# Three texts, so that no node's call is another's and both sides make as many calls.
+SIGNATURES = [Step.with_instructions(f"{Step.instructions} This is step {index} of three.") for index in range(NODES)]
 DEMOS = [
     {"text": f"A text of some length about matter number {index}. " * 4, "question": "Is it so?", "answer": "yes"}
     for index in range(4)
@@ -85,7 +87,7 @@ class Chain(fp.Program):
 
     def __init__(self) -> None:
         super().__init__()
-        self.steps = [fp.modules.Predict(Step) for _ in range(NODES)]
+        self.steps = [fp.modules.Predict(signature) for signature in SIGNATURES]
 
     def forward(self, text: str) -> Any:
         """Feeds each answer to the next node's question."""
@@ -100,7 +102,7 @@ class DSPyChain(dspy.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.steps = [dspy.Predict(Step) for _ in range(NODES)]
+        self.steps = [dspy.Predict(signature) for signature in SIGNATURES]
         for step in self.steps:
             step.demos = list(DEMOS)
 

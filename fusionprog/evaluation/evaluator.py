@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Literal
 
+from fusionprog._internal.single_flight import Memo
 from fusionprog.errors import MetricError
 from fusionprog.evaluation.metrics import Metric, ProgramMetric
 from fusionprog.lm.model import Completion, LanguageModel
@@ -59,7 +61,7 @@ class TaskScorer:
     models: Mapping[str, LanguageModel]
     judges: Mapping[ProgramMetric, Mapping[str, LanguageModel]] = field(default_factory=dict)
 
-    @property
+    @cached_property
     def asking(self) -> tuple[str, ...]:
         """The nodes among ``nodes`` that ask a model."""
         return tuple(node for node in self.nodes if node in self.view.prompting_nodes)
@@ -79,7 +81,7 @@ class Evaluator:
 
     def __init__(self, executor: Executor) -> None:
         self._executor = executor
-        self._outcomes: dict[tuple[str, tuple[str, ...], str], asyncio.Task[Outcome]] = {}
+        self._outcomes: Memo[Outcome] = Memo()
         self._judges: dict[ProgramMetric, Mapping[str, RenderedPrompt]] = {}
 
     async def outcome(self, scorer: TaskScorer, prompts: Mapping[str, RenderedPrompt], row: Row) -> Outcome:
@@ -95,12 +97,7 @@ class Evaluator:
             LMError: if a model gives no answer; the example is then unmeasured, never a score of 0.
         """
         key = (scorer.view.name, tuple(prompts[node].id for node in scorer.asking), row.id)
-        task = self._outcomes.get(key)
-        if task is None:
-            task = asyncio.ensure_future(self._measure(scorer, prompts, row))
-            self._outcomes[key] = task
-            task.add_done_callback(lambda done: self._forget_failure(key, done))
-        return await asyncio.shield(task)
+        return await self._outcomes.get(key, lambda: self._measure(scorer, prompts, row))
 
     async def outcomes(
         self, scorer: TaskScorer, prompts: Mapping[str, RenderedPrompt], rows: Sequence[Row]
@@ -113,10 +110,6 @@ class Evaluator:
     ) -> Trace:
         """Returns the trace of ``nodes`` on one row, without a score."""
         return await self._executor.run(scorer.view.program, prompts, scorer.models, _inputs(scorer, row), nodes)
-
-    def _forget_failure(self, key: Any, done: asyncio.Task[Outcome]) -> None:
-        if done.cancelled() or done.exception() is not None:
-            self._outcomes.pop(key, None)
 
     async def _measure(self, scorer: TaskScorer, prompts: Mapping[str, RenderedPrompt], row: Row) -> Outcome:
         trace = await self.trace(scorer, prompts, row, scorer.nodes)

@@ -7,8 +7,41 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias
 
+from fusionprog._internal.canonical import digest
+
 Message: TypeAlias = Mapping[str, str]
 Messages: TypeAlias = Sequence[Message]
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What a model is asked.
+
+    Attributes:
+        prefix: The messages that are the same in every call of a prompt.
+        prefix_id: Their digest.
+        content: The last message, the user's.
+    """
+
+    prefix: tuple[Message, ...]
+    prefix_id: str
+    content: str
+
+    @property
+    def messages(self) -> tuple[Message, ...]:
+        """All messages."""
+        return (*self.prefix, {"role": "user", "content": self.content})
+
+
+def request_of(messages: Messages) -> Request:
+    """Returns messages that end with the user's as a request."""
+    *prefix, last = messages
+    return Request(tuple(prefix), prefix_digest(prefix), last["content"])
+
+
+def prefix_digest(prefix: Messages) -> str:
+    """Returns the digest of messages, the same in every process."""
+    return digest([[message["role"], message["content"]] for message in prefix])
 
 
 @dataclass(frozen=True)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import networkx as nx
 
 from fusionprog._internal.canonical import digest
+from fusionprog._internal.single_flight import Memo
 from fusionprog.errors import LMOutputError
 from fusionprog.lm.client import LMClient
 from fusionprog.lm.model import Completion, LanguageModel
@@ -48,8 +49,10 @@ class Trace:
         return isinstance(ref, InputRef) or ref in self.fields
 
 
-@dataclass(frozen=True)
-class _Result:
+@dataclass(frozen=True, slots=True)
+class NodeResult:
+    """What one node came to: its outputs, or why its model's answer could not be read."""
+
     outputs: Mapping[str, Any] | None
     calls: Mapping[str, Completion]
     error: LMOutputError | None
@@ -59,10 +62,10 @@ class NodeMemo:
     """Node results by prompt and inputs: an unchanged node is not run again."""
 
     def __init__(self) -> None:
-        self._results: dict[tuple[Any, ...], asyncio.Future[_Result]] = {}
+        self._results: Memo[NodeResult] = Memo()
         self._owners: dict[int, Any] = {}
 
-    async def get(self, key: tuple[Any, ...], run: Callable[[], Awaitable[_Result]], owner: Any) -> _Result:
+    async def get(self, key: Hashable, run: Callable[[], Awaitable[NodeResult]], owner: Any) -> NodeResult:
         """Returns the result under ``key``, running ``run()`` once for all who ask at the same time.
 
         Args:
@@ -70,17 +73,8 @@ class NodeMemo:
             run: Makes it.
             owner: What the key names by its ``id``; held, so that nothing else is given the same.
         """
-        future = self._results.get(key)
-        if future is None:
-            self._owners[id(owner)] = owner
-            future = asyncio.ensure_future(run())
-            self._results[key] = future
-            future.add_done_callback(lambda done: self._forget_failure(key, done))
-        return await asyncio.shield(future)
-
-    def _forget_failure(self, key: tuple[Any, ...], done: asyncio.Future[_Result]) -> None:
-        if done.cancelled() or done.exception() is not None:
-            self._results.pop(key, None)
+        self._owners[id(owner)] = owner
+        return await self._results.get(key, run)
 
 
 class Executor:
@@ -141,7 +135,7 @@ class Executor:
         models: Mapping[str, LanguageModel],
         name: str,
         trace: Trace,
-    ) -> _Result:
+    ) -> NodeResult:
         node = program.graph.nodes[name]
         inputs = {
             target: source.value if isinstance(source, Constant) else trace.value(source)
@@ -149,19 +143,19 @@ class Executor:
         }
         prompt = prompts.get(name)
 
-        async def run() -> _Result:
+        async def run() -> NodeResult:
             calls: dict[str, Completion] = {}
 
             async def ask(asked: Mapping[str, Any], *, sample: int = 0) -> dict[str, Any]:
                 assert prompt is not None
-                key, answer = await self._client.complete(models[name], prompt.messages(asked), sample=sample)
+                key, answer = await self._client.complete(models[name], prompt.request(asked), sample=sample)
                 calls[key] = answer
                 return prompt.parse(answer.text)
 
             try:
-                return _Result(await node.module.run(inputs, ask), calls, None)
+                return NodeResult(await node.module.run(inputs, ask), calls, None)
             except LMOutputError as error:
-                return _Result(None, calls, error)
+                return NodeResult(None, calls, error)
 
         if self._memo is None or not node.module.repeatable:
             return await run()

@@ -11,7 +11,7 @@ from fusionprog._internal.canonical import digest
 from fusionprog.errors import CallError
 from fusionprog.fusion.compose import Composition, compose
 from fusionprog.lm.dspy_lm import PromptFormat
-from fusionprog.lm.model import Message
+from fusionprog.lm.model import Message, Request, prefix_digest
 from fusionprog.program.signature import SignatureType, rebuild
 from fusionprog.program.task import TaskProgram
 from fusionprog.prompts.items import Content, Item
@@ -57,14 +57,29 @@ class RenderedPrompt:
         Raises:
             CallError: if one without a default is left out.
         """
+        return self.request(inputs).messages
+
+    def request(self, inputs: Mapping[str, Any]) -> Request:
+        """Returns what the model is asked in one call; see ``messages``."""
         pieces = [self.user_parts[0]]
-        for name, after in zip(self.signature.input_fields, self.user_parts[1:], strict=True):
-            pieces += (self.format.value(self.signature, name, self._input(inputs, name)), after)
-        return (*self.prefix, {"role": "user", "content": "".join(pieces)})
+        for name, after in zip(self.input_names, self.user_parts[1:], strict=True):
+            value = self._input(inputs, name)
+            pieces += (value if type(value) is str else self.format.value(self.signature, name, value), after)
+        return Request(self.prefix, self.prefix_id, "".join(pieces))
+
+    @cached_property
+    def input_names(self) -> tuple[str, ...]:
+        """The signature's input fields, in order."""
+        return tuple(self.signature.input_fields)
+
+    @cached_property
+    def prefix_id(self) -> str:
+        """Digest of the prefix."""
+        return prefix_digest(self.prefix)
 
     def input_key(self, inputs: Mapping[str, Any]) -> tuple[Any, ...] | str:
         """Returns what tells calls of this prompt apart."""
-        values = tuple(self._input(inputs, name) for name in self.signature.input_fields)
+        values = tuple(self._input(inputs, name) for name in self.input_names)
         return values if all(type(value) is str for value in values) else digest(list(values))
 
     def parse(self, text: str) -> dict[str, Any]:

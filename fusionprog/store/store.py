@@ -22,7 +22,7 @@ from sqlalchemy.pool import StaticPool
 from sqlalchemy.schema import CreateTable
 
 from fusionprog.errors import StoreError
-from fusionprog.store.tables import SCHEMA_VERSION, calls, info, metadata, scores, studies
+from fusionprog.store.tables import SCHEMA_VERSION, calls, info, metadata, models, prompts, scores, studies
 
 _GATHER = 0.02  # seconds that the writer waits for more rows: what a killed process can lose
 _INSERT: dict[str, Any] = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
@@ -62,6 +62,9 @@ class Store:
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="fusionprog-store")
         self._lock = threading.Lock()
         self._calls: dict[str, dict[str, Any]] = {}
+        self._models: dict[str, dict[str, Any]] = {}
+        self._prompts: dict[str, dict[str, Any]] = {}
+        self._named: set[str] = set()
         self._scores: dict[tuple[str, ...], dict[str, Any]] = {}
         self._due = False
         self._hurry = threading.Event()
@@ -127,23 +130,40 @@ class Store:
             found = connection.execute(select(*columns).where(calls.c.key == key)).one_or_none()
         return None if found is None else StoredCall(*found)
 
-    def put_call(
-        self,
-        key: str,
-        model: Mapping[str, Any],
-        messages: Sequence[Mapping[str, str]],
-        sample: int,
-        call: StoredCall,
-    ) -> None:
+    def put_model(self, model_id: str, identity: Mapping[str, Any]) -> None:
+        """Stores what a model is, once; it is written with the next call."""
+        if model_id not in self._named:
+            self._named.add(model_id)
+            with self._lock:
+                self._models[model_id] = {"id": model_id, "identity": json.dumps(identity, sort_keys=True)}
+
+    def put_prompt(self, prompt_id: str, messages: Sequence[Mapping[str, str]]) -> None:
+        """Stores the messages that many calls begin with, once; they are written with the next call."""
+        if prompt_id not in self._named:
+            self._named.add(prompt_id)
+            text = json.dumps([dict(message) for message in messages], ensure_ascii=False)
+            with self._lock:
+                self._prompts[prompt_id] = {"id": prompt_id, "messages": text}
+
+    def put_call(self, key: str, model_id: str, prompt_id: str, content: str, sample: int, call: StoredCall) -> None:
         """Stores an answer under ``key``; it is written soon after.
+
+        Args:
+            key: What it is found by.
+            model_id: Of a model that was put.
+            prompt_id: Of messages that were put: those before the last.
+            content: The last message.
+            sample: Tells repeated answers to the same messages apart.
+            call: The answer.
 
         Raises:
             StoreError: if what was put before could not be written; nothing of it is lost yet.
         """
         row = {
             "key": key,
-            "model": json.dumps(model, sort_keys=True),
-            "messages": json.dumps([dict(message) for message in messages], ensure_ascii=False),
+            "model": model_id,
+            "prompt": prompt_id,
+            "content": content,
             "sample": sample,
             "text": call.text,
             "input_tokens": call.input_tokens,
@@ -227,13 +247,18 @@ class Store:
         with self._lock:
             self._due = False
             call_rows, score_rows = dict(self._calls), self._scores
-            self._scores = {}
+            model_rows, prompt_rows = self._models, self._prompts
+            self._models, self._prompts, self._scores = {}, {}, {}
         try:
             with self._connection("written") as connection:
+                self._upsert(connection, models, list(model_rows.values()))
+                self._upsert(connection, prompts, list(prompt_rows.values()))
                 self._upsert(connection, calls, list(call_rows.values()))
                 self._upsert(connection, scores, list(score_rows.values()))
         except StoreError:
             with self._lock:
+                self._models = {**model_rows, **self._models}
+                self._prompts = {**prompt_rows, **self._prompts}
                 self._scores = {**score_rows, **self._scores}
             raise
         self._failure = None

@@ -10,12 +10,27 @@ metadata = MetaData()
 
 info = Table("fusionprog_info", metadata, Column("key", String(64), primary_key=True), Column("value", Text))
 
+models = Table(
+    "fusionprog_models",
+    metadata,
+    Column("id", String(64), primary_key=True, comment="digest of the identity"),
+    Column("identity", Text, nullable=False, comment="JSON without secrets"),
+)
+
+prompts = Table(
+    "fusionprog_prompts",
+    metadata,
+    Column("id", String(64), primary_key=True, comment="digest of the messages"),
+    Column("messages", Text, nullable=False, comment="JSON: what is the same in every call of a prompt"),
+)
+
 calls = Table(
     "fusionprog_calls",
     metadata,
-    Column("key", String(64), primary_key=True, comment="digest of model identity, messages and sample"),
-    Column("model", Text, nullable=False, comment="model identity, JSON without secrets"),
-    Column("messages", Text, nullable=False, comment="JSON"),
+    Column("key", String(64), primary_key=True, comment="digest of model, prompt, content and sample"),
+    Column("model", String(64), nullable=False, comment="id of the model"),
+    Column("prompt", String(64), nullable=False, comment="id of the messages before the last"),
+    Column("content", Text, nullable=False, comment="the last message"),
     Column("sample", Integer, nullable=False),
     Column("text", Text, nullable=False),
     Column("input_tokens", Integer, nullable=False),

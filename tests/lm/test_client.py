@@ -11,12 +11,12 @@ import pytest
 
 from fusionprog.errors import LMConfigurationError, LMError, LMOutputError
 from fusionprog.lm.client import LMClient
-from fusionprog.lm.model import Completion, Messages
+from fusionprog.lm.model import Completion, Message, Messages, Request, request_of
 from fusionprog.store.store import Store
 
 
-def prompt(text: str) -> Messages:
-    return ({"role": "user", "content": text},)
+def prompt(text: str, *before: Message) -> Request:
+    return request_of((*before, {"role": "user", "content": text}))
 
 
 class Scripted:
@@ -90,14 +90,14 @@ def test_whatever_differs_is_another_call(store: Store, change: str) -> None:
         client = LMClient(store)
         first, _ = await client.complete(Scripted(), prompt("a"))
         model = Scripted("other") if change == "model" else Scripted()
-        messages = prompt("b" if change == "text" else "a")
+        request = prompt("b" if change == "text" else "a")
         if change == "role":
-            messages = ({"role": "system", "content": "a"},)
+            request = prompt("a", {"role": "system", "content": ""})
         if change == "split":
-            messages = (*prompt(""), *prompt("a"))
-        second, _ = await client.complete(model, messages, sample=int(change == "sample"))
+            request = prompt("a", {"role": "user", "content": ""})
+        second, _ = await client.complete(model, request, sample=int(change == "sample"))
         assert second != first
-        assert model.asked == [messages[-1]["content"]]
+        assert model.asked == [request.content]
 
     asyncio.run(work())
 
@@ -188,7 +188,7 @@ def test_failures_of_a_model_of_ones_own_become_lm_errors() -> None:
     asyncio.run(work())
 
 
-def test_one_who_stops_waiting_does_not_stop_the_call(store: Store) -> None:
+def test_one_who_stops_leaves_the_call_to_those_who_wait(store: Store) -> None:
     async def work() -> None:
         model, client = Scripted(), LMClient(store)
         first = asyncio.ensure_future(client.complete(model, prompt("a")))
@@ -197,8 +197,8 @@ def test_one_who_stops_waiting_does_not_stop_the_call(store: Store) -> None:
         first.cancel()
         _, answer = await second
         assert first.cancelled()
-        assert answer.text == "a 1"
-        assert model.asked == ["a"]
+        assert answer.text == "a 2"
+        assert model.asked == ["a", "a"]
 
     asyncio.run(work())
 

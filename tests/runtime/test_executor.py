@@ -345,7 +345,7 @@ def test_one_who_stops_waiting_does_not_stop_the_others() -> None:
         go.set()
         trace = await second
         assert trace.fields[FieldRef("second", "end")] == "e"
-        assert len(model.asked) == 2
+        assert len(model.asked) == 3  # the first node's call is made again by the one who waited for it
 
     asyncio.run(work())
 

@@ -24,7 +24,7 @@ CALL = StoredCall("answer", 10, 3, 0.5)
 
 def put(store: Store, key: str, text: str = "answer") -> StoredCall:
     call = StoredCall(text, 10, 3, None)
-    store.put_call(key, {"model": "m"}, [{"role": "user", "content": "é"}], 0, call)
+    store.put_call(key, "model", "prompt", "é", 0, call)
     return call
 
 
@@ -49,7 +49,7 @@ def path(tmp_path: Path) -> Path:
 def test_what_was_put_can_be_read_at_once_and_after_it_is_written(place: str | None, path: Path) -> None:
     with Store(str(path) if place == "file" else place) as store:
         assert store.get_call("k") is None
-        store.put_call("k", {"model": "m"}, [{"role": "user", "content": "hi"}], 0, CALL)
+        store.put_call("k", "model", "prompt", "hi", 0, CALL)
         assert store.get_call("k") == CALL
         store.flush()
         assert store.get_call("k") == CALL
@@ -58,15 +58,19 @@ def test_what_was_put_can_be_read_at_once_and_after_it_is_written(place: str | N
 
 def test_a_file_keeps_everything_from_one_opening_to_the_next(path: Path) -> None:
     with Store(str(path)) as store:
-        store.put_call("k", {"model": "m"}, [{"role": "user", "content": "hi"}], 2, CALL)
+        store.put_model("model", {"model": "m"})
+        store.put_prompt("prompt", [{"role": "system", "content": "é"}])
+        store.put_call("k", "model", "prompt", "hi", 2, CALL)
         store.put_scores("s", [score("1"), score("2", 0.25)])
         store.put_study("s", {"data": "d"})
 
     with Store(f"sqlite:///{path}") as store:
         assert store.get_call("k") == CALL
         assert store.get_studies() == {"s": {"data": "d"}}
-    (call,) = rows(path, "select key, model, messages, sample from fusionprog_calls")
-    assert call == ("k", '{"model": "m"}', '[{"role": "user", "content": "hi"}]', 2)
+    (call,) = rows(path, "select key, model, prompt, content, sample from fusionprog_calls")
+    assert call == ("k", "model", "prompt", "hi", 2)
+    assert rows(path, "select * from fusionprog_models") == [("model", '{"model": "m"}')]
+    assert rows(path, "select * from fusionprog_prompts") == [("prompt", '[{"role": "system", "content": "é"}]')]
     assert rows(path, "select example, score from fusionprog_scores order by example") == [("1", 1.0), ("2", 0.25)]
 
 
@@ -136,7 +140,7 @@ def test_a_process_that_never_closes_still_writes(path: Path) -> None:
     program = f"""
 from fusionprog.store.store import Store, StoredCall
 store = Store({str(path)!r})
-store.put_call("k", {{"model": "m"}}, [], 0, StoredCall("answer", 1, 1, None))
+store.put_call("k", "model", "prompt", "", 0, StoredCall("answer", 1, 1, None))
 """
     subprocess.run([sys.executable, "-c", program], check=True)
 

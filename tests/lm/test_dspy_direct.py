@@ -1,0 +1,138 @@
+"""The direct way to an LM's engine: the same request and answer as DSPy's own way, without its bookkeeping."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any, Literal
+
+import dspy
+import pytest
+from dspy.lm15 import Message, Request, Response, ServerError, Usage
+from dspy.utils.callback import BaseCallback
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fusionprog.errors import LMError, LMOutputError
+from fusionprog.lm.dspy_lm import DSPyModel, PromptFormat
+from fusionprog.lm.model import Completion
+
+MESSAGES = (
+    {"role": "system", "content": "Be brief."},
+    {"role": "user", "content": "one"},
+    {"role": "assistant", "content": "1"},
+)
+
+
+class Engine:
+    """Answers with the last message; remembers requests; fails as often as it is told."""
+
+    def __init__(self, failures: int = 0) -> None:
+        self.requests: list[Request] = []
+        self.failures = failures
+
+    def complete(self, request: Request) -> Response:
+        self.requests.append(request)
+        if len(self.requests) <= self.failures:
+            raise ServerError("try later")
+        text = f"said {request.messages[-1].parts[0].text}"
+        return Response(
+            id="1",
+            model=request.model,
+            message=Message.assistant(text),
+            finish_reason="stop",
+            usage=Usage(input_tokens=7, output_tokens=2),
+        )
+
+
+class AsyncEngine(Engine):
+    async def complete(self, request: Request) -> Response:  # type: ignore[override]
+        return super().complete(request)
+
+
+def model_on(engine: AsyncEngine, **more: Any) -> DSPyModel:
+    lm = dspy.LM("test/m", engine=Engine(), async_engine=engine, cache=False, temperature=0.4, max_tokens=50, **more)
+    return DSPyModel(lm)
+
+
+def ask(model: DSPyModel, *texts: str) -> list[Completion]:
+    async def all_of_them() -> list[Completion]:
+        return [await model.complete((*MESSAGES, {"role": "user", "content": text})) for text in texts]
+
+    return asyncio.run(all_of_them())
+
+
+def test_requests_and_answers_are_those_of_dspys_own_way() -> None:
+    direct, long = AsyncEngine(), AsyncEngine()
+    answers = ask(model_on(direct), "two", "three")
+    with dspy.context(callbacks=[BaseCallback()]):  # somebody listens, so the call goes the long way
+        expected = ask(model_on(long), "two", "three")
+    assert direct.requests == long.requests
+    assert answers == expected == [Completion("said two", 7, 2), Completion("said three", 7, 2)]
+    assert direct.requests[0].config.temperature == 0.4 and direct.requests[0].config.max_tokens == 50
+
+
+def test_callbacks_of_the_lm_and_of_the_settings_hear_every_call() -> None:
+    class Ear(BaseCallback):
+        heard = 0
+
+        def on_lm_end(self, call_id: str, outputs: Any, exception: Exception | None = None) -> None:
+            Ear.heard += 1
+
+    ask(model_on(AsyncEngine(), callbacks=[Ear()]), "two", "three")
+    assert Ear.heard == 2
+    with dspy.context(callbacks=[Ear()]):
+        ask(model_on(AsyncEngine()), "two")
+    assert Ear.heard == 3
+
+
+def test_a_failure_that_may_pass_is_tried_again_as_the_lm_would() -> None:
+    engine = AsyncEngine(failures=1)
+    (answer,) = ask(model_on(engine), "two")
+    assert answer.text == "said two" and len(engine.requests) == 2
+
+
+def test_a_failure_that_persists_is_an_error_with_the_providers_words() -> None:
+    engine = AsyncEngine(failures=99)
+    with pytest.raises(LMError, match="try later"):
+        ask(model_on(engine, num_retries=0), "two")
+    assert len(engine.requests) == 2
+
+
+def test_another_beginning_is_another_request() -> None:
+    engine = AsyncEngine()
+    model = model_on(engine)
+
+    async def both() -> None:
+        await model.complete(({"role": "system", "content": "A"}, {"role": "user", "content": "x"}))
+        await model.complete(({"role": "system", "content": "B"}, {"role": "user", "content": "x"}))
+        await model.complete(({"role": "user", "content": "x"},))
+
+    asyncio.run(both())
+    assert [request.system for request in engine.requests] == ["A", "B", None]
+
+
+class Labelled(dspy.Signature):
+    """Label it."""
+
+    text: str = dspy.InputField()
+    label: Literal["yes", "no", "it is"] = dspy.OutputField()
+    why: str = dspy.OutputField()
+
+
+_HEADERS = ["[[ ## label ## ]]", "[[ ## why ## ]]", "[[ ## other ## ]]", "[[ ## completed ## ]]", "[[ ## label"]
+_VALUES = ["yes", "'no'", "it is", "", "  [[ ## label ## ]] no", "Literal[yes]", "a: b", "\t", "\u2028", "\x0c"]
+_PIECES = st.sampled_from(_HEADERS + _VALUES)
+
+
+@given(st.lists(_PIECES, max_size=9).map("\n".join))
+def test_answers_are_read_by_the_adapters_rules(text: str) -> None:
+    adapter = dspy.ChatAdapter(use_json_adapter_fallback=False)
+    try:
+        expected: Any = adapter.parse(Labelled, text)
+    except (dspy.utils.exceptions.AdapterParseError, ValueError):
+        expected = LMOutputError
+    try:
+        found: Any = PromptFormat("chat").parse(Labelled, text)
+    except LMOutputError:
+        found = LMOutputError
+    assert found == expected
