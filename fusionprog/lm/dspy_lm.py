@@ -137,7 +137,7 @@ class PromptFormat:
 
 
 @functools.lru_cache(maxsize=4096)
-def _plain_fields(signature: SignatureType) -> dict[str, Any] | None:
+def _plain_fields(signature: Any) -> dict[str, Any] | None:
     """The output fields of a signature whose outputs are all text or closed choices of text; else ``None``."""
     types = {name: field.annotation for name, field in signature.output_fields.items()}
     return types if all(each is str or get_origin(each) is Literal for each in types.values()) else None

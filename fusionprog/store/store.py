@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import os
 import re
+import sqlite3
 import threading
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -24,6 +26,7 @@ from sqlalchemy.schema import CreateTable
 from fusionprog.errors import StoreError
 from fusionprog.store.tables import SCHEMA_VERSION, calls, info, metadata, models, prompts, scores, studies
 
+_PATIENCE = 30  # seconds that one who opens or writes a file waits for others
 _GATHER = 0.02  # seconds that the writer waits for more rows: what a killed process can lose
 _INSERT: dict[str, Any] = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
 
@@ -306,7 +309,7 @@ def _no_store(text: str, found: str) -> StoreError:
 def _open(url: URL) -> Engine:
     is_sqlite = url.get_backend_name() == "sqlite"
     in_memory = is_sqlite and url.database in (None, "", ":memory:")
-    options: dict[str, Any] = {"connect_args": {"timeout": 30}} if is_sqlite else {"pool_pre_ping": True}
+    options: dict[str, Any] = {"connect_args": {"timeout": _PATIENCE}} if is_sqlite else {"pool_pre_ping": True}
     if in_memory:
         options = {"poolclass": StaticPool, "connect_args": {"check_same_thread": False}}
     try:
@@ -319,5 +322,14 @@ def _open(url: URL) -> Engine:
 
 
 def _write_ahead(connection: Any, _: Any) -> None:
-    connection.execute("PRAGMA journal_mode=WAL")
+    # SQLite does not wait for others while it changes the mode; stores that open a new file together wait here.
+    patience = time.monotonic() + _PATIENCE
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")
+            break
+        except sqlite3.OperationalError:
+            if time.monotonic() > patience:
+                raise
+            time.sleep(_GATHER)
     connection.execute("PRAGMA synchronous=NORMAL")
