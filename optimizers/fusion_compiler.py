@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
@@ -22,7 +21,7 @@ from fusionprog.runtime.compiled import CompiledProgram
 from fusionprog.runtime.executor import Executor, NodeMemo
 from fusionprog.runtime.record import Comparison
 from fusionprog.runtime.render import Renderer
-from fusionprog.search.bench import Bench, Outcomes, block, mean_tokens, task_means
+from fusionprog.search.bench import Bench, Outcomes, block, mean_tokens, task_means, together
 from fusionprog.search.bootstrap import bootstrap_traces
 from fusionprog.search.confirmation import Finalist, decide
 from fusionprog.search.emit import Result, emit
@@ -132,7 +131,7 @@ class FusionCompiler:
             evaluate=evaluate,
             told=told,
         )
-        run.reason = exhausted or reason
+        run.cut = run.cut or exhausted or (reason if len(study.trials) < plan.trials else None)
         told_values = {trial.number: trial.value for trial in study.trials if trial.value is not None}
         order = sorted(told_values, key=lambda n: (-round(told_values[n], 9), mean_tokens(measured[n][1]), n))
         return [measured[number][0] for number in order if told_values[number] >= self.objective(before)]
@@ -155,7 +154,7 @@ class _Run:
         self.prior = prior
         self.kept = kept
         self.trials = 0
-        self.reason = ""
+        self.cut: str | None = None
         self.ledger = Ledger()
         self.bench: Bench
         self._callbacks = callbacks
@@ -231,7 +230,7 @@ class _Run:
             test=test,
             costs=costs,
             trials=self.trials,
-            reason=self.reason,
+            reason=self.cut or f"all {self.trials} trials are done",
             ledger=self.ledger,
             test_calls=tested.calls - self.ledger.calls,
             optimizer=optimizer,
@@ -248,7 +247,7 @@ class _Run:
         self.bench.charge(Schedule(), baseline)
         unchanged = _paired(baseline, baseline)
         finalists = []
-        results = await asyncio.gather(*(self.bench.measure(schedule, rows) for schedule in schedules))
+        results = await together(self.bench.measure(schedule, rows) for schedule in schedules)
         for schedule, outcomes in zip(schedules, results, strict=True):
             self.bench.charge(schedule, outcomes)
             finalists.append(Finalist(schedule, _paired(baseline, outcomes), unchanged, mean_tokens(outcomes)))
@@ -263,7 +262,7 @@ class _Run:
         """
         tests = {name: task.rows["test"] for name, task in self.job.tasks.items() if task.rows["test"]}
         rows = {**measured_on, **tests}
-        before, after = await asyncio.gather(*(self.bench.measure(each, rows) for each in (Schedule(), schedule)))
+        before, after = await together(self.bench.measure(each, rows) for each in (Schedule(), schedule))
         for name in tests:
             for outcome in (*before[name], *after[name]):
                 ledger.charge(outcome.calls)

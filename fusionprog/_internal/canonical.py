@@ -6,7 +6,7 @@ import enum
 import hashlib
 import json
 import numbers
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from pydantic_core import to_jsonable_python
@@ -18,33 +18,20 @@ def jsonable(value: Any) -> Any:
     Numbers and arrays of other libraries become numbers and lists, classes their names, other objects their text.
 
     Raises:
-        TypeError: if the text of an object would not be the same in every process.
         ValueError: if two keys of a mapping become one, or bytes are no text.
     """
-    if value is None or type(value) in (str, int, bool, float):
-        return value
-    if isinstance(value, enum.Enum):
-        return jsonable(value.value)
-    if isinstance(value, Mapping):
-        made = {key if type(key) is str else str(jsonable(key)): jsonable(item) for key, item in value.items()}
-        if len(made) != len(value):
-            raise ValueError(f"two keys are one in JSON: {list(value)!r}")
-        return made
-    if isinstance(value, (set, frozenset)):
-        return sorted((jsonable(item) for item in value), key=canonical_json)
-    if isinstance(value, (list, tuple)):
-        return [jsonable(item) for item in value]
-    return to_jsonable_python(value, fallback=_foreign)
+    return _plain(value, _foreign)
 
 
 def canonical_json(value: Any) -> str:
     """Returns the one JSON text of a value: sorted keys, no spaces, no nan.
 
     Raises:
-        TypeError: as ``jsonable``.
+        TypeError: if the text of an object would not be the same in every process.
         ValueError: as ``jsonable``; also for a number that is not finite.
     """
-    return json.dumps(jsonable(value), sort_keys=True, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    plain = _plain(value, _same_everywhere)
+    return json.dumps(plain, sort_keys=True, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
 
 
 def digest(value: Any, *, size: int = 16) -> str:
@@ -57,12 +44,35 @@ def seed_of(*parts: Any) -> int:
     return int(digest(list(parts), size=4), 16)
 
 
+def _plain(value: Any, foreign: Callable[[Any], Any]) -> Any:
+    if value is None or type(value) in (str, int, bool, float):
+        return value
+    if isinstance(value, enum.Enum):
+        return _plain(value.value, foreign)
+    if isinstance(value, Mapping):
+        made = {
+            key if type(key) is str else str(_plain(key, foreign)): _plain(item, foreign) for key, item in value.items()
+        }
+        if len(made) != len(value):
+            raise ValueError(f"two keys are one in JSON: {list(value)!r}")
+        return made
+    if isinstance(value, (set, frozenset)):
+        return sorted((_plain(item, foreign) for item in value), key=canonical_json)
+    if isinstance(value, (list, tuple)):
+        return [_plain(item, foreign) for item in value]
+    return to_jsonable_python(value, fallback=foreign)
+
+
 def _foreign(value: Any) -> Any:
     if isinstance(value, numbers.Integral):
         return int(value)
     if hasattr(value, "tolist"):
         return value.tolist()
-    text = f"{value.__module__}.{value.__qualname__}" if isinstance(value, type) else str(value)
-    if " at 0x" in text:
-        raise TypeError(f"{text} has no JSON form that is the same in every process")
-    return text
+    return f"{value.__module__}.{value.__qualname__}" if isinstance(value, type) else str(value)
+
+
+def _same_everywhere(value: Any) -> Any:
+    made = _foreign(value)
+    if isinstance(made, str) and " at 0x" in made:
+        raise TypeError(f"{made} has no JSON form that is the same in every process")
+    return made

@@ -1,18 +1,15 @@
-"""Graphs and signatures to and from plain JSON data."""
+"""Graphs to and from plain JSON data."""
 
 from __future__ import annotations
 
-import inspect
-import warnings
-from collections.abc import Callable, Iterable, Mapping
-from typing import Any, NoReturn
+from collections.abc import Callable, Mapping
+from typing import Any
 
-from fusionprog._internal.canonical import jsonable
+from fusionprog._internal.canonical import canonical_json, jsonable
 from fusionprog._internal.registry import did_you_mean
 from fusionprog.artifacts.schema import (
     ConstantSource,
     FieldSource,
-    FieldSpec,
     InputSource,
     InputSpec,
     ModuleSpec,
@@ -22,20 +19,24 @@ from fusionprog.artifacts.schema import (
     SignatureSpec,
     SourceSpec,
 )
-from fusionprog.artifacts.text import from_lines, to_lines
-from fusionprog.artifacts.types import decode_type, encode_type
+from fusionprog.artifacts.signature_codec import (
+    Types,
+    annotation_of,
+    check_unique,
+    decode_signature,
+    refuse_built,
+    signature_spec,
+    type_spec,
+)
 from fusionprog.artifacts.values import decode_default, encode_constant, encode_default
 from fusionprog.errors import ArtifactError, FusionProgError, ProgramError
 from fusionprog.modules.function import Function
 from fusionprog.program.graph import Constant, FieldRef, InputRef, Node, ProgramGraph, ProgramInput, Source
 from fusionprog.program.module import Module, module_registry
-from fusionprog.program.signature import InputField, OutputField, SignatureType, make_signature
+from fusionprog.program.signature import SignatureType
 from fusionprog.program.task import TaskProgram
 
-Types = Mapping[str, type]
 Functions = Mapping[str, Callable[..., Any]]
-
-_FACTORIES = (None, list, dict, set)
 
 
 def encode_graph(graph: ProgramGraph) -> dict[str, Any]:
@@ -86,20 +87,6 @@ def graph_spec(graph: ProgramGraph) -> ProgramSpec:
     )
 
 
-def signature_spec(signature: SignatureType, node: str) -> SignatureSpec:
-    """Returns a signature as the artifact holds it.
-
-    Raises:
-        ProgramError: if a type or a default of it cannot be kept in JSON.
-    """
-    return SignatureSpec(
-        name=signature.__name__,
-        instructions=to_lines(signature.instructions),
-        inputs=[_field_spec(name, field, node) for name, field in signature.input_fields.items()],
-        outputs=[_field_spec(name, field, node) for name, field in signature.output_fields.items()],
-    )
-
-
 def decode_graph(spec: ProgramSpec, types: Types, functions: Functions) -> ProgramGraph:
     """Returns the graph of an artifact, validated.
 
@@ -126,101 +113,39 @@ def decode_graph(spec: ProgramSpec, types: Types, functions: Functions) -> Progr
     return graph
 
 
-def decode_signature(spec: SignatureSpec, node: str, types: Types) -> SignatureType:
-    """Returns the signature that a spec describes.
-
-    Raises:
-        ArtifactError: if it is not sound.
-    """
-    check_unique((each.name for each in (*spec.inputs, *spec.outputs)), f"fields of node {node!r}")
-    fields: dict[str, Any] = {}
-    for make, specs in ((InputField, spec.inputs), (OutputField, spec.outputs)):
-        for each in specs:
-            where = f"{node}.{each.name}"
-            if not each.name.isidentifier() or each.name.startswith("_"):
-                raise ArtifactError(f"{each.name!r} is no name of a field of node {node!r}")
-            annotation = decode_type(each.type, types=types, where=where)
-            more: dict[str, Any] = {"desc": from_lines(each.description)} if each.description else {}
-            if each.default is not None:
-                more["default"] = decode_default(each.default, annotation, where)
-            field = make(**more)
-            if each.constraints:
-                field.json_schema_extra["constraints"] = each.constraints
-            fields[each.name] = (annotation, field)
-    text = from_lines(spec.instructions)
-    try:
-        with warnings.catch_warnings():
-            # A field that hides one of pydantic's methods warned the user who wrote it; a reader can do nothing.
-            warnings.simplefilter("ignore")
-            made: SignatureType = make_signature(fields, text, spec.name)
-        # DSPy writes instructions where there are none, and reads them as a docstring: what is indented below the
-        # first line would lose that, unless it begins with a line break.
-        made.instructions = text if inspect.cleandoc(text) == text else f"\n{text}"
-    except Exception as error:
-        _refuse_built(f"the signature of node {node!r}", error)
-    return made
-
-
-def check_unique(names: Iterable[str], what: str) -> None:
-    """Checks that names are given once.
-
-    Raises:
-        ArtifactError: if not.
-    """
-    seen: set[str] = set()
-    for name in names:
-        if name in seen:
-            raise ArtifactError(f"two {what} are named {name!r}")
-        seen.add(name)
-
-
 def _input_spec(each: ProgramInput) -> InputSpec:
     where = f"input {each.name}"
     return InputSpec(
         name=each.name,
-        type=None if each.annotation is None else encode_type(each.annotation, where=where),
+        type=None if each.annotation is None else type_spec(each.annotation, where),
         default=None if each.required else encode_default(each.default, each.annotation, where),
     )
 
 
 def _program_input(spec: InputSpec, types: Types) -> ProgramInput:
     where = f"input {spec.name}"
-    annotation = None if spec.type is None else decode_type(spec.type, types=types, where=where)
+    annotation = None if spec.type is None else annotation_of(spec.type, types, where)
     default = None if spec.default is None else decode_default(spec.default, annotation, where)
     return ProgramInput(spec.name, annotation, spec.default is None, default)
 
 
-def _field_spec(name: str, field: Any, node: str) -> FieldSpec:
-    where = f"{node}.{name}"
-    if field.default_factory not in _FACTORIES:
-        raise ProgramError(
-            f"{where}: a saved program cannot hold this default_factory",
-            expected="list, dict or set",
-            found=repr(field.default_factory)[:80],
-            fix="Use one of these, or a default",
-        )
-    extra = field.json_schema_extra or {}
-    description = str(extra.get("desc", ""))
-    default = None
-    if not field.is_required():
-        default = encode_default(field.get_default(call_default_factory=True), field.annotation, where)
-    return FieldSpec(
-        name=name,
-        type=encode_type(field.annotation, where=where),
-        # DSPy's placeholder for no description, which it does not print.
-        description=[] if description == f"${{{name}}}" else to_lines(description),
-        constraints=str(extra.get("constraints", "")),
-        default=default,
-    )
-
-
 def _module_spec(node: Node) -> ModuleSpec:
     module = node.module
-    return ModuleSpec(
-        name=module.kind,
-        arguments=jsonable(module.arguments()),
-        signature=signature_spec(module.signature, node.name),
-    )
+    kind = getattr(module, "kind", "")
+    if kind not in module_registry or module_registry.get(kind) is not type(module):
+        raise ProgramError(
+            f"the module of node {node.name!r} has no name that a saved program could know it by",
+            found=type(module).__name__,
+            fix=f"Write @fusionprog.modules.register_module({type(module).__name__!r}) above its class",
+        )
+    arguments = module.arguments()
+    try:
+        canonical_json(arguments)
+    except (TypeError, ValueError) as error:
+        raise ProgramError(
+            f"the arguments of node {node.name!r} cannot be kept in JSON", found=str(error), fix="Use plain data"
+        ) from error
+    return ModuleSpec(name=kind, arguments=jsonable(arguments), signature=signature_spec(module.signature, node.name))
 
 
 def _module(node: NodeSpec, graph: ProgramGraph, types: Types, functions: Functions) -> Module:
@@ -237,26 +162,21 @@ def _module(node: NodeSpec, graph: ProgramGraph, types: Types, functions: Functi
     signature = decode_signature(spec.signature, node.name, types)
     cls: Any = module_registry.get(spec.name)
     try:
-        if cls is Function:
-            return _function(spec, signature, functions)
+        if issubclass(cls, Function):
+            return _function(cls, spec, signature, functions)
         made: Module = cls(signature, **spec.arguments)
     except Exception as error:
-        _refuse_built(f"the module of node {node.name!r}", error)
+        refuse_built(f"the module of node {node.name!r}", error)
     return made
 
 
-def _function(spec: ModuleSpec, signature: SignatureType, functions: Functions) -> Function:
-    return Function(
+def _function(cls: type[Function], spec: ModuleSpec, signature: SignatureType, functions: Functions) -> Function:
+    return cls(
         functions.get(str(spec.arguments.get("name"))),
         inputs={name: field.annotation for name, field in signature.input_fields.items()},
         outputs={name: field.annotation for name, field in signature.output_fields.items()},
         **spec.arguments,  # type: ignore[arg-type]
     )
-
-
-def _refuse_built(what: str, error: Exception) -> NoReturn:
-    found = str(error).rstrip(".") if isinstance(error, FusionProgError) else repr(error)
-    raise ArtifactError(f"{what} cannot be built", found=found) from error
 
 
 def _source_spec(node: Node, target: str, source: Source) -> SourceSpec:

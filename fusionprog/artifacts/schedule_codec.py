@@ -116,9 +116,7 @@ def decode_mixture(spec: MixtureSpec, items: Mapping[str, Item], where: str) -> 
         seen: set[str] = set()
         for each in entries:
             if each.item not in items or items[each.item].facet != facet or each.item in seen:
-                raise ArtifactError(
-                    f"{where}: the mixture names {each.item!r} twice, or it is no {facet} of the pool"
-                )
+                raise ArtifactError(f"{where}: the mixture names {each.item!r} twice, or it is no {facet} of the pool")
             seen.add(each.item)
     return Mixture(
         {

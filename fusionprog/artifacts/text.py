@@ -40,7 +40,7 @@ def to_text(data: dict[str, Any]) -> str:
     return _UNSEEN.sub(lambda match: f"\\u{ord(match[0]):04x}", _layout(data, 0)) + "\n"
 
 
-def content_hash(data: dict[str, Any]) -> str:
+def content_hash(data: dict[str, Any], where: str = "the artifact") -> str:
     """Returns the hash of an artifact's content: of everything but the hash itself.
 
     Raises:
@@ -49,7 +49,7 @@ def content_hash(data: dict[str, Any]) -> str:
     try:
         return digest({key: value for key, value in data.items() if key != "hash"})
     except ValueError as error:
-        raise ArtifactError("the artifact holds something that JSON cannot hold", found=str(error)[:200]) from error
+        raise ArtifactError(f"{where} holds something that JSON cannot hold", found=str(error)[:200]) from error
 
 
 def from_text(text: str, where: str) -> dict[str, Any]:

@@ -72,7 +72,7 @@ def _readable(value: Any, annotation: Any, what: str) -> JsonValue:
         written: JsonValue = jsonable(value)
         read = typed(written, annotation)
         same = type(read) is type(value) and read == value and canonical_json(read) == canonical_json(value)
-    except ValueError:
+    except (TypeError, ValueError):
         same = False
     if not same:
         raise ProgramError(

@@ -92,7 +92,7 @@ def check_demos(demos: Sequence[Demo], signature: SignatureType, where: str) -> 
     Raises:
         PoolError: if one names an unknown field, a label outside of the label set, or no input or no output.
     """
-    choices = {name: jsonable(closed_choice(field.annotation)) for name, field in signature.output_fields.items()}
+    choices = {name: closed_choice(field.annotation) for name, field in signature.output_fields.items()}
     for index, demo in enumerate(demos):
         for name, value in demo.items():
             if name not in signature.fields:

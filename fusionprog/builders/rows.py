@@ -18,7 +18,7 @@ from fusionprog.prompts.items import BuildContext, Demo
 def closed_fields(context: BuildContext) -> list[tuple[str, tuple[Any, ...]]]:
     """Returns the node's output fields that are a closed choice, with their labels in order."""
     fields = ((name, closed_choice(field.annotation)) for name, field in context.signature.output_fields.items())
-    return [(name, tuple(jsonable(label) for label in labels)) for name, labels in fields if labels]
+    return [(name, labels) for name, labels in fields if labels]
 
 
 def demonstrable(context: BuildContext) -> list[Demo]:
@@ -67,5 +67,5 @@ def by_label(context: BuildContext, rows: Sequence[Demo]) -> list[list[Demo]]:
 
 
 def vectors(texts: Sequence[str]) -> NDArray[np.float64]:
-    """Returns unit vectors of hashed word n-grams, shape ``(n_texts, 1024)``; equal texts' are equal to the bit."""
-    return np.round(HashedNgrams(features=1024).embed(texts), 12)
+    """Returns unit vectors of hashed word n-grams, shape ``(n_texts, 1024)``."""
+    return HashedNgrams(features=1024).embed(texts)

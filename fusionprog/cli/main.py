@@ -43,7 +43,7 @@ for _command in (init_command, compile_command, run_command, eval_command, show_
 def main() -> None:
     """Runs the command line; errors are one message and an exit code, never a traceback."""
     try:
-        code = cli.main(standalone_mode=False)
+        code = cli.main(prog_name="fusionprog", standalone_mode=False)
     except (click.exceptions.Abort, KeyboardInterrupt):
         click.echo("interrupted; the same command continues", err=True)
         code = 130

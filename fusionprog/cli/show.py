@@ -85,12 +85,13 @@ def _show_tables(program: fp.CompiledProgram, node: str | None) -> None:
 
     from fusionprog.cli.summary import summary_lines
 
+    nodes = _nodes(program, node)
     console = Console(highlight=False)
     console.print(f"{program.graph.name}: {' → '.join(program.graph.order())}", style="bold")
     for line in summary_lines(program.record)[: len(program.record.tasks)]:
         if line.split("  ")[0].strip() in program.tasks:
             console.print(line)
-    for task, name in _nodes(program, node):
+    for task, name in nodes:
         mixture = program.tasks[task].mixtures[name]
         settings = program.schedule.settings(name, task)
         title = f"{task} · {name} (format {settings.format}, temperature {settings.temperature:g})"

@@ -95,7 +95,7 @@ class Basis:
         centre = ordered.mean(axis=0)
         _, spread, directions = np.linalg.svd(ordered - centre, full_matrices=False)
         scale = spread / np.sqrt(len(vectors))
-        count = min(MAX_COMPONENTS, len(vectors) - 1, int((scale > _LEAST_SCALE).sum()))
+        count = min(MAX_COMPONENTS, int((scale > _LEAST_SCALE).sum()))  # centred: at most one fewer than tasks
         components = sign_fixed(directions[:count])
         return cls(*(np.round(each, _DIGITS) for each in (centre, components, scale[:count])))
 

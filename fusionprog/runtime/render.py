@@ -10,7 +10,7 @@ from typing import Any
 from fusionprog._internal.canonical import digest
 from fusionprog.errors import CallError
 from fusionprog.fusion.compose import Composition, compose
-from fusionprog.lm.dspy_lm import PromptFormat
+from fusionprog.lm.dspy_lm import PromptFormat, plain_fields
 from fusionprog.lm.model import Message, Request, prefix_digest
 from fusionprog.program.signature import SignatureType, rebuild
 from fusionprog.program.task import TaskProgram
@@ -84,7 +84,11 @@ class RenderedPrompt:
 
     def parse(self, text: str) -> dict[str, Any]:
         """Reads the output fields from a model's answer; raises ``LMOutputError`` if it cannot."""
-        return self.format.parse(self.signature, text)
+        return self.format.parse(self.signature, text, self._plain_fields)
+
+    @cached_property
+    def _plain_fields(self) -> Mapping[str, Any]:
+        return plain_fields(self.signature)
 
     def tagged(self, inputs: Mapping[str, Any]) -> list[tuple[str, list[TaggedLine]]]:
         """Returns the messages as ``(role, lines)``, each line with the item it comes from."""

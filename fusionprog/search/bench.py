@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
+from typing import Any, TypeVar
 
 from fusionprog._internal.canonical import digest
 from fusionprog.evaluation.evaluator import Evaluator, Outcome, TaskScorer
@@ -16,6 +16,7 @@ from fusionprog.runtime.render import Renderer
 from fusionprog.search.events import Spent
 
 Outcomes = Mapping[str, Sequence[Outcome]]
+T = TypeVar("T")
 
 
 class Bench:
@@ -65,9 +66,9 @@ class Bench:
         async def one(task: str) -> list[Outcome]:
             scorer = self.scorers[task]
             prompts = self._renderer.prompts(schedule, scorer.view, scorer.asking)
-            return await self._evaluator.outcomes(scorer, prompts, rows[task])
+            return await together(self._evaluator.outcome(scorer, prompts, row) for row in rows[task])
 
-        results = await asyncio.gather(*(one(task) for task in rows))
+        results = await together(one(task) for task in rows)
         return dict(zip(rows, results, strict=True))
 
     def charge(self, schedule: Schedule, outcomes: Outcomes) -> None:
@@ -95,6 +96,21 @@ class Bench:
         scorer = self.scorers[task]
         prompts = self._renderer.prompts(schedule, scorer.view, scorer.asking)
         return digest([prompts[node].id for node in scorer.asking])
+
+
+async def together(work: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
+    """Does work at once and returns what comes of it, in order; the first failure ends all of it.
+
+    ``asyncio.gather`` alone would leave the rest running: calls that are paid for and used by nobody.
+    """
+    tasks = [asyncio.ensure_future(each) for each in work]
+    try:
+        return await asyncio.gather(*tasks)
+    except BaseException:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        raise
 
 
 def block(rows: Mapping[str, Sequence[Row]], start: int, count: int) -> dict[str, Sequence[Row]]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Any
 
 from fusionprog.evaluation.evaluator import Evaluator, TaskScorer
@@ -12,6 +11,7 @@ from fusionprog.prompts.items import Demo
 from fusionprog.prompts.schedule import Schedule
 from fusionprog.runtime.executor import Trace
 from fusionprog.runtime.render import Renderer
+from fusionprog.search.bench import together
 from fusionprog.search.preflight import Job
 
 RIGHT = 1.0
@@ -30,11 +30,11 @@ async def bootstrap_traces(job: Job, evaluator: Evaluator, ledger: Ledger) -> di
         gold = scorer.metric.gold
         labelled = [row for row in task.rows["train"] if all(column in row.columns for column in gold)]
         rows = labelled[: job.plan.bootstrap]
-        outcomes = await evaluator.outcomes(scorer, prompts, rows)
+        outcomes = await together(evaluator.outcome(scorer, prompts, row) for row in rows)
         for outcome in outcomes:
             ledger.charge(outcome.calls)
         good = [row for row, outcome in zip(rows, outcomes, strict=True) if outcome.score >= RIGHT]
-        runs = await asyncio.gather(*(evaluator.trace(scorer, prompts, row, scorer.nodes) for row in good))
+        runs = await together(evaluator.trace(scorer, prompts, row, scorer.nodes) for row in good)
         traces[name] = {node: [_node_demo(scorer, node, run) for run in runs] for node in scorer.asking}
     return traces
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping, Sequence
 
 from fusionprog.program.data import Row
 from fusionprog.prompts.schedule import Schedule
-from fusionprog.search.bench import Bench, mean_tokens, task_means
+from fusionprog.search.bench import Bench, mean_tokens, task_means, together
 from fusionprog.search.objective import Objective
 
 
@@ -37,7 +36,7 @@ async def narrow(
         if key != written and len(distinct) < contenders:
             distinct.setdefault(key, schedule)
     schedules = list(distinct.values())
-    results = await asyncio.gather(*(bench.measure(schedule, rows) for schedule in schedules))
+    results = await together(bench.measure(schedule, rows) for schedule in schedules)
     for schedule, outcomes in zip(schedules, results, strict=True):
         bench.charge(schedule, outcomes)
     scored = [

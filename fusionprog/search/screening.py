@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,7 +10,7 @@ from fusionprog.evaluation.evaluator import Outcome
 from fusionprog.evaluation.statistics import CHANGED_SHARE
 from fusionprog.program.data import Row
 from fusionprog.prompts.schedule import Schedule
-from fusionprog.search.bench import Bench, Outcomes, block
+from fusionprog.search.bench import Bench, block, together
 from fusionprog.search.space import Space
 
 Arm = tuple[str, str]  # node and item
@@ -68,7 +67,7 @@ async def screen(
         left -= count * (len(alive) + 1)
         fresh = block(rows, done, count)
         schedules = [Schedule(), *(space.single(*arm) for arm in alive)]
-        results: list[Outcomes] = list(await asyncio.gather(*(bench.measure(each, fresh) for each in schedules)))
+        results = await together(bench.measure(each, fresh) for each in schedules)
         for schedule, outcomes in zip(schedules, results, strict=True):
             bench.charge(schedule, outcomes)
         for arm, outcomes in zip(alive, results[1:], strict=True):

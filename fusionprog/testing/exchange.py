@@ -21,7 +21,7 @@ class Exchange:
     """A request and its answer. What came of it is in the log before the client can know it.
 
     Args:
-        log: Where it is counted, from now on; its owner must call ``leave``.
+        log: Where it is counted, from now on.
         request: As it was read.
         content: What it asks.
         connection: Where it is answered.
@@ -41,7 +41,7 @@ class Exchange:
         return f"{self._content.key[:16] or 'none'}-{self.arrival.repeat}"
 
     def note(self, outcome: Outcome | Fault, detail: str = "") -> None:
-        """Records what came of the request, the first time that it is called."""
+        """Records what came of the request, the first time that it is called; one that hangs stays in flight."""
         if self._noted:
             return
         self._noted = True
@@ -62,7 +62,8 @@ class Exchange:
                 detail=detail,
                 started=arrival.started,
                 ended=None if outcome in _UNANSWERED else time.monotonic(),
-            )
+            ),
+            leave=outcome is not Fault.HANG,
         )
 
     def send(self, body: bytes, outcome: Outcome | Fault) -> None:

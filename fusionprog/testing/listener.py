@@ -77,7 +77,9 @@ class Listener:
             self._idle_forever.discard(task)
 
     def _run(self, ready: Future[int]) -> None:
-        asyncio.run(self._listen(ready))
+        # The selector loop, on every platform and whatever policy is set: only it has readers.
+        with asyncio.Runner(loop_factory=asyncio.SelectorEventLoop) as runner:
+            runner.run(self._listen(ready))
 
     async def _listen(self, ready: Future[int]) -> None:
         self._loop = asyncio.get_running_loop()
@@ -98,7 +100,7 @@ class Listener:
     def _accept(self, listening: socket.socket) -> None:
         """Takes all clients that wait; asyncio's own servers lose those that come while they are closed."""
         assert self._loop is not None
-        with contextlib.suppress(BlockingIOError):
+        with contextlib.suppress(BlockingIOError, ConnectionAbortedError):
             while True:
                 client, _ = listening.accept()
                 client.setblocking(False)
@@ -109,6 +111,8 @@ class Listener:
 
     async def _part(self) -> None:
         """Takes leave of all clients."""
+        for connection in list(self._connections):
+            connection.close_when_idle()
         if self._coming:
             await asyncio.wait(self._coming)
         for connection in list(self._connections):

@@ -132,7 +132,7 @@ class RequestLog:
             self._clear()
 
     def arrive(self, key: str) -> Arrival:
-        """Notes that a request has come; every one must ``leave``."""
+        """Notes that a request has come; every one must leave, with its record or with ``leave``."""
         with self._changed:
             arrival = Arrival(self._arrived, self._asked[key], key in self._answered, time.monotonic())
             self._arrived += 1
@@ -144,11 +144,20 @@ class RequestLog:
     def leave(self) -> None:
         """Notes that a request is in flight no more."""
         with self._changed:
-            self._in_flight -= 1
+            self._leave()
+
+    def _leave(self) -> None:
+        self._in_flight -= 1
+        if not self._in_flight:
             self._changed.notify_all()
 
-    def add(self, record: RequestRecord) -> None:
-        """Keeps what came of a request."""
+    def add(self, record: RequestRecord, *, leave: bool = True) -> None:
+        """Keeps what came of a request.
+
+        Args:
+            record: The request.
+            leave: Whether it is in flight no more.
+        """
         with self._changed:
             self._counts[str(record.outcome)] += 1
             if record.outcome is Outcome.OK and record.key:
@@ -157,6 +166,8 @@ class RequestLog:
                 self._records[record.number] = record
             if self._keep and len(self._records) > self._keep:
                 del self._records[next(iter(self._records))]
+            if leave:
+                self._leave()
 
     def wait_until_idle(self, timeout: float) -> bool:
         """Waits until no request is in flight; returns whether that came within ``timeout`` seconds."""

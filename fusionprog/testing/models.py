@@ -100,7 +100,6 @@ class TextModel(Counted):
                     ended=None if outcome is Outcome.ABANDONED else time.monotonic(),
                 )
             )
-            self._log.leave()
         read, written, price = prompt_tokens(asked), approximate_tokens(text), self._usd_per_token
         return Completion(text, read, written, None if price is None else read * price[0] + written * price[1])
 

@@ -84,7 +84,7 @@ class Script:
             AssertionError: if one was not; it shows the first.
         """
         unmatched = self.unmatched
-        assert not unmatched, f"the script has no answer to {len(unmatched)} prompts, the first: {unmatched[0]!r}"
+        assert not unmatched, f"the script has no answer to {len(unmatched)} prompt(s), the first: {unmatched[0]!r}"
 
 
 def _compiled(pattern: str | re.Pattern[str]) -> re.Pattern[str]:

@@ -183,8 +183,6 @@ class LMServer(Counted):
             # Recorded, and sent with the advice to try again at once: it will not get better by waiting.
             text = f"{type(problem).__name__}: {problem}"
             exchange.refuse(error(500, "test_failure", text, retry_after=0), Outcome.FAILED)
-        finally:
-            self._log.leave()
 
     async def _answer(self, exchange: Exchange, content: Content) -> None:
         decision = self._scenario.decide(content.key, exchange.arrival.repeat, lambda: prompt_text(content.messages))
@@ -195,7 +193,10 @@ class LMServer(Counted):
             exchange.refuse(decision.error, fault or Outcome.ERROR)
         elif fault is Fault.HANG:
             exchange.note(fault)
-            await self._listener.hang()
+            try:
+                await self._listener.hang()
+            finally:
+                self._log.leave()
         elif fault is Fault.MALFORMED:
             exchange.send(_NO_JSON, fault)
         elif content.path == EMBEDDINGS:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import enum
+import warnings
 from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
@@ -368,3 +369,66 @@ def test_half_a_surrogate_pair_is_refused_with_a_clear_error(place: str, assembl
     with pytest.raises((ArtifactError, ProgramError), match=r"surrogate|unicode|utf-8"):
         asked(signature, assemble, demos, description=text["description"]).save(tmp_path / "refused.json")
     assert list(tmp_path.iterdir()) == []
+
+
+@fp.modules.register_module("TestTwice")
+class Twice(fp.modules.Predict):
+    """A module of the user's own: it asks twice and keeps the last answer."""
+
+    def __init__(self, signature: Any, times: int = 2) -> None:
+        super().__init__(signature)
+        self.times = times
+
+    def arguments(self) -> dict[str, Any]:
+        return {"times": self.times}
+
+
+@fp.modules.register_module("TestCounted")
+class Counted(fp.modules.Function):
+    """A function of a kind of the user's own."""
+
+
+def node_of(module: Any) -> fp.ProgramGraph:
+    graph = fp.ProgramGraph("own")
+    graph.add("own", module)
+    for name in module.signature.input_fields:
+        graph.connect(name, f"own.{name}")
+    return graph
+
+
+def test_registered_modules_of_the_users_own_come_back(assemble: Assemble, tmp_path: Path) -> None:
+    loaded = saved_twice(assemble(node_of(Twice("question -> answer", times=3)), [TASK]), tmp_path)
+    module = loaded.graph.nodes["own"].module
+    assert isinstance(module, Twice) and module.times == 3
+
+    function = Counted(lambda question: "x", name="count", inputs={"question": str}, outputs={"answer": str})
+    loaded = saved_twice(assemble(node_of(function), [TASK]), tmp_path, functions={"count": lambda question: "y"})
+    assert isinstance(loaded.graph.nodes["own"].module, Counted)
+    assert loaded(question="q").answer == "y"
+
+
+def test_a_module_that_is_not_registered_is_told(assemble: Assemble, tmp_path: Path) -> None:
+    class Thrice(Twice):
+        pass
+
+    with pytest.raises(
+        ProgramError, match=r"node 'own' has no name .*found Thrice\. Write @.*register_module\('Thrice'\)"
+    ):
+        assemble(node_of(Thrice("question -> answer")), [TASK]).save(tmp_path / "refused.json")
+
+
+def test_arguments_that_json_cannot_hold_are_told(assemble: Assemble, tmp_path: Path) -> None:
+    module = Twice("question -> answer")
+    module.times = object()  # type: ignore[assignment]
+    with pytest.raises(ProgramError, match="the arguments of node 'own' cannot be kept in JSON"):
+        assemble(node_of(module), [TASK]).save(tmp_path / "refused.json")
+
+
+@pytest.mark.filterwarnings("ignore:Field name:UserWarning")
+def test_fields_may_have_names_that_pydantic_warns_of(assemble: Assemble, tmp_path: Path) -> None:
+    program = assemble(node_of(fp.modules.ChainOfThought("json, copy -> schema")), [TASK])
+    program.save(tmp_path / "names.json")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        loaded = fp.load(tmp_path / "names.json")
+    assert loaded(json="a", copy="b")["own.schema"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -75,8 +76,7 @@ def test_what_is_no_artifact_is_refused(name: str, tmp_path: Path) -> None:
     content, message = RAW[name]
     path = tmp_path / "file.json"
     path.write_bytes(content)
-    with pytest.raises(ArtifactError, match=message):
-        fp.load(path)
+    assert re.search(message, str(refused(path)))
 
 
 def test_brackets_in_texts_are_no_depth(data: dict[str, Any], write: Write, tmp_path: Path) -> None:
@@ -186,7 +186,7 @@ CHANGES: dict[str, tuple[Change, str]] = {
     "no nodes": (lambda d: d["program"].update(nodes=[]), "at least 1 item .* at 'program.nodes'"),
     "no outputs": (lambda d: d["program"].update(outputs={}), "at least 1 item .* at 'program.outputs'"),
     "no tasks": (lambda d: d.update(tasks={}), "at least 1 item .* at 'tasks'"),
-    "too many nodes": (lambda d: d["program"].update(nodes=d["program"]["nodes"] * 400), "at most 1000 items"),
+    "too many nodes": (lambda d: d["program"].update(nodes=[{}] * 1_001), "at most 1000 items"),
     "a node twice": (lambda d: d["program"]["nodes"].append(node(d, "short")), "two nodes are named 'short'"),
     "a path for a node": (lambda d: node(d, "short").update(name="../../etc/passwd"), "is no node name"),
     "HTML for a node": (lambda d: node(d, "short").update(name="<script>"), "'<script>' is no node name"),
@@ -451,10 +451,7 @@ CHANGES: dict[str, tuple[Change, str]] = {
 def test_what_does_not_fit_together_is_refused(name: str, data: dict[str, Any], write: Write, tmp_path: Path) -> None:
     change, message = CHANGES[name]
     change(data)
-    path = write(tmp_path / "changed.json", data)
-    refused(path)
-    with pytest.raises(ArtifactError, match=message):
-        fp.load(path)
+    assert re.search(message, str(refused(write(tmp_path / "changed.json", data))))
 
 
 def objects(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:

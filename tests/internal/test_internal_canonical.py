@@ -138,9 +138,15 @@ def test_values_of_other_types_become_plain_data(value: Any, expected: Any) -> N
 
 
 @pytest.mark.parametrize("value", [Plain(), [Plain()], {"k": Plain()}, lambda: 1])
-def test_what_would_differ_between_processes_is_refused(value: Any) -> None:
+def test_what_would_differ_between_processes_has_no_digest(value: Any) -> None:
     with pytest.raises(TypeError, match="the same in every process"):
         digest(value)
+
+
+def test_what_would_differ_between_processes_can_be_shown() -> None:
+    value = Plain()
+
+    assert jsonable({"k": [value]}) == {"k": [str(value)]}
 
 
 @pytest.mark.parametrize("value", [float("nan"), [float("inf")], np.float64("nan"), b"\xff", "\ud800"])

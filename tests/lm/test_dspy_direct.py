@@ -45,7 +45,7 @@ class Engine:
 
 
 class AsyncEngine(Engine):
-    async def complete(self, request: Request) -> Response:  # type: ignore[override]
+    async def complete(self, request: Request) -> Response:
         return super().complete(request)
 
 

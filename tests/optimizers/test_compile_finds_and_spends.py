@@ -107,9 +107,7 @@ def test_a_task_without_test_is_reported_from_its_confirmation(kit: Any) -> None
 
 
 def test_tokens_and_dollars_are_those_of_the_logical_calls(kit: Any) -> None:
-    done = kit.compile(
-        kit.Scripted(tokens=lambda prompt: 100, usd_per_token=(1e-3, 1e-2)), tasks=[kit.task(test=0)]
-    )
+    done = kit.compile(kit.Scripted(tokens=lambda prompt: 100, usd_per_token=(1e-3, 1e-2)), tasks=[kit.task(test=0)])
     spent = done.program.record.spent
     assert spent["tokens"] == 105 * spent["calls"]
     assert spent["usd"] == pytest.approx(0.15 * spent["calls"])
@@ -141,6 +139,22 @@ def test_a_search_that_is_out_of_money_before_it_begins_leaves_the_program_as_wr
     record = kit.compile(heavy, tasks=[kit.task()], budget=fp.Budget(tokens=500_000), trials=None).program.record
     assert (record.trials, record.improved) == (0, False)
     assert record.reason == "the budget's tokens are used up"
+
+
+def test_a_fold_that_was_cut_is_the_reason_whatever_the_other_did(kit: Any) -> None:
+    """Screening has spent the first fold's half of the tokens; the second fold has enough again."""
+    waiting = {"left": 60}
+
+    def tokens(prompt: str) -> int:
+        waiting["left"] -= 1
+        return 4000 if waiting["left"] > 0 else 10
+
+    done = kit.compile(
+        kit.Scripted(tokens=tokens), tasks=[kit.task(val=36)], budget=fp.Budget(tokens=800_000), trials=None
+    )
+    planned = [event.steps for event in done.events if isinstance(event, PhaseStarted) and event.phase == "search"]
+    assert len(planned) == 2 and done.program.record.trials == planned[1]  # the second fold did all of its own
+    assert done.program.record.reason == "the budget's tokens are used up"
 
 
 def test_time_ends_the_search_and_what_is_in_flight_is_told(kit: Any) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 import sqlite3
 from contextlib import closing
@@ -13,6 +14,7 @@ import pytest
 from optuna.storages.journal import JournalFileBackend
 
 import fusionprog as fp
+from fusionprog._internal import sync
 from fusionprog.errors import LMError, MetricError
 
 
@@ -60,7 +62,7 @@ def test_the_speed_of_the_model_changes_nothing(kit: Any, improved: Any, tmp_pat
 
 
 def test_concurrency_bounds_the_calls_in_flight(kit: Any) -> None:
-    class Counting(kit.Scripted):  # type: ignore[misc, name-defined]
+    class Counting(kit.Scripted):
         flying = most = 0
 
         async def complete(self, messages: Any) -> Any:
@@ -168,11 +170,34 @@ def test_a_model_that_fails_ends_the_compile_and_the_store_continues(
     assert trial_numbers(tmp_path / "desk.db") == [list(range(8))]
 
 
+def test_after_a_failure_no_more_calls_are_made(kit: Any) -> None:
+    """One call fails; those that wait for their turn must not be paid for by a compile that has ended."""
+
+    class Flaky(kit.Scripted):
+        async def complete(self, messages: Any) -> Any:
+            if len(self.seen) == 40:
+                self.seen.append("the one that fails")
+                raise LMError("once")
+            return await super().complete(messages)
+
+    model = Flaky(waits=lambda number: 5)
+    with pytest.raises(LMError, match="once"):
+        kit.compile(model, concurrency=4)
+    made = len(model.seen)
+
+    async def turns() -> None:
+        for _ in range(2000):
+            await asyncio.sleep(0)
+
+    sync.run(turns())
+    assert len(model.seen) == made < 60
+
+
 def test_an_error_that_is_not_ours_is_named_with_its_model(kit: Any) -> None:
     def right(prompt: str, task: str, number: int) -> bool:
         raise ZeroDivisionError("in the model's own code")
 
-    with pytest.raises(LMError, match="'scripted'.*in the model's own code"):
+    with pytest.raises(LMError, match=r"'scripted'.*in the model's own code"):
         kit.compile(kit.Scripted(right))
 
 
@@ -185,7 +210,7 @@ def test_a_metric_that_returns_no_score_ends_the_compile(kit: Any, tmp_path: Pat
         return bad if len(seen) > 30 else 0.5
 
     task = kit.task(metric=fp.Metric(metric, fields=["team"], name="mine"))
-    with pytest.raises(MetricError, match="task 'shop', row .*: the metric 'mine' returned no score"):
+    with pytest.raises(MetricError, match=r"task 'shop', row .*: the metric 'mine' returned no score"):
         kit.compile(tasks=[task], storage=storage(tmp_path))
 
 
@@ -210,7 +235,7 @@ def test_a_metric_that_raises_ends_the_compile_and_the_store_continues(kit: Any,
 
 
 def test_an_answer_that_cannot_be_read_scores_nothing_and_goes_on(kit: Any) -> None:
-    class Mumbling(kit.Scripted):  # type: ignore[misc, name-defined]
+    class Mumbling(kit.Scripted):
         async def complete(self, messages: Any) -> Any:
             answer = await super().complete(messages)
             return type(answer)("mumble", answer.input_tokens, 1, 0.0)

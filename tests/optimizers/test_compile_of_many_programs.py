@@ -63,9 +63,7 @@ def test_the_worst_task_can_be_the_objective(kit: Any) -> None:
     assert chosen["worst"].program.record.optimizer["objective"] == "worst"
 
 
-@pytest.mark.parametrize(
-    ("setting", "value"), [("sampler", "tpee"), ("objective", "meen"), ("optimizer", "fusoin")]
-)
+@pytest.mark.parametrize(("setting", "value"), [("sampler", "tpee"), ("objective", "meen"), ("optimizer", "fusoin")])
 def test_unknown_names_are_refused_with_the_closest_one(kit: Any, setting: str, value: str) -> None:
     model = kit.Scripted()
     with pytest.raises(FusionProgError, match=f"no {setting} called '{value}'. Did you mean"):
@@ -211,7 +209,7 @@ def test_a_programs_own_successes_become_demonstrations(kit: Any) -> None:
 def test_a_small_val_is_cross_fitted(kit: Any, val: int) -> None:
     done = kit.compile(tasks=[kit.task(val=val)], trials=8)
     record = done.program.record
-    assert record.trials == 16  # eight in each fold
+    assert record.trials == 16 and record.reason == "all 16 trials are done"  # eight in each fold
     assert [event.phase for event in done.events if hasattr(event, "steps")].count("search") == 2
     assert record.spent["calls"] <= 500
     assert len(done.seen) == record.spent["calls"] + record.phases["test"]
@@ -367,7 +365,7 @@ def test_nodes_may_have_models_of_their_own(kit: Any) -> None:
     model = {"triage": kit.Scripted(), "answer": other}
     program = kit.compile(model, tasks=[kit.task(metric=both)], budget=fp.Budget(calls=600)).program
     assert program.record.models == {"triage": "scripted", "answer": "other"}
-    assert all('reply ## ]]' in seen or "`reply`" in seen or "<reply>" in seen for seen in other.seen)
+    assert all("reply ## ]]" in seen or "`reply`" in seen or "<reply>" in seen for seen in other.seen)
     assert len(other.seen) + len(model["triage"].seen) == program.record.spent["calls"] + program.record.phases["test"]
 
 

@@ -136,6 +136,35 @@ def test_an_item_without_its_requirement_pushes_nothing_out() -> None:
     assert used(mixed(items, {"heavy": 1.0, "light": 0.5})) == ["light"]
 
 
+def test_an_item_may_require_a_pinned_one_whatever_its_effect() -> None:
+    items: list[Item] = [
+        Fragment("house", "t", facet="hint", pinned=True),
+        Fragment("more", "t", facet="hint", requires=["house"]),
+    ]
+    assert used(mixed(items, {"house": -1.0, "more": 0.5})) == ["more", "house"]
+
+
+def test_an_item_whose_requirement_lacks_its_own_pushes_nothing_out() -> None:
+    items: list[Item] = [
+        Fragment("heavy", "t", facet="hint", requires=["middle"], conflicts=["light"]),
+        Fragment("middle", "t", facet="hint", requires=["gone"]),
+        Fragment("light", "t", facet="hint"),
+    ]
+    assert used(mixed(items, {"heavy": 1.0, "middle": 0.75, "light": 0.5})) == ["light"]
+
+
+def test_an_item_whose_requirement_loses_a_conflict_takes_no_room() -> None:
+    items: list[Item] = [
+        Fragment("winner", "t", facet="role", conflicts=["loser"]),
+        Fragment("loser", "t", facet="role"),
+        Fragment("heavy", "t", facet="pattern", requires=["loser"]),
+        Fragment("light", "t", facet="pattern"),
+        Fragment("follow", "t", facet="constraint", requires=["light"]),
+    ]
+    effects = {"winner": 1.0, "loser": 0.75, "heavy": 0.75, "light": 0.5, "follow": 0.5}
+    assert used(mixed(items, effects)) == ["winner", "light", "follow"]
+
+
 def test_demonstrations_are_shared_out_by_weight() -> None:
     items: list[Item] = [demo_set("few", 2), demo_set("many", 30), demo_set("more", 30)]
     effects = {"few": 0.5, "many": 0.5, "more": 0.5}

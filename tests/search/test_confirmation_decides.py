@@ -114,7 +114,9 @@ def test_a_gain_on_each_of_enough_rows_is_no_chance() -> None:
     assert settle(finalist("x", a=gained(10, 0, 10))).improved
 
 
-def rate(tasks: int, n: int, finalists: int, seed: int, gain: float = 0.0, runs: int = 300, alike: bool = False) -> float:
+def rate(
+    tasks: int, n: int, finalists: int, seed: int, gain: float = 0.0, runs: int = 300, alike: bool = False
+) -> float:
     """How often finalists that change some answers replace the program.
 
     Args:
@@ -129,7 +131,7 @@ def rate(tasks: int, n: int, finalists: int, seed: int, gain: float = 0.0, runs:
     draw = np.random.default_rng(seed)
     replaced = 0
     for _ in range(runs):
-        before = {f"t{task}": (draw.random(n) < 0.5).astype(float) for task in range(tasks)}
+        before = {f"t{task}": [float(draw.random() < 0.5) for _ in range(n)] for task in range(tasks)}
         made: list[Mapping[str, Comparison]] = []
         for _ in range(finalists):
             made.append({task: paired(scores, _redrawn(draw, scores, gain)) for task, scores in before.items()})
@@ -141,10 +143,12 @@ def rate(tasks: int, n: int, finalists: int, seed: int, gain: float = 0.0, runs:
     return replaced / runs
 
 
-def _redrawn(draw: Draw, scores: np.ndarray[tuple[int], np.dtype[np.float64]], gain: float) -> Sequence[float]:
-    again = np.where(draw.random(len(scores)) < 0.4, (draw.random(len(scores)) < 0.5).astype(float), scores)
-    helped = (scores == 0) & (draw.random(len(scores)) < 2 * gain)
-    return [float(score) for score in np.where(helped, 1.0, again)]
+def _redrawn(draw: Draw, scores: Sequence[float], gain: float) -> list[float]:
+    changed, luck, helped = (draw.random(len(scores)) for _ in range(3))
+    return [
+        1.0 if score == 0 and help_ < 2 * gain else float(again < 0.5) if change < 0.4 else score
+        for score, change, again, help_ in zip(scores, changed, luck, helped, strict=True)
+    ]
 
 
 NOISE = 2 * math.sqrt(0.05 * 0.95 / 300)

@@ -107,5 +107,5 @@ def test_worst_prefers_the_better_worst_task_and_then_the_better_mean() -> None:
 
 def test_an_unknown_objective_is_refused_with_the_known_ones() -> None:
     assert list(objective_registry) == ["mean", "worst"]
-    with pytest.raises(FusionProgError, match="no objective called 'median'.*'mean', 'worst'"):
+    with pytest.raises(FusionProgError, match=r"no objective called 'median'.*'mean', 'worst'"):
         objective_registry.get("median")

@@ -31,11 +31,12 @@ class Silent:
 
     persistent = True
 
-    def __init__(self, name: str = "silent", usd: tuple[float, float] | None = (1e-6, 2e-6), free: bool = False) -> None:
+    def __init__(
+        self, name: str = "silent", usd: tuple[float, float] | None = (1e-6, 2e-6), free: bool = False
+    ) -> None:
         self.name = name
         self.identity: Mapping[str, Any] = {"model": name}
         self.usd_per_token = usd
-        self.free = free
 
     async def complete(self, messages: Messages) -> Completion:
         raise AssertionError("preflight asked the model")
@@ -91,7 +92,7 @@ def test_fewer_than_one_trial_is_refused(desk_program: fp.Program, desk_tasks: l
 
 
 def test_a_task_that_does_not_fit_the_graph_is_refused(desk_program: fp.Program, desk_tasks: list[fp.Task]) -> None:
-    with pytest.raises(ProgramError, match="task 'shop', labels: there is no node 'triag'.*'triage'"):
+    with pytest.raises(ProgramError, match=r"task 'shop', labels: there is no node 'triag'.*'triage'"):
         check(desk_program, [replace(desk_tasks[0], labels={"triag.team": ["a", "b"]})])
 
 
@@ -134,7 +135,7 @@ def test_one_row_of_val_is_refused(desk_program: fp.Program, desk_tasks: list[fp
 
 def test_a_pool_for_another_program_is_refused(desk_program: fp.Program, desk_tasks: list[fp.Task]) -> None:
     pool = fp.PromptPool([fp.Fragment("short", "Be brief.", facet="constraint", nodes=["anwser"])])
-    with pytest.raises(PoolError, match="'short' is for an unknown node 'anwser'.*'answer'"):
+    with pytest.raises(PoolError, match=r"'short' is for an unknown node 'anwser'.*'answer'"):
         check(desk_program, desk_tasks, pool=pool)
 
 
@@ -144,7 +145,7 @@ def test_freezing_what_is_not_there_is_refused(desk_program: fp.Program, desk_ta
 
 
 def test_nothing_to_search_is_refused(desk_program: fp.Program, desk_tasks: list[fp.Task]) -> None:
-    with pytest.raises(ProgramError, match="nothing to search.*Freeze less"):
+    with pytest.raises(ProgramError, match=r"nothing to search.*Freeze less"):
         check(desk_program, desk_tasks, freeze=("triage",))
     shout = fp.modules.Function(str.upper, name="shout", inputs={"text": str}, outputs={"loud": str})
     with pytest.raises(ProgramError, match="nothing to search"):
@@ -154,7 +155,7 @@ def test_nothing_to_search_is_refused(desk_program: fp.Program, desk_tasks: list
 def test_no_model_at_all_is_refused_and_offers_the_offline_reader(
     desk_program: fp.Program, desk_tasks: list[fp.Task]
 ) -> None:
-    with pytest.raises(LMConfigurationError, match="no language model.*lm='offline'"):
+    with pytest.raises(LMConfigurationError, match=r"no language model.*lm='offline'"):
         check(desk_program, desk_tasks, lm=None)
 
 
@@ -226,7 +227,7 @@ def test_a_training_row_that_is_in_val_is_noted_and_one_in_test_is_refused(
     desk_program: fp.Program, desk_tasks: list[fp.Task]
 ) -> None:
     shop = desk_tasks[0]
-    val, test, train = [*shop.val], [*(shop.test or ())], [*shop.train]
+    val, test, train = ([row.columns for row in shop.rows[split]] for split in ("val", "test", "train"))
     notes = check(desk_program, [replace(shop, train=[*train, val[3]])]).notes
     assert any("train row 24 is val row 3" in note for note in notes)
     with pytest.raises(DataError, match="train row 24 is test row 5"):
@@ -241,7 +242,7 @@ def test_what_the_data_can_show_is_noted(desk_program: fp.Program, desk_tasks: l
 
 def test_cross_fitted_rows_confirm_one_half_at_a_time(desk_program: fp.Program, desk_tasks: list[fp.Task]) -> None:
     shop = desk_tasks[0]
-    (note,) = check(desk_program, [replace(shop, val=[*shop.val][::3])]).notes[-1:]
+    (note,) = check(desk_program, [replace(shop, val=[row.columns for row in shop.rows["val"]][::3])]).notes[-1:]
     assert note == "shop: val n=16, 8 of them confirm: gains below ±.26 are invisible"
 
 

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 import fusionprog as fp
 from fusionprog._internal.canonical import seed_of
-from fusionprog.prompts.items import Item
 from fusionprog.program.data import Row
+from fusionprog.prompts.items import Item
 from fusionprog.search.screening import Screened, screen
 from fusionprog.search.space import Space
 
@@ -112,16 +112,14 @@ def test_a_harmful_item_gets_an_effect_below_zero(planted_bench: Any) -> None:
 
 def test_the_better_half_is_tried_on_more_rows(planted_bench: Any) -> None:
     good = {("node", f"node-{index}") for index in range(4)}
-    bench = planted_bench(
-        lambda opened, task, row: float(bool(opened & good)) * coin("row", row.id), ["a"]
-    )
+    bench = planted_bench(lambda opened, task, row: float(bool(opened & good)) * coin("row", row.id), ["a"])
     screened, steps = run(bench, space_of({"node": 8}), rows_of({"a": 60}), 300)
     assert len(steps) == 2
     assert {arm for arm, count in screened.rows.items() if count == max(screened.rows.values())} == good
 
 
 def test_fewer_rows_shrink_an_effect_towards_zero(planted_bench: Any) -> None:
-    effects = []
+    effects: list[float] = []
     for count in (1, 2, 8, 30):
         bench = planted_bench(lambda opened, task, row: float(bool(opened)), ["a"])
         screened, _ = run(bench, space_of({"node": 1}), rows_of({"a": count}), 10_000)

@@ -226,5 +226,5 @@ def test_tpe_finds_the_planted_optimum_more_often_than_random_draws() -> None:
 
 
 def test_an_unknown_sampler_is_refused_with_the_known_ones() -> None:
-    with pytest.raises(FusionProgError, match="no sampler called 'tpee'.*'tpe'.*'random'|'random'.*'tpe'"):
+    with pytest.raises(FusionProgError, match=r"no sampler called 'tpee'.*'tpe'.*'random'|'random'.*'tpe'"):
         sampler_registry.get("tpee")

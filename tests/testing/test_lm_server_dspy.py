@@ -63,16 +63,6 @@ class TestBothEngines:
         assert record.model == "test-model"
         assert "x" not in record.headers.values()
 
-    @pytest.mark.parametrize("fault", [Fault.RATE_LIMIT, Fault.OVERLOADED, Fault.SERVER_ERROR, Fault.CUT, Fault.HANG])
-    def test_what_passes_is_tried_once_more(self, fault: Fault, engine: str, way: str, server: LMServer) -> None:
-        server.next(fault, retry_after=0)
-        with model_of(server, engine, num_retries=1, timeout=0.5) as lm:
-            assert ask(lm, way) == [TEXT]
-        assert server.wait_until_idle()
-        assert server.counts == {fault: 1, "ok": 1}
-        assert server.distinct == 1
-        assert not server.repeated_after_success
-
     @pytest.mark.parametrize(
         ("what", "expected"),
         [
@@ -94,7 +84,8 @@ class TestBothEngines:
         self, what: Fault | ErrorAnswer, expected: type[Exception], engine: str, way: str, server: LMServer
     ) -> None:
         server.next(what, times=None)
-        with model_of(server, engine, num_retries=0, timeout=0.5) as lm, pytest.raises(expected):
+        limits = {"timeout": 0.3} if what is Fault.HANG else {}
+        with model_of(server, engine, num_retries=0, **limits) as lm, pytest.raises(expected):
             ask(lm, way)
         assert len(server.requests) == 1
 
@@ -136,6 +127,36 @@ class TestBothEngines:
 
                 assert asyncio.run(main()) == "delivery"
         script.check()
+
+
+@pytest.mark.parametrize(
+    ("engine", "way", "fault"),
+    [
+        ("auto", "sync", Fault.RATE_LIMIT),
+        ("auto", "async", Fault.OVERLOADED),
+        ("auto", "async", Fault.SERVER_ERROR),
+        ("auto", "sync", Fault.CUT),
+        ("auto", "sync", Fault.HANG),
+        ("litellm", "sync", Fault.RATE_LIMIT),
+        ("litellm", "async", Fault.CUT),
+        ("litellm", "async", Fault.HANG),
+    ],
+)
+def test_what_passes_is_tried_once_more(engine: str, way: str, fault: Fault, server: LMServer) -> None:
+    server.next(fault, retry_after=0)
+    limits = {"timeout": 2.0} if fault is Fault.HANG else {}
+    with model_of(server, engine, num_retries=1, **limits) as lm:
+        assert ask(lm, way) == [TEXT]
+    assert server.wait_until_idle()
+    assert (server.counts, server.distinct) == ({fault: 1, "ok": 1}, 1)
+    assert not server.repeated_after_success
+
+
+def test_three_more_tries_are_dspy_s_default(server: LMServer) -> None:
+    server.next(Fault.RATE_LIMIT, times=None, retry_after=0)
+    with model_of(server, "auto") as lm, pytest.raises(exceptions.LMRateLimitError):
+        ask(lm, "sync")
+    assert server.counts == {Fault.RATE_LIMIT: 4}
 
 
 @pytest.mark.parametrize("engine", ENGINES)
@@ -200,7 +221,7 @@ class TestThroughDSPyModel:
 def test_litellm_gets_embeddings(server: LMServer) -> None:
     import litellm
 
-    options: dict[str, Any] = {"model": "openai/e", "api_base": server.url, "api_key": "x"}
+    options: dict[str, Any] = {"model": "openai/text-embedding-3-small", "api_base": server.url, "api_key": "x"}
     answer = litellm.embedding(input=["my parcel", "my parcel", "a card"], dimensions=8, **options)
     first, same, other = [each["embedding"] for each in answer.data]
     assert len(first) == 8
