@@ -74,7 +74,13 @@ _WORDS = {
         "fraud": ["scam", "stolen", "stranger", "phishing"],
     },
 }
-_FRAMES = ["my {} again", "there is a {} thing", "please look at the {} now", "about a {} from monday", "the {} was odd"]
+_FRAMES = [
+    "my {} again",
+    "there is a {} thing",
+    "please look at the {} now",
+    "about a {} from monday",
+    "the {} was odd",
+]
 
 
 def desk_rows(domain: str, split: str, per_label: int) -> list[dict[str, str]]:
