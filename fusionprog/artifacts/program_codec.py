@@ -21,7 +21,6 @@ from fusionprog.artifacts.schema import (
     Artifact,
     EmbeddingSpec,
     ModuleSpec,
-    SignatureSpec,
 )
 from fusionprog.artifacts.signature_codec import Types
 from fusionprog.artifacts.task_codec import decode_task, task_spec
@@ -29,8 +28,9 @@ from fusionprog.errors import ArtifactError, FusionProgError
 from fusionprog.prompts.embedding import Basis
 from fusionprog.runtime.compiled import CompiledProgram
 
-_MAX_SIGNATURES = 20_000
+_MAX_VIEWS = 20_000
 _MAX_FIELDS = 200_000
+_MOST_ERRORS = 10_000  # listing more would take more memory than the file
 
 
 def encode_program(program: CompiledProgram) -> dict[str, Any]:
@@ -83,7 +83,7 @@ def decode_program(artifact: Artifact, types: Types, functions: Functions) -> Co
     Raises:
         ArtifactError: if the artifact does not fit together.
     """
-    _check_sizes(artifact)
+    _check_size(artifact)
     graph = decode_graph(artifact.program, types, functions)
     asking = [name for name, node in graph.nodes.items() if node.asks_model]
     _check_names("models", artifact.lm, asking, "nodes")
@@ -116,6 +116,8 @@ def decode_program(artifact: Artifact, types: Types, functions: Functions) -> Co
 
 def first_problem(error: ValidationError) -> str:
     """Returns where the first thing is that a schema refuses, and why."""
+    if error.error_count() > _MOST_ERRORS:
+        return f"{error.error_count():,} things that do not belong there"
     first = error.errors(include_url=False, include_context=False, include_input=False)[0]
     place = ".".join(str(part) for part in first["loc"]) or "the file"
     return f"{first['msg']} ({first['type']}) at {place!r}"
@@ -136,15 +138,16 @@ def _check_names(part: str, found: Iterable[str], expected: Iterable[str], what:
         raise ArtifactError(f"the {part} are of other {what}", expected=str(sorted(expected)), found=str(sorted(found)))
 
 
-def _check_sizes(artifact: Artifact) -> None:
-    """Types and signatures become classes, which are large; a program has few."""
-    modules = [node.module for node in artifact.program.nodes]
-    signatures: list[SignatureSpec] = [module.signature for module in modules if isinstance(module, ModuleSpec)]
+def _check_size(artifact: Artifact) -> None:
+    """Every node becomes a class in every task, and classes are large."""
+    nodes = [node.module for node in artifact.program.nodes]
+    signatures = [module.signature for module in nodes if isinstance(module, ModuleSpec)]
     signatures += [signature for task in artifact.tasks.values() for signature in task.signatures.values()]
     fields = sum(len(signature.inputs) + len(signature.outputs) for signature in signatures)
-    if len(signatures) > _MAX_SIGNATURES or fields > _MAX_FIELDS:
+    views = len(nodes) * len(artifact.tasks)
+    if views > _MAX_VIEWS or fields > _MAX_FIELDS:
         raise ArtifactError(
-            "the artifact is too large",
-            expected=f"at most {_MAX_SIGNATURES:,} signatures with {_MAX_FIELDS:,} fields",
-            found=f"{len(signatures):,} with {fields:,}",
+            "the program is too large",
+            expected=f"at most {_MAX_VIEWS:,} for nodes times tasks, and {_MAX_FIELDS:,} fields",
+            found=f"{views:,} and {fields:,}",
         )

@@ -19,7 +19,9 @@ SCHEMA_NAME = "fusionprog-artifact-1.json"
 Number = Annotated[float, Field(allow_inf_nan=False)]
 Share = Annotated[float, Field(ge=0, le=1)]
 Count = Annotated[int, Field(ge=0)]
-Text = Annotated[list[str], Field(description="one line an element")]
+Numbers = Annotated[list[Number], Field(fail_fast=True)]
+Names = Annotated[list[str], Field(fail_fast=True)]
+Text = Annotated[list[str], Field(description="one line an element", fail_fast=True)]
 TypeSpec = dict[str, JsonValue]
 
 
@@ -44,13 +46,16 @@ class FieldSpec(_Strict):
     default: DefaultSpec | None = None
 
 
+Fields = Annotated[list[FieldSpec], Field(fail_fast=True, max_length=1_000)]
+
+
 class SignatureSpec(_Strict):
     """A signature."""
 
     name: str
     instructions: Text
-    inputs: list[FieldSpec]
-    outputs: list[FieldSpec]
+    inputs: Fields
+    outputs: Fields
 
 
 class ModuleSpec(_Strict):
@@ -108,8 +113,8 @@ class ProgramSpec(_Strict):
     """The program's graph."""
 
     name: str
-    inputs: list[InputSpec]
-    nodes: Annotated[list[NodeSpec], Field(min_length=1, max_length=1_000)]
+    inputs: Annotated[list[InputSpec], Field(fail_fast=True, max_length=1_000)]
+    nodes: Annotated[list[NodeSpec], Field(fail_fast=True, min_length=1, max_length=1_000)]
     outputs: Annotated[dict[str, str], Field(min_length=1)]
 
 
@@ -121,10 +126,10 @@ class FragmentSpec(_Strict):
     facet: Facet
     text: Text | None = None
     texts: dict[str, Text] = {}
-    domains: list[str] = []
-    nodes: list[str] = []
-    requires: list[str] = []
-    conflicts: list[str] = []
+    domains: Names = []
+    nodes: Names = []
+    requires: Names = []
+    conflicts: Names = []
     pinned: bool = False
 
 
@@ -135,7 +140,7 @@ class DemoSetSpec(_Strict):
     id: str
     node: str
     demos: list[dict[str, JsonValue]]
-    domains: list[str] = []
+    domains: Names = []
     pinned: bool = False
 
 
@@ -147,7 +152,7 @@ class FamilySpec(_Strict):
     family: str
     arguments: dict[str, JsonValue] = {}
     facet: Facet
-    nodes: list[str] = []
+    nodes: Names = []
     pinned: bool = False
 
 
@@ -173,7 +178,7 @@ class CompileSpec(_Strict):
 
     improved: bool
     reason: str
-    notes: list[str]
+    notes: Names
     optimizer: dict[str, JsonValue]
     seed: int
     trials: Count
@@ -196,7 +201,7 @@ class MixtureSpec(_Strict):
     """A node's mixtures in a task: the facets with open items."""
 
     gates: dict[Facet, Share]
-    facets: dict[Facet, list[WeightedSpec]]
+    facets: dict[Facet, Annotated[list[WeightedSpec], Field(fail_fast=True)]]
 
 
 class NodeSettingsSpec(_Strict):
@@ -211,13 +216,13 @@ class ScheduleSpec(_Strict):
     """What was learned."""
 
     fusion: Literal["compose"]
-    as_written: list[str] = []
+    as_written: Names = []
     nodes: dict[str, NodeSettingsSpec] = {}
     costs: dict[str, Number] = {}
     everywhere: dict[str, Number] = {}
     at_node: dict[str, dict[str, Number]] = {}
     in_task: dict[str, dict[str, dict[str, Number]]] = {}
-    directions: dict[str, dict[str, list[Number]]] = {}
+    directions: dict[str, dict[str, Numbers]] = {}
 
 
 class ScoreSpec(_Strict):
@@ -249,10 +254,10 @@ class EmbeddingSpec(_Strict):
     """The task embedder, the tasks' coordinates, and the basis they are seen in."""
 
     embedder: dict[str, JsonValue]
-    tasks: dict[str, list[Number]]
-    scale: list[Annotated[Number, Field(gt=0)]]
-    centre: list[Number]
-    components: list[list[Number]]
+    tasks: dict[str, Numbers]
+    scale: Annotated[list[Annotated[Number, Field(gt=0)]], Field(fail_fast=True)]
+    centre: Numbers
+    components: Annotated[list[Numbers], Field(fail_fast=True)]
 
 
 class Artifact(_Strict):
@@ -264,7 +269,7 @@ class Artifact(_Strict):
     schema_version: Literal[1]
     program: ProgramSpec
     lm: dict[str, dict[str, JsonValue]]
-    pool: list[ItemSpec]
+    pool: Annotated[list[ItemSpec], Field(fail_fast=True)]
     tasks: Annotated[dict[str, TaskSpec], Field(min_length=1)]
     compile: CompileSpec
     mixtures: dict[str, dict[str, MixtureSpec]]

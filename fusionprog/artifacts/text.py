@@ -13,6 +13,7 @@ from fusionprog.errors import ArtifactError
 
 MAX_DEPTH = 100
 MAX_BYTES = 128 * 1024 * 1024
+MAX_VALUES = 5_000_000
 _MAX_DIGITS = 2_500
 _WIDTH = 110
 # What nobody sees, some editors take for the end of a line, or turns the direction of the text after it.
@@ -56,8 +57,10 @@ def from_text(text: str, where: str) -> dict[str, Any]:
     """Reads strict JSON: no repeated keys, no number that is not finite, no hostile depth.
 
     Raises:
-        ArtifactError: if it is none.
+        ArtifactError: if it is none, or is too large.
     """
+    if text.count(",") >= MAX_VALUES:
+        raise ArtifactError(f"{where} is too large", expected=f"at most {MAX_VALUES:,} values")
     _check_depth(text, where)
     try:
         data = json.loads(

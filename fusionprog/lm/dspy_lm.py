@@ -186,6 +186,8 @@ class DSPyModel:
             raise self._told(LMConfigurationError, problem, error, fix) from self._cause(error)
         except DSPyLMError as error:
             raise self._told(LMError, f"the model {self.name!r} gave no answer", error) from self._cause(error)
+        except LookupError as error:  # LiteLLM's client looks into answers that have no choices
+            raise self._told(LMError, f"the model {self.name!r} gave no answer", error) from self._cause(error)
         except (TypeError, ValueError, ImportError) as error:
             problem = f"the model {self.name!r} could not be asked"
             raise self._told(LMConfigurationError, problem, error) from self._cause(error)
@@ -212,7 +214,9 @@ class DSPyModel:
                 return None
             raise
         usage = usage_dict(response, route.provider)
-        text = legacy_output(response)["text"] or ""
+        # DSPy's native client reads an answer without choices as an empty text.
+        empty = (response.provider_data or {}).get("choices") == []
+        text = self._said(None if empty else legacy_output(response)["text"])
         return self._priced(messages, text, usage.get("prompt_tokens"), usage.get("completion_tokens"))
 
     def _route(self, messages: Messages) -> _Route | None:
@@ -247,8 +251,15 @@ class DSPyModel:
                 ask = functools.partial(lm, messages=messages, cache=False, **options)
                 context = contextvars.copy_context()
                 answers = await asyncio.get_running_loop().run_in_executor(_THREADS, context.run, ask)
-        text = answers[0]["text"] if isinstance(answers[0], dict) else answers[0]
-        return self._completion(messages, text or "", usage)
+        first = answers[0] if answers else None
+        text = self._said(first["text"] if isinstance(first, dict) else first)
+        return self._completion(messages, text, usage)
+
+    def _said(self, text: str | None) -> str:
+        """The answer's text. No text at all is no answer: it must not be stored and scored as one."""
+        if text is None:
+            raise LMError(f"the model {self.name!r} gave no answer", found="an answer without text")
+        return text
 
     def _completion(self, messages: Messages, text: str, usage: _Usage) -> Completion:
         return self._priced(messages, text, *usage.tokens)

@@ -8,7 +8,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, TypeAlias, get_args
 
-from fusionprog._internal.canonical import digest
 from fusionprog._internal.registry import Registry, did_you_mean
 from fusionprog.errors import PoolError
 from fusionprog.program.signature import SignatureType
@@ -239,11 +238,6 @@ def register_family(kind: str) -> Any:
         return family_registry.register(kind)(cls)
 
     return enter
-
-
-def content_digest(content: Content) -> str:
-    """Returns the hash of a text or of demonstrations."""
-    return digest(content if isinstance(content, str) else [dict(demo) for demo in content])
 
 
 def check_text(text: Any, what: str) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -62,27 +61,21 @@ def decide(finalists: Sequence[Finalist], unchanged: Mapping[str, Comparison]) -
     """
     ranked = sorted(finalists, key=lambda each: (-round(mean_gain(each.gains)[0], 9), each.tokens))
     for finalist in ranked:
-        if _proven(finalist.gains, len(finalists), _MEAN_LEVEL):
+        if lower_bound(finalist.gains, finalists=len(finalists), level=_MEAN_LEVEL) > 0:
             below = [task for task, each in finalist.gains.items() if each.gain < 0]
             mean, error, _ = mean_gain(finalist.gains)
             kept = f"; as written in {', '.join(below)}" if below else ""
             return _keep(finalist, below, f"mean gain +{mean:.3f} ± {error:.3f} on confirmation{kept}")
     tries = len(finalists) * len(unchanged)
     for finalist in ranked:
-        passing = [task for task, each in finalist.gains.items() if _proven({task: each}, tries, _TASK_LEVEL)]
+        bounds = {
+            task: lower_bound({task: each}, finalists=tries, level=_TASK_LEVEL) for task, each in finalist.gains.items()
+        }
+        passing = [task for task, bound in bounds.items() if bound > 0]
         if passing:
             below = [task for task in finalist.gains if task not in passing]
             return _keep(finalist, below, f"proven in {', '.join(passing)} alone; as written elsewhere")
     return Decision(Schedule(), False, dict(unchanged), "nothing beat your program")
-
-
-def _proven(gains: Mapping[str, Comparison], tries: int, level: float) -> bool:
-    """Whether the mean gain is above 0 at a level that is shared out among ``tries``.
-
-    So few rows that even a gain on each of them could be chance prove nothing, whatever their spread.
-    """
-    rows = sum(each.after.n for each in gains.values())
-    return rows >= math.log2(tries / level) and lower_bound(gains, finalists=tries, level=level) > 0
 
 
 def _keep(finalist: Finalist, below: Sequence[str], why: str) -> Decision:

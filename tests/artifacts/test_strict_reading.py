@@ -501,9 +501,33 @@ def test_a_name_cannot_write_to_the_terminal(data: dict[str, Any], write: Write,
 def test_so_many_classes_are_not_built(
     data: dict[str, Any], write: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("fusionprog.artifacts.program_codec._MAX_SIGNATURES", 3)
-    with pytest.raises(ArtifactError, match="the artifact is too large: expected at most 3 signatures"):
-        fp.load(write(tmp_path / "many.json", data))
+    path = write(tmp_path / "many.json", data)
+    for name, limit in (("_MAX_VIEWS", 9), ("_MAX_FIELDS", 20)):
+        with monkeypatch.context() as patched:
+            patched.setattr(f"fusionprog.artifacts.program_codec.{name}", limit)
+            assert "the program is too large: expected at most" in str(refused(path))
+    fp.load(path)
+
+
+def test_more_tasks_and_nodes_than_can_be_are_refused_at_once(
+    data: dict[str, Any], write: Write, tmp_path: Path
+) -> None:
+    for number in range(5_000):
+        data["tasks"][f"t{number}"] = data["tasks"]["shop"]
+    assert "found 25,010 and" in str(refused(write(tmp_path / "many.json", data)))
+
+
+def test_more_values_than_can_be_are_refused_before_they_are_read() -> None:
+    with pytest.raises(ArtifactError, match="the text is too large: expected at most 5,000,000 values"):
+        text.from_text('{"a": [' + "{}," * 5_000_000 + "{}]}", "the text")
+
+
+def test_many_errors_are_counted_and_not_listed(data: dict[str, Any], write: Write, tmp_path: Path) -> None:
+    data["compile"]["versions"] = {f"package {number}": number for number in range(20_000)}
+    assert "found 20,000 things that do not belong there" in str(refused(write(tmp_path / "many.json", data)))
+    data["compile"]["versions"] = {}
+    data["compile"]["notes"] = list(range(20_000))
+    assert "valid string (string_type) at 'compile.notes.0'" in str(refused(write(tmp_path / "many.json", data)))
 
 
 def test_nothing_is_left_behind(artifact: Path, data: dict[str, Any], write: Write, tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from fusionprog.errors import LMError, LMOutputError
 from fusionprog.lm.dspy_lm import DSPyModel, PromptFormat
 from fusionprog.lm.model import Completion
+from fusionprog.testing import Fault, LMServer
 
 MESSAGES = (
     {"role": "system", "content": "Be brief."},
@@ -136,3 +137,19 @@ def test_answers_are_read_by_the_adapters_rules(text: str) -> None:
     except LMOutputError:
         found = LMOutputError
     assert found == expected
+
+
+@pytest.mark.parametrize("engine", ["lm15", "litellm"])
+def test_an_answer_without_choices_is_no_answer(engine: str) -> None:
+    with LMServer(lambda messages: "never said") as server:
+        server.next(Fault.EMPTY_CHOICES, times=None)
+        lm = dspy.LM("openai/m", api_base=server.url, api_key="x", engine=engine, cache=False, num_retries=0)
+        with pytest.raises(LMError, match="gave no answer"):
+            asyncio.run(_ask_and_close(lm))
+
+
+async def _ask_and_close(lm: dspy.LM) -> None:
+    try:
+        await DSPyModel(lm).complete(({"role": "user", "content": "hello"},))
+    finally:
+        await lm.aclose()

@@ -17,7 +17,6 @@ from fusionprog.prompts.items import (
     Facet,
     Family,
     Fragment,
-    content_digest,
     family_registry,
     register_family,
 )
@@ -125,8 +124,3 @@ def test_a_kind_is_registered_once(greeting: Any) -> None:
     assert register_family("greeting")(greeting) is greeting
     with pytest.raises(PoolError, match="two familys are registered as 'greeting'"):
         register_family("greeting")(type("Other", (greeting,), {}))
-
-
-def test_equal_contents_have_equal_digests() -> None:
-    assert content_digest("a") == content_digest("a") != content_digest("b")
-    assert content_digest((DEMO,)) == content_digest((dict(reversed(DEMO.items())),)) != content_digest((DEMO, DEMO))

@@ -176,6 +176,12 @@ def test_a_narrow_start_takes_a_best_item_of_each_facet(effects: dict[tuple[str,
             assert helpful[taken[0]] == best
 
 
+def test_a_wide_start_is_diverse_and_a_narrow_one_is_not() -> None:
+    effects = {("triage", "guide"): 0.09, ("triage", "terms"): 0.08, ("triage", "tone"): 0.07}
+    assert chosen(SPACE.start(effects, wide=True), "hint") == ["guide", "terms", "tone"]
+    assert chosen(SPACE.start(effects, wide=False), "hint") == ["guide"]
+
+
 def test_without_effects_a_start_is_the_program_as_written() -> None:
     for wide in (True, False):
         made = mixture(SPACE.start({}, wide=wide))
