@@ -13,6 +13,7 @@ from fusionprog.errors import MetricError
 from fusionprog.evaluation.metrics import Metric, ProgramMetric
 from fusionprog.lm.model import Completion, LanguageModel
 from fusionprog.program.data import Row
+from fusionprog.program.types import typed
 from fusionprog.prompts.schedule import Schedule
 from fusionprog.runtime.executor import Executor, Trace
 from fusionprog.runtime.render import RenderedPrompt, Renderer, TaskView
@@ -149,4 +150,6 @@ class Evaluator:
 
 
 def _inputs(scorer: TaskScorer, row: Row) -> dict[str, Any]:
-    return {name: row.columns[name] for name in scorer.view.program.graph.inputs if name in row.columns}
+    """A row's inputs as their declared types have them, as in a call of the compiled program."""
+    inputs = scorer.view.program.graph.inputs
+    return {name: typed(row.columns[name], each.annotation) for name, each in inputs.items() if name in row.columns}

@@ -43,7 +43,7 @@ class Trace:
     def prediction(self, outputs: Mapping[str, InputRef | FieldRef]) -> Prediction:
         """Returns outputs as attributes, and every field that was computed as ``pred["node.field"]``."""
         shown = {name: self.value(ref) for name, ref in outputs.items() if self._has(ref)}
-        return Prediction(**{str(ref): value for ref, value in self.fields.items()}, **shown)
+        return Prediction(**{**{str(ref): value for ref, value in self.fields.items()}, **shown})
 
     def _has(self, ref: InputRef | FieldRef) -> bool:
         return isinstance(ref, InputRef) or ref in self.fields

@@ -56,9 +56,16 @@ def test_the_package_and_its_help_load_no_other_library(line: str) -> None:
     assert out.splitlines()[-1] == "[]"
 
 
-def test_the_installed_command_runs_and_maps_its_exit_codes(desk: Path, tmp_path: Path) -> None:
-    code, out, err = finished(COMMAND, "show", desk / "desk.json", "--json")
-    assert (code, err) == (0, "") and set(json.loads(out)) == {"scores", "compile", "mixtures"}
+def test_another_process_compiles_the_same_bytes(desk: Path, tmp_path: Path) -> None:
+    """Whatever order its sets have."""
+    line = (COMMAND, "compile", desk / "program.py", "-o", tmp_path / "desk.json", "--trials", "8", "--json")
+    code, out, err = finished(*line, PYTHONHASHSEED="123")
+    assert code == 0, err
+    assert json.loads(out)["trials"] == 8 and "search …" in err
+    assert (tmp_path / "desk.json").read_bytes() == (desk / "desk.json").read_bytes()
+
+
+def test_an_error_is_one_line_and_an_exit_code(tmp_path: Path) -> None:
     code, out, err = finished(COMMAND, "show", tmp_path / "gone.json")
     assert (code, out) == (3, "") and err.startswith("error: the artifact ")
 
