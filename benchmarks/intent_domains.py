@@ -55,6 +55,7 @@ def main() -> None:
         worst = min(test.gain for test in tests.values())
         means.append(after)
         print(f"\nseed {seed}: {seconds:.0f} s, {int(compiled.record.spent['calls']):,} calls")
+        print("  " + ", ".join(f"{phase} {calls:,}" for phase, calls in compiled.record.phases.items()))
         for name, test in tests.items():
             scores = f"{test.before.mean:.3f} → {test.after.mean:.3f}"
             print(f"  {name:18} {scores}  ({test.gain:+.3f} ± {test.se:.3f}, n={test.after.n})")
