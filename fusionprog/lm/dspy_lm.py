@@ -120,7 +120,7 @@ class PromptFormat:
             ) from error
 
     def _parse_plain(self, plain: Mapping[str, Any], text: str) -> dict[str, Any] | None:
-        """Reads a chat answer whose fields are all text or closed choices: the adapter's rules at a tenth of its time.
+        """Reads a chat answer whose fields are all text or closed choices, by the adapter's rules.
 
         ``None`` leaves the answer to the adapter, also one that cannot be read.
         """

@@ -21,7 +21,7 @@ class KeptStudy:
 
     The search never reads them: the same compile runs again from the stored answers, which costs no call and gives
     the same trials. They are there for people and for Optuna's dashboard. Beside a SQLite file ``desk.db`` it is the
-    journal ``desk.study.log`` (Optuna's tables cost forty times as much there); on a server it is Optuna's tables; a
+    journal ``desk.study.log`` (Optuna's tables take much longer to write there); on a server it is Optuna's tables; a
     store in memory keeps none.
 
     Args:
