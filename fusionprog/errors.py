@@ -9,9 +9,21 @@ Every message says what was expected, what was found and what to do::
     ├── PoolError           a fragment, demonstration set or family is not sound
     ├── MetricError         a metric failed or returned something that is no score
     ├── BudgetError         a budget cannot pay for what was asked
-    ├── LMError             a language model could not be reached
-    │   ├── LMConfigurationError   no model, no key, an unknown model: nothing was sent
-    │   └── LMOutputError          the model answered, but the answer cannot be read
+    ├── LMError             a language model gave no answer, or none that can be used
+    │   ├── LMConfigurationError   it cannot answer before something is set: no retry
+    │   │   ├── LMAuthError           the provider refused the key
+    │   │   ├── LMBillingError        the account has no money or quota left
+    │   │   └── LMNotFoundError       the provider has no such model
+    │   ├── LMUnavailableError     it cannot answer now: retried
+    │   │   ├── LMRateLimitError      too many requests or tokens a minute
+    │   │   ├── LMTimeoutError        no answer in time
+    │   │   ├── LMTransportError      the connection failed or was cut
+    │   │   ├── LMServerError         the provider failed
+    │   │   └── LMIncompleteError     an answer without choices, without text, or not finished
+    │   └── LMOutputError          it answered, and the answer is no good: the program's own fault
+    │       ├── LMTruncatedError      the answer reached ``max_tokens``
+    │       ├── LMRefusedError        the provider's content filter held it back
+    │       └── LMContextError        the prompt does not fit the model's context window
     ├── CallError           a compiled program was called wrongly
     ├── StoreError          the store of measurements cannot be used
     └── ArtifactError       an artifact file is not sound
@@ -48,11 +60,13 @@ class FusionProgError(Exception):
         return f"{text}. {self.fix}." if self.fix else text
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _rebuild, (type(self), self.problem, self.expected, self.found, self.fix)
+        return _rebuild, (type(self), self.problem, dict(vars(self)))
 
 
-def _rebuild(kind: type[FusionProgError], problem: str, expected: str, found: str, fix: str) -> FusionProgError:
-    return kind(problem, expected=expected, found=found, fix=fix)
+def _rebuild(kind: type[FusionProgError], problem: str, attributes: dict[str, Any]) -> FusionProgError:
+    made = kind(problem)
+    made.__dict__.update(attributes)
+    return made
 
 
 class ProgramError(FusionProgError):
@@ -80,15 +94,89 @@ class BudgetError(FusionProgError):
 
 
 class LMError(FusionProgError):
-    """A language model could not be reached or gave no answer."""
+    """A language model gave no answer, or none that can be used."""
 
 
 class LMConfigurationError(LMError):
-    """No model, no key or an unknown model; nothing was sent."""
+    """The model cannot answer before something is set; asking again does not help."""
+
+
+class LMAuthError(LMConfigurationError):
+    """The provider refused the key."""
+
+
+class LMBillingError(LMConfigurationError):
+    """The account has no money or no quota left."""
+
+
+class LMNotFoundError(LMConfigurationError):
+    """The provider has no such model."""
+
+
+class LMUnavailableError(LMError):
+    """The model cannot answer now; it is asked again.
+
+    Args:
+        problem: What is wrong, naming the model.
+        expected: What would have been right.
+        found: What the provider said.
+        fix: What the user can do about it.
+        retry_after: Seconds that the provider asks to wait; ``None`` where it does not say.
+    """
+
+    def __init__(
+        self, problem: str, *, expected: str = "", found: str = "", fix: str = "", retry_after: float | None = None
+    ) -> None:
+        super().__init__(problem, expected=expected, found=found, fix=fix)
+        self.retry_after = retry_after
+
+
+class LMRateLimitError(LMUnavailableError):
+    """Too many requests or tokens a minute."""
+
+
+class LMTimeoutError(LMUnavailableError):
+    """No answer came in time."""
+
+
+class LMTransportError(LMUnavailableError):
+    """The connection failed, or was cut in the middle of an answer."""
+
+
+class LMServerError(LMUnavailableError):
+    """The provider failed."""
+
+
+class LMIncompleteError(LMUnavailableError):
+    """The provider sent an answer without choices, without text, or one that it had not finished."""
 
 
 class LMOutputError(LMError):
-    """The model answered, but its answer cannot be read as the node's outputs."""
+    """The model answered, but its answer cannot be read as the node's outputs.
+
+    Attributes:
+        status: What an example is recorded as that ends so; it scores 0.
+    """
+
+    status = "unreadable"
+
+
+class LMTruncatedError(LMOutputError):
+    """The answer reached ``max_tokens``."""
+
+    status = "truncated"
+
+
+class LMRefusedError(LMOutputError):
+    """The provider's content filter held the answer back."""
+
+    status = "refused"
+
+
+class LMContextError(LMOutputError):
+    """The prompt does not fit the model's context window."""
+
+    status = "too_long"
 
 
 class CallError(FusionProgError):

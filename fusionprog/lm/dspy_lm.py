@@ -39,7 +39,7 @@ from dspy.utils.exceptions import LMError as DSPyLMError
 from fusionprog._internal.canonical import jsonable
 from fusionprog.errors import LMConfigurationError, LMError, LMOutputError
 from fusionprog.lm.model import Completion, Message, Messages, approximate_tokens
-from fusionprog.lm.prices import known_provider, missing_keys, usd_per_token
+from fusionprog.lm.prices import known_provider, max_output_tokens, missing_keys, usd_per_token
 from fusionprog.lm.redaction import public, redact
 from fusionprog.program.signature import SignatureType
 
@@ -171,6 +171,14 @@ class DSPyModel:
     def usd_per_token(self) -> tuple[float, float] | None:
         """Dollars per input and output token; unknown for a custom engine."""
         return None if self.custom else usd_per_token(self._lm.model)
+
+    @property
+    def max_output_tokens(self) -> int | None:
+        """Tokens that an answer can have at most: the LM's own limit, else what its model is known to give."""
+        for name in ("max_tokens", "max_completion_tokens", "max_output_tokens"):
+            if isinstance(limit := self._lm.kwargs.get(name), int):
+                return limit
+        return None if self.custom else max_output_tokens(self._lm.model)
 
     async def complete(self, messages: Messages) -> Completion:
         """Returns one answer.

@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Literal, Protocol, TypeAlias
 
 from fusionprog._internal.canonical import digest
 
 Message: TypeAlias = Mapping[str, str]
 Messages: TypeAlias = Sequence[Message]
+Finish: TypeAlias = Literal["stop", "length", "refused", "context"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +45,7 @@ def prefix_digest(prefix: Messages) -> str:
     return digest([[message["role"], message["content"]] for message in prefix])
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Completion:
     """A model's answer.
 
@@ -53,12 +54,16 @@ class Completion:
         input_tokens: Tokens of the prompt, as the provider counts them; estimated where it does not.
         output_tokens: Tokens of the answer.
         usd: What the call cost in dollars; ``None`` where the price is unknown.
+        finish: Why it ended: ``"stop"``, the model was done; ``"length"``, it reached ``max_tokens``; ``"refused"``,
+            a content filter held it back; ``"context"``, the prompt does not fit the model's context window, and
+            nothing was said.
     """
 
     text: str
     input_tokens: int
     output_tokens: int
     usd: float | None = None
+    finish: Finish = "stop"
 
     @property
     def tokens(self) -> int:
@@ -68,6 +73,8 @@ class Completion:
 
 class LanguageModel(Protocol):
     """Answers chat messages.
+
+    A model makes one attempt; the client retries. What it may answer beside a text is in ``Completion.finish``.
 
     Attributes:
         name: As users write it (``"openai/gpt-4o-mini"``, ``"offline"``).
@@ -87,11 +94,18 @@ class LanguageModel(Protocol):
         """Dollars per input and output token; ``None`` where unknown."""
         ...
 
+    @property
+    def max_output_tokens(self) -> int | None:
+        """Tokens that an answer can have at most; ``None`` where unknown."""
+        ...
+
     async def complete(self, messages: Messages) -> Completion:
-        """Returns one answer.
+        """Returns one answer, after one attempt.
 
         Raises:
-            LMError: if none could be had.
+            LMUnavailableError: if there is none now; asking again may help.
+            LMConfigurationError: if there will be none before something is set.
+            LMError: if there is none for another reason; asking again does not help.
         """
         ...
 

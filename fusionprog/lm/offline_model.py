@@ -20,6 +20,7 @@ class OfflineModel:
     persistent = True
     free = True
     usd_per_token = (0.0, 0.0)
+    max_output_tokens = None
 
     def __init__(self) -> None:
         self._reader = OfflineReader()

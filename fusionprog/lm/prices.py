@@ -35,16 +35,28 @@ def _prices() -> dict[str, dict[str, Any]]:
 @functools.cache
 def usd_per_token(model: str) -> tuple[float, float] | None:
     """Returns dollars per input and per output token, or ``None`` where the model has no known price."""
+    entry = _entry(model)
+    if entry.get("input_cost_per_token") is None:
+        return None
+    return float(entry["input_cost_per_token"]), float(entry.get("output_cost_per_token") or 0.0)
+
+
+@functools.cache
+def max_output_tokens(model: str) -> int | None:
+    """Returns how many tokens an answer of the model can have at most, or ``None`` where that is not known."""
+    limit = _entry(model).get("max_output_tokens") or _entry(model).get("max_tokens")
+    return int(limit) if isinstance(limit, (int, float)) else None
+
+
+def _entry(model: str) -> dict[str, Any]:
     provider, _, bare = model.rpartition("/")
     entry = _prices().get(model)
     if entry is None:
         # The table has some models without their provider; another provider's price is none.
         entry = _prices().get(bare, {})
         if not str(entry.get("litellm_provider", "")).startswith(provider or "openai"):
-            return None
-    if entry.get("input_cost_per_token") is None:
-        return None
-    return float(entry["input_cost_per_token"]), float(entry.get("output_cost_per_token") or 0.0)
+            return {}
+    return entry
 
 
 def known_provider(model: str) -> bool:

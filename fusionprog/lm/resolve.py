@@ -73,6 +73,7 @@ class UnboundModel:
     free = False
     persistent = True
     usd_per_token = None
+    max_output_tokens = None
 
     def __init__(self, identity: Mapping[str, Any]) -> None:
         self.identity = identity

@@ -29,6 +29,7 @@ class TextModel(Counted):
         latency: Seconds before every answer, at least 0; any number of calls wait at once.
         usd_per_token: Dollars per input and output token; ``None`` for unknown prices. The model is free where both
             are 0.
+        max_output_tokens: Tokens that an answer has at most, as far as the model is concerned; ``None`` for unknown.
         keep: How many of the last requests are kept in ``requests``; ``None`` for all.
 
     Example:
@@ -46,6 +47,7 @@ class TextModel(Counted):
         *,
         latency: float = 0.0,
         usd_per_token: tuple[float, float] | None = (0.0, 0.0),
+        max_output_tokens: int | None = None,
         keep: int | None = None,
     ) -> None:
         super().__init__(keep)
@@ -55,6 +57,7 @@ class TextModel(Counted):
         self.persistent = name is not None
         self.free = usd_per_token == (0.0, 0.0)
         self._usd_per_token = usd_per_token
+        self.max_output_tokens = max_output_tokens
         # An engine that is no text says that the model cannot be made again from its name.
         state = name or f"process {os.getpid()}:{id(self)}"
         self.identity: Mapping[str, Any] = {"model": self.name, "engine": ["fusionprog.testing", state]}

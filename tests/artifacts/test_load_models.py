@@ -27,6 +27,7 @@ class Parrot:
     name = "parrot"
     free = True
     usd_per_token = None
+    max_output_tokens = None
 
     def __init__(self, persistent: bool = True, **settings: Any) -> None:
         self.identity: Mapping[str, Any] = {"model": "parrot", "settings": settings}

@@ -28,6 +28,7 @@ class Scripted:
     persistent = True
     free = False
     usd_per_token = None
+    max_output_tokens = None
 
     def __init__(
         self,

@@ -26,6 +26,7 @@ class Scripted:
     persistent = True
     free = True
     usd_per_token = None
+    max_output_tokens = None
 
     def __len__(self) -> int:
         return 0

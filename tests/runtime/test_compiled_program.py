@@ -102,6 +102,7 @@ class Scripted:
     persistent = True
     free = True
     usd_per_token = None
+    max_output_tokens = None
 
     def __init__(self) -> None:
         self.asked: list[Messages] = []

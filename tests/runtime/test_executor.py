@@ -27,6 +27,7 @@ class Scripted:
     persistent = True
     free = False
     usd_per_token = None
+    max_output_tokens = None
 
     def __init__(self, answer: Callable[[str], Any], name: str = "scripted") -> None:
         self.name = name

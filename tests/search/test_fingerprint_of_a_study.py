@@ -25,6 +25,7 @@ class Named:
     persistent = True
     free = True
     usd_per_token = (0.0, 0.0)
+    max_output_tokens = None
 
     def __init__(self, name: str) -> None:
         self.name = name
