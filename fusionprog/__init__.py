@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from fusionprog.evaluation import metrics as metrics
     from fusionprog.evaluation.metrics import Metric as Metric
     from fusionprog.lm.budget import Budget as Budget
+    from fusionprog.lm.limits import Limits as Limits
     from fusionprog.optimizers.compile import compile as compile
     from fusionprog.program.graph import ProgramGraph as ProgramGraph
     from fusionprog.program.program import Program as Program
@@ -41,6 +42,7 @@ _HOMES = {
     "DemoSet": "fusionprog.prompts.items:DemoSet",
     "Fragment": "fusionprog.prompts.items:Fragment",
     "InputField": "fusionprog.program.signature:InputField",
+    "Limits": "fusionprog.lm.limits:Limits",
     "Metric": "fusionprog.evaluation.metrics:Metric",
     "OutputField": "fusionprog.program.signature:OutputField",
     "Prediction": "fusionprog.program.signature:Prediction",
@@ -64,6 +66,7 @@ __all__ = [
     "DemoSet",
     "Fragment",
     "InputField",
+    "Limits",
     "Metric",
     "OutputField",
     "Prediction",

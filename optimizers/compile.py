@@ -11,6 +11,7 @@ from fusionprog._internal import sync
 from fusionprog.artifacts.file import load
 from fusionprog.lm.budget import Budget
 from fusionprog.lm.client import LMClient
+from fusionprog.lm.limits import LimitsSpec, limits_of
 from fusionprog.lm.resolve import LMSpec
 from fusionprog.optimizers.fusion_compiler import FusionCompiler
 from fusionprog.optimizers.registry import Optimizer, optimizer_registry
@@ -21,7 +22,7 @@ from fusionprog.prompts.pool import PromptPool
 from fusionprog.prompts.schedule import Schedule
 from fusionprog.runtime.compiled import CompiledProgram
 from fusionprog.search.display import Display
-from fusionprog.search.events import Callback
+from fusionprog.search.events import Callback, Note
 from fusionprog.search.kept_study import KeptStudy
 from fusionprog.search.preflight import Job, preflight
 from fusionprog.search.provenance import study_parts
@@ -40,6 +41,7 @@ def compile(
     trials: int | None = None,
     budget: Budget | None = None,
     concurrency: int = 16,
+    limits: LimitsSpec = None,
     freeze: Sequence[str] = (),
     prior: Sequence[CompiledProgram | str | os.PathLike[str]] = (),
     storage: str | None = None,
@@ -65,9 +67,11 @@ def compile(
         trials: Trials of the search; as many as the budget pays for, or 64, if not given.
         budget: What may be spent; the test report is outside of it.
         concurrency: Model calls in flight at most; changes nothing but the time.
+        limits: Requests and tokens per minute, timeout and retries: ``fusionprog.Limits``, or a mapping model → those.
         freeze: Names of nodes and items that are left alone.
         prior: Compiled programs or artifacts whose effects are tried first.
-        storage: Where measurements are kept: a SQLAlchemy URL or a file name; only this process, if not given.
+        storage: Where measurements are kept: a file name or a SQLAlchemy URL; only this process, if not given. The
+            same call on several machines with one PostgreSQL URL is one search that they share.
         fresh: Asks every model again instead of using kept answers.
         seed: Decides splits and draws.
         callbacks: Are told what happens (``fusionprog.search.events``).
@@ -87,7 +91,16 @@ def compile(
         shown = list(callbacks)
         if progress or (progress is None and sys.stderr.isatty()):
             shown.append(stack.enter_context(Display()))
-        return run_job(job, chosen, store, concurrency=concurrency, prior=schedules, callbacks=shown, fresh=fresh)
+        return run_job(
+            job,
+            chosen,
+            store,
+            concurrency=concurrency,
+            limits=limits,
+            prior=schedules,
+            callbacks=shown,
+            fresh=fresh,
+        )
 
 
 def run_job(
@@ -96,14 +109,18 @@ def run_job(
     store: Store,
     *,
     concurrency: int,
+    limits: LimitsSpec,
     prior: Sequence[Schedule],
     callbacks: Sequence[Callback],
     fresh: bool = False,
 ) -> CompiledProgram:
     """Runs what passed preflight, and keeps its study beside its measurements."""
-    client = LMClient(store, concurrency, fresh=fresh)
+    named = limits_of(limits, {model.name for model in job.asked})
+    client = LMClient(store, concurrency, limits=named, fresh=fresh)
     parts = study_parts(job, {**optimizer.arguments(), "prior": [repr(schedule) for schedule in prior]})
     with KeptStudy(store, parts) as kept:
+        for callback in callbacks:
+            callback(Note(kept.standing))
         return sync.run(optimizer.compile(job, client, callbacks, prior, kept))
 
 

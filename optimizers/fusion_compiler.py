@@ -2,26 +2,27 @@
 
 from __future__ import annotations
 
-import time
+import math
 from collections.abc import Mapping, Sequence
-from copy import deepcopy
 from dataclasses import replace
 from typing import Any
 
 import optuna
 
-from fusionprog.evaluation.evaluator import Evaluator
+from fusionprog._internal.together import together
+from fusionprog.evaluation.evaluator import Evaluator, TaskScorer
 from fusionprog.evaluation.statistics import compare
-from fusionprog.lm.budget import Ledger
+from fusionprog.lm.budget import Cost, Ledger
 from fusionprog.lm.client import LMClient
 from fusionprog.optimizers.registry import register_optimizer
 from fusionprog.program.data import Row
+from fusionprog.prompts.items import Item
 from fusionprog.prompts.schedule import Schedule
 from fusionprog.runtime.compiled import CompiledProgram
 from fusionprog.runtime.executor import Executor, NodeMemo
 from fusionprog.runtime.record import Comparison
 from fusionprog.runtime.render import Renderer
-from fusionprog.search.bench import Bench, Outcomes, block, mean_tokens, task_means, together
+from fusionprog.search.bench import Bench, Outcomes, block, mean_tokens, task_means
 from fusionprog.search.bootstrap import bootstrap_traces
 from fusionprog.search.confirmation import Finalist, decide
 from fusionprog.search.emit import Result, emit
@@ -34,7 +35,8 @@ from fusionprog.search.samplers import sampler_registry
 from fusionprog.search.screening import screen
 from fusionprog.search.space import Space, make_space
 from fusionprog.search.split import Fold
-from fusionprog.search.study import WINDOW, run_study
+from fusionprog.search.study import run_study
+from fusionprog.search.trials import Trials, used_up
 from fusionprog.search.views import make_scorers
 
 
@@ -86,55 +88,56 @@ class FusionCompiler:
     async def search(self, run: _Run, fold: Fold, number: int, space: Space) -> list[Schedule]:
         """Returns the candidates of one fold's search, best first."""
         plan, bench = run.job.plan, run.bench
+
+        def keep() -> Cost:
+            return run.keep_for_later(number)
+
         run.tell(PhaseStarted("screening"))
         screened = await screen(
             bench,
             space,
             fold.search,
             plan.screening_calls,
-            lambda step: run.tell(StepDone("screening", step, {}, {}, bench.spent)),
+            keep=keep,
+            stepped=lambda step: run.tell(StepDone("screening", step, {}, {}, bench.spent)),
         )
         run.tell(PhaseStarted("search", plan.trials))
         rows = block(fold.search, 0, plan.block)
-        baseline = await bench.measure(Schedule(), rows)
-        bench.charge(Schedule(), baseline)
+        (baseline,) = await bench.measure_all([Schedule()], rows, keep=keep())
+        if bench.ended_by is not None:
+            run.cut = used_up(bench.ended_by)
+            return []
         before = task_means(baseline)
-        measured: dict[int, tuple[Schedule, Outcomes]] = {}
-        best: dict[str, Any] = {"value": self.objective(before), "scores": before}
 
-        async def evaluate(trial: int, params: Mapping[str, Any]) -> float:
-            schedule = space.schedule(params)
-            outcomes = await bench.measure(schedule, rows)
-            measured[trial] = (schedule, outcomes)
-            return self.objective(task_means(outcomes))
-
-        def told(trial: optuna.trial.FrozenTrial) -> str | None:
-            schedule, outcomes = measured[trial.number]
-            value = trial.value or 0.0
-            bench.charge(schedule, outcomes)
+        def finished(trial: optuna.trial.FrozenTrial, best: Mapping[str, float]) -> None:
             run.kept.keep(number, trial)
             run.trials += 1
-            if value > best["value"]:
-                best.update(value=value, scores=task_means(outcomes))
-            run.tell(StepDone("search", trial.number + 1, before, best["scores"], bench.spent))
-            return run.limit_reached(number, plan.trials - trial.number - 1)
+            run.tell(StepDone("search", trial.number + 1, before, best, bench.spent))
 
+        trials = Trials(
+            bench,
+            space,
+            self.objective,
+            rows,
+            before,
+            keep=keep,
+            time_left=lambda: run.time_left(number),
+            finished=finished,
+        )
         starts = [space.start(space.effects_of(schedule), wide=True) for schedule in run.prior]
         starts += [space.start(screened.effects, wide=True), space.start(screened.effects, wide=False)]
-        exhausted = run.limit_reached(number, plan.trials)
-        study, reason = await run_study(
+        _, reason = await run_study(
             distributions=space.distributions,
             sampler=self.sampler,
             seed=run.job.seed,
-            trials=0 if exhausted else plan.trials,
+            trials=plan.trials,
+            window=plan.window,
             start=starts,
-            evaluate=evaluate,
-            told=told,
+            runner=trials,
         )
-        run.cut = run.cut or exhausted or (reason if len(study.trials) < plan.trials else None)
-        told_values = {trial.number: trial.value for trial in study.trials if trial.value is not None}
-        order = sorted(told_values, key=lambda n: (-round(told_values[n], 9), mean_tokens(measured[n][1]), n))
-        return [measured[number][0] for number in order if told_values[number] >= self.objective(before)]
+        if len(trials.tried) < plan.trials:
+            run.cut = run.cut or reason
+        return trials.ranked()
 
 
 class _Run:
@@ -155,11 +158,10 @@ class _Run:
         self.kept = kept
         self.trials = 0
         self.cut: str | None = None
-        self.ledger = Ledger()
+        self.ledger = Ledger(job.budget)
         self.bench: Bench
         self._callbacks = callbacks
         self._client = client
-        self._started = time.monotonic()
 
     def tell(self, event: Event) -> None:
         """Hands an event to every callback; spending is booked under the phase that runs."""
@@ -168,19 +170,33 @@ class _Run:
         for callback in self._callbacks:
             callback(event)
 
-    def limit_reached(self, fold: int, trials_left: int) -> str | None:
-        """Returns why a fold's search must end now so that confirmation can still be paid for; else ``None``.
+    def keep_for_later(self, fold: int) -> Cost:
+        """Returns what must be left when a fold's search ends: for its confirmation, and for the folds to come.
 
-        Calls are not looked at: the plan cannot pass them. Tokens and dollars are planned from estimates.
+        Tokens and dollars are taken at their mean so far, and at their worst for the first row. Calls need nothing
+        here, since the plan cannot pass them.
         """
         plan, budget = self.job.plan, self.job.budget
-        if budget.seconds is not None and time.monotonic() - self._started > budget.seconds:
-            return "the budget's seconds are used up"
-        rows = min(WINDOW, trials_left) * plan.block + plan.contenders * (plan.narrowing - plan.block)
-        rows += (plan.finalists + 1) * plan.confirmation
-        share = (fold + 1) / len(self.job.folds)
-        limit = self.ledger.exhausted(replace(budget, calls=None), rows * self.bench.calls_per_row, share)
-        return f"the budget's {limit} are used up" if limit else None
+        if not budget.by_size:
+            return Cost()
+        schedules = [Schedule()] * (plan.finalists + 1)
+        first = self.bench.worst_case(schedules, block(self.job.folds[fold].confirmation, 0, 1))
+        share = 1 - (fold + 1) / len(self.job.folds)
+        folds = Cost(0, share * (budget.tokens or 0), share * (budget.usd or 0.0))
+        kept = self._calls_after_search() * self.ledger.mean + first + folds
+        return replace(kept, calls=0)
+
+    def time_left(self, fold: int) -> float:
+        """Returns the seconds that are left for a fold's trials, if the rest goes on at the pace so far."""
+        if self.job.budget.seconds is None:
+            return math.inf
+        later = self.job.budget.seconds * (1 - (fold + 1) / len(self.job.folds))
+        return self.ledger.time_left(self._calls_after_search()) - later
+
+    def _calls_after_search(self) -> int:
+        plan = self.job.plan
+        rows = plan.contenders * (plan.narrowing - plan.block) + (plan.finalists + 1) * plan.confirmation
+        return rows * self.bench.calls_per_row
 
     async def compile(self, optimizer: Mapping[str, Any]) -> CompiledProgram:
         """Runs all parts and returns the program."""
@@ -191,12 +207,11 @@ class _Run:
         traces: dict[str, dict[str, list[Any]]] = {}
         if job.plan.bootstrap:
             self.tell(PhaseStarted("bootstrap"))
-            traces = await bootstrap_traces(job, evaluator, self.ledger)
+            bare = {name: job.bare_scorer(name) for name in job.tasks}
+            traces = await bootstrap_traces(job, self._bench(bare, evaluator, {}), evaluator)
         scorers = make_scorers(job, traces)
         items = {item.id: item for item in job.pool}
-        self.bench = Bench(
-            scorers, evaluator, Renderer(items), self._client, job.budget, self.ledger, self.kept.keep_scores
-        )
+        self.bench = self._bench(scorers, evaluator, items)
         space = make_space(job, {name: scorer.view for name, scorer in scorers.items()}, items)
         finalists: list[Finalist] = []
         confirmed_on: list[Mapping[str, Sequence[Row]]] = []
@@ -211,19 +226,26 @@ class _Run:
                 block(fold.search, 0, job.plan.narrowing),
                 contenders=job.plan.contenders,
                 finalists=job.plan.finalists,
+                keep=self.keep_for_later(number),
             )
             self.tell(PhaseStarted("confirmation", len(chosen)))
             rows = block(fold.confirmation, 0, job.plan.confirmation)
-            confirmed, unchanged = await self._confirm(chosen, rows)
-            finalists += confirmed
-            confirmed_on += [rows] * len(confirmed)
+            self.bench.ended_by = None
+            baseline, *results = await self.bench.measure_all([Schedule(), *chosen], rows)
+            if self.bench.ended_by is not None:
+                self.cut = self.cut or used_up(self.bench.ended_by)
+            rows = {task: rows[task][: len(mine)] for task, mine in baseline.items()}
+            unchanged = _paired(baseline, baseline)
+            for schedule, outcomes in zip(chosen, results, strict=True):
+                finalists.append(Finalist(schedule, _paired(baseline, outcomes), unchanged, mean_tokens(outcomes)))
+            confirmed_on += [rows] * len(chosen)
         decision = decide(finalists, unchanged)
         known = [each.schedule for each in finalists]
         unclipped = replace(decision.schedule, as_written=())
         measured_on = confirmed_on[known.index(unclipped)] if decision.improved else rows
         self.tell(Note(decision.why))
         self.tell(PhaseStarted("test"))
-        tested = deepcopy(self.ledger)
+        tested = self.ledger.apart()
         test, costs = await self._report(decision.schedule, measured_on, tested)
         result = Result(
             decision=decision,
@@ -232,26 +254,16 @@ class _Run:
             trials=self.trials,
             reason=self.cut or f"all {self.trials} trials are done",
             ledger=self.ledger,
-            test_calls=tested.calls - self.ledger.calls,
+            test_calls=tested.calls,
             optimizer=optimizer,
             fingerprint=self.kept.fingerprint,
         )
         compiled = emit(job, scorers, items, result)
-        self.tell(Finished(compiled.record))
+        self.tell(Finished(compiled.record, self._client.paid))
         return compiled
 
-    async def _confirm(
-        self, schedules: Sequence[Schedule], rows: Mapping[str, Sequence[Row]]
-    ) -> tuple[list[Finalist], dict[str, Comparison]]:
-        baseline = await self.bench.measure(Schedule(), rows)
-        self.bench.charge(Schedule(), baseline)
-        unchanged = _paired(baseline, baseline)
-        finalists = []
-        results = await together(self.bench.measure(schedule, rows) for schedule in schedules)
-        for schedule, outcomes in zip(schedules, results, strict=True):
-            self.bench.charge(schedule, outcomes)
-            finalists.append(Finalist(schedule, _paired(baseline, outcomes), unchanged, mean_tokens(outcomes)))
-        return finalists, unchanged
+    def _bench(self, scorers: Mapping[str, TaskScorer], evaluator: Evaluator, items: Mapping[str, Item]) -> Bench:
+        return Bench(scorers, evaluator, Renderer(items), self._client, self.ledger, self.kept.keep_scores)
 
     async def _report(
         self, schedule: Schedule, measured_on: Mapping[str, Sequence[Row]], ledger: Ledger

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Hashable
 from typing import Generic, TypeVar
 
@@ -45,19 +46,27 @@ class SingleFlight(Generic[V]):
 
 
 class Memo(Generic[V]):
-    """Remembers what work returned; failures and cancelled work are not remembered."""
+    """Remembers what work returned; failures and cancelled work are not remembered.
 
-    def __init__(self) -> None:
-        self._known: dict[Hashable, V] = {}
+    Args:
+        capacity: How much it remembers; what was used longest ago is forgotten first.
+    """
+
+    def __init__(self, capacity: int = 10_000) -> None:
+        self._capacity = capacity
+        self._known: OrderedDict[Hashable, V] = OrderedDict()
         self._flight: SingleFlight[V] = SingleFlight()
 
     async def get(self, key: Hashable, work: Callable[[], Awaitable[V]]) -> V:
         """Returns what is remembered under ``key``; else does the work, once for all who ask at the same time."""
         if key in self._known:
+            self._known.move_to_end(key)
             return self._known[key]
 
         async def remembered() -> V:
-            self._known[key] = await work()
-            return self._known[key]
+            value = self._known[key] = await work()
+            if len(self._known) > self._capacity:
+                self._known.popitem(last=False)
+            return value
 
         return await self._flight.get(key, remembered)

@@ -5,9 +5,14 @@ from __future__ import annotations
 import json
 import re
 import sys
+from dataclasses import asdict, replace
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
+
+if TYPE_CHECKING:
+    from fusionprog.lm.limits import LimitsSpec
 
 
 @click.command("compile")
@@ -22,6 +27,12 @@ import click
 @click.option("--max-tokens", type=click.IntRange(min=1), help="Tokens at most.")
 @click.option("--max-time", metavar="TIME", help="Time of the search at most, e.g. 90s, 20m, 2h.")
 @click.option("-j", "--concurrency", type=click.IntRange(min=1), default=16, show_default=True, help="Calls in flight.")
+@click.option("--rpm", type=click.FloatRange(min=0, min_open=True), help="Requests per minute at most.")
+@click.option("--tpm", type=click.FloatRange(min=0, min_open=True), help="Tokens per minute at most.")
+@click.option("--timeout", type=click.FloatRange(min=0, min_open=True), metavar="SECONDS", help="Of one attempt.")
+@click.option(
+    "--retries", type=click.IntRange(min=0), help="Attempts after the first, where a model cannot answer now."
+)
 @click.option("--task", "tasks", multiple=True, metavar="T", help="Only this task; may be repeated.")
 @click.option("--limit", type=click.IntRange(min=1), metavar="N", help="At most N rows a split.")
 @click.option("--storage", metavar="URL", help="Where measurements are kept.  [default: the output's name with .db]")
@@ -40,6 +51,10 @@ def compile_command(
     max_tokens: int | None,
     max_time: str | None,
     concurrency: int,
+    rpm: float | None,
+    tpm: float | None,
+    timeout: float | None,
+    retries: int | None,
     tasks: tuple[str, ...],
     limit: int | None,
     storage: str | None,
@@ -51,18 +66,21 @@ def compile_command(
 ) -> None:
     """Compile the program that PROGRAM.py defines into one JSON file.
 
-    The file defines `program` and `tasks` and, if it likes, `pool`, `lm` and `budget`. The same command again
-    continues: finished model calls are not made twice.
+    The file defines `program` and `tasks` and, if it likes, `pool`, `lm`, `budget` and `limits`. The same command
+    again continues: finished model calls are not made twice. On several machines with one PostgreSQL URL as --storage
+    it is one search that they share.
     """
     if output is None and not dry_run:
         raise click.UsageError("Say where the artifact goes: -o desk.json")
 
     from fusionprog.cli.program_file import only_tasks, read_program_file
-    from fusionprog.cli.summary import dry_run_lines, record_data, summary_lines
+    from fusionprog.cli.summary import dry_run_lines, paid_line, record_data, summary_lines
     from fusionprog.lm.budget import Budget
+    from fusionprog.lm.client import Paid
     from fusionprog.optimizers.compile import run_job
     from fusionprog.optimizers.fusion_compiler import FusionCompiler
     from fusionprog.search.display import Display
+    from fusionprog.search.events import Event, Finished
     from fusionprog.search.preflight import preflight
     from fusionprog.store.store import Store
 
@@ -90,19 +108,47 @@ def compile_command(
         click.echo(json.dumps(job.estimate.__dict__) if as_json else "\n".join(dry_run_lines(job)))
         return
     assert output is not None
-    paid = any(not model.free for model in job.asked)
-    if paid and not budget.bounded and not yes:
+    costs = any(not model.free for model in job.asked)
+    if costs and not budget.bounded and not yes:
         _ask_first(dry_run_lines(job))
-    url = storage or str(Path(output).with_suffix(".db"))
-    with Store(url) as store, Display() as display:
+    paid = Paid()
+
+    def note_paid(event: Event) -> None:
+        nonlocal paid
+        if isinstance(event, Finished):
+            paid = event.paid
+
+    with Store(storage or str(Path(output).with_suffix(".db"))) as store, Display() as display:
         compiled = run_job(
-            job, FusionCompiler(), store, concurrency=concurrency, prior=(), callbacks=[display], fresh=fresh
+            job,
+            FusionCompiler(),
+            store,
+            concurrency=concurrency,
+            limits=_limits(
+                file.limits, requests_per_minute=rpm, tokens_per_minute=tpm, timeout=timeout, retries=retries
+            ),
+            prior=(),
+            callbacks=[display, note_paid],
+            fresh=fresh,
         )
     compiled.save(output)
+    where = str(store.path or store.name)
     if as_json:
-        click.echo(json.dumps({"output": output, "storage": url, **record_data(compiled.record)}))
+        result = {"output": output, "storage": where, "paid": asdict(paid), **record_data(compiled.record)}
+        click.echo(json.dumps(result))
     else:
-        click.echo("\n".join([*summary_lines(compiled.record), f"wrote {output} (measurements in {url})"]))
+        lines = [*summary_lines(compiled.record), paid_line(paid), f"wrote {output} (measurements in {where})"]
+        click.echo("\n".join(lines))
+
+
+def _limits(own: LimitsSpec, **given: Any) -> LimitsSpec:
+    """The program file's limits, with what the command line says in its place."""
+    from fusionprog.lm.limits import Limits
+
+    said = {name: value for name, value in given.items() if value is not None}
+    if isinstance(own, Limits) or own is None:
+        return replace(own or Limits(), **said)
+    return {name: replace(each, **said) for name, each in {"*": Limits(), **own}.items()}
 
 
 def _ask_first(lines: list[str]) -> None:

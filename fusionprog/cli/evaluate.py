@@ -36,7 +36,7 @@ def eval_command(
     result = program.evaluate(*((task,) if task else ()), data=data, metric=chosen)
     score = result.score
     if as_json:
-        found = {"task": result.task, "mean": score.mean, "se": score.se, "n": score.n, "unreadable": result.unreadable}
+        found = {"task": result.task, "mean": score.mean, "se": score.se, "n": score.n, "failed": result.failed}
         click.echo(json.dumps(found))
     else:
         click.echo(str(result))

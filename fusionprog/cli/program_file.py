@@ -19,13 +19,14 @@ from fusionprog.program.task import Task, check_tasks
 
 @dataclass(frozen=True)
 class ProgramFile:
-    """What a program file defines: ``program`` and ``tasks``, and if it likes ``pool``, ``lm`` and ``budget``."""
+    """What a program file defines: ``program`` and ``tasks``, and if it likes the others."""
 
     program: Any
     tasks: list[Task]
     pool: Any
     lm: Any
     budget: Any
+    limits: Any
 
 
 def read_program_file(reference: str) -> ProgramFile:
@@ -47,7 +48,8 @@ def read_program_file(reference: str) -> ProgramFile:
     tasks = _variable(module, "tasks", reference)
     if not isinstance(tasks, Iterable):
         raise ProgramError(f"{reference}: tasks is no list", found=type(tasks).__name__)
-    return ProgramFile(program, list(tasks), *(getattr(module, each, None) for each in ("pool", "lm", "budget")))
+    others = (getattr(module, each, None) for each in ("pool", "lm", "budget", "limits"))
+    return ProgramFile(program, list(tasks), *others)
 
 
 def read_attribute(reference: str) -> Any:

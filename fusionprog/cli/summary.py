@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
+from fusionprog.lm.client import Paid
 from fusionprog.runtime.record import Comparison, CompileRecord
 from fusionprog.search.display import short
 from fusionprog.search.preflight import Job
@@ -34,6 +35,13 @@ def summary_lines(record: CompileRecord) -> list[str]:
     lines += ["", f"{record.trials} trials, {int(spent['calls']):,} calls{usd}; ended because {record.reason}"]
     lines.append(record.notes[-1] if record.improved else "nothing beat your program")
     return lines
+
+
+def paid_line(paid: Paid) -> str:
+    """Returns what a run really paid, as against what its result is worth."""
+    usd = f", ${paid.usd:.2f}" if paid.usd else ""
+    failed = f"; {paid.failed:,} attempts failed and were made again" if paid.failed else ""
+    return f"asked now: {paid.calls:,} calls, {paid.tokens:,} tokens{usd}{failed}"
 
 
 def dry_run_lines(job: Job) -> list[str]:

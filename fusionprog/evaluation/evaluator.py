@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any
 
 from fusionprog._internal.single_flight import Memo
-from fusionprog.errors import MetricError
+from fusionprog._internal.together import together
+from fusionprog.errors import LMUnavailableError, MetricError
 from fusionprog.evaluation.metrics import Metric, ProgramMetric
 from fusionprog.lm.model import Completion, LanguageModel
 from fusionprog.program.data import Row
@@ -18,7 +18,8 @@ from fusionprog.prompts.schedule import Schedule
 from fusionprog.runtime.executor import Executor, Trace
 from fusionprog.runtime.render import RenderedPrompt, Renderer, TaskView
 
-Status = Literal["ok", "unreadable"]
+_ROUNDS = 3  # times that rows are tried which a model that cannot answer now left unmeasured
+_REMEMBERED = 20_000  # outcomes; older ones are made again from stored answers
 
 
 @dataclass(frozen=True)
@@ -27,9 +28,11 @@ class Outcome:
 
     Attributes:
         example: The row's id.
-        score: The metric's score; 0 where the model's answer could not be read.
-        status: ``ok``, or ``unreadable``: the model answered, but not in the form it was asked for.
-        error: What could not be read.
+        score: The metric's score; 0 where an answer was no good.
+        status: ``"ok"``, or what was wrong with an answer: ``"unreadable"`` (not in the form that was asked for),
+            ``"truncated"`` (it reached ``max_tokens``), ``"refused"`` (by a content filter), ``"too_long"`` (the prompt
+            does not fit the context window). A model that cannot be reached leaves no outcome at all.
+        error: What was wrong, in words.
         calls: Call key → answer, for every model call that was used.
         tokens: Tokens of the program's own calls.
         usd: Their dollars; ``None`` where a price is unknown.
@@ -37,9 +40,9 @@ class Outcome:
 
     example: str
     score: float
-    status: Status = "ok"
+    status: str = "ok"
     error: str = ""
-    calls: Mapping[str, Completion] = field(default_factory=dict)
+    calls: Mapping[bytes, Completion] = field(default_factory=dict)
     tokens: int = 0
     usd: float | None = None
 
@@ -82,7 +85,7 @@ class Evaluator:
 
     def __init__(self, executor: Executor) -> None:
         self._executor = executor
-        self._outcomes: Memo[Outcome] = Memo()
+        self._outcomes: Memo[Outcome] = Memo(_REMEMBERED)
         self._judges: dict[ProgramMetric, Mapping[str, RenderedPrompt]] = {}
 
     async def outcome(self, scorer: TaskScorer, prompts: Mapping[str, RenderedPrompt], row: Row) -> Outcome:
@@ -103,8 +106,28 @@ class Evaluator:
     async def outcomes(
         self, scorer: TaskScorer, prompts: Mapping[str, RenderedPrompt], rows: Sequence[Row]
     ) -> list[Outcome]:
-        """Returns the outcomes of rows, in their order."""
-        return list(await asyncio.gather(*(self.outcome(scorer, prompts, row) for row in rows)))
+        """Returns the outcomes of rows, in their order.
+
+        Rows that a model's failure leaves unmeasured are tried again when the others are done.
+
+        Raises:
+            MetricError: if the metric fails.
+            LMUnavailableError: if rows are still unmeasured after three rounds.
+            LMError: if a model will give no answer.
+        """
+        found: dict[int, Outcome] = {}
+        for _ in range(_ROUNDS):
+            left = [index for index in range(len(rows)) if index not in found]
+            results = await together(_unless_unavailable(self.outcome(scorer, prompts, rows[index])) for index in left)
+            failures = [result for result in results if isinstance(result, LMUnavailableError)]
+            found.update((index, each) for index, each in zip(left, results, strict=True) if isinstance(each, Outcome))
+            if not failures:
+                return [found[index] for index in range(len(rows))]
+        raise type(failures[0])(
+            f"task {scorer.view.name!r}: {len(failures)} of {len(rows)} examples could not be measured",
+            found=str(failures[0]),
+            fix="Nothing is lost: the same command continues from the store",
+        ) from failures[0]
 
     async def trace(
         self, scorer: TaskScorer, prompts: Mapping[str, RenderedPrompt], row: Row, nodes: Sequence[str]
@@ -119,7 +142,7 @@ class Evaluator:
         prices = [answer.usd for answer in answers]
         usd = None if any(price is None for price in prices) else sum(price or 0.0 for price in prices)
         if trace.error is not None:
-            return Outcome(row.id, 0.0, "unreadable", str(trace.error), dict(trace.calls), tokens, usd)
+            return Outcome(row.id, 0.0, trace.error.status, str(trace.error), dict(trace.calls), tokens, usd)
         calls = dict(trace.calls)
 
         async def run_program(metric: ProgramMetric, inputs: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -147,6 +170,13 @@ class Evaluator:
             self._judges[metric] = Renderer({}).prompts(Schedule(), view, metric.asking)
         prompts, models = self._judges[metric], scorer.judges[metric]
         return await self._executor.run(metric.as_task, prompts, models, inputs, metric.nodes)
+
+
+async def _unless_unavailable(measured: Coroutine[Any, Any, Outcome]) -> Outcome | LMUnavailableError:
+    try:
+        return await measured
+    except LMUnavailableError as error:
+        return error
 
 
 def _inputs(scorer: TaskScorer, row: Row) -> dict[str, Any]:

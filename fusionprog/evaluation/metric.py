@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 import math
+import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -12,6 +14,8 @@ from fusionprog.program.signature import Prediction
 
 if TYPE_CHECKING:
     from fusionprog.evaluation.program_metric import ProgramMetric
+
+_LONG = 0.003  # seconds after which a metric is called in threads: some times what a thread costs
 
 RunProgram: TypeAlias = Callable[["ProgramMetric", Mapping[str, Any]], Awaitable[Mapping[str, Any]]]
 
@@ -22,8 +26,8 @@ class Metric:
     Args:
         fn: ``fn(example, prediction)``; also DSPy's longer forms with ``trace``, ``pred_name`` and ``pred_trace``,
             which are given as ``None``. It returns a number, a bool, or a ``Prediction(score=..., feedback=...)``;
-            higher is better. Sync or async; one that waits for something should be async, as a sync one is called
-            on the event loop and holds up all other work.
+            higher is better. Sync or async. A sync one that takes long is called in threads, several at once, so that
+            it does not hold up model calls.
         fields: The outputs it reads, public names or ``"node.field"``; all public ones if ``None``. Compiling runs
             only what these need.
         gold: The columns of the rows that it reads; checked before anything is spent.
@@ -48,6 +52,7 @@ class Metric:
         self.version = version
         self.name = name or str(getattr(fn, "__name__", type(fn).__name__))
         self._extra = _extra_arguments(fn, self.name)
+        self._in_threads = False
 
     @property
     def description(self) -> dict[str, Any]:
@@ -65,17 +70,31 @@ class Metric:
         Raises:
             MetricError: if the function raises or returns something that is no finite number.
         """
-        try:
-            result = self.fn(example, prediction, *self._extra)
-            if inspect.isawaitable(result):
+        if self._in_threads:
+            result = await asyncio.to_thread(self._call, example, prediction)
+        else:
+            started = time.perf_counter()
+            result = self._call(example, prediction)
+            self._in_threads = time.perf_counter() - started > _LONG and not inspect.isawaitable(result)
+        if inspect.isawaitable(result):
+            try:
                 result = await result
-        except Exception as error:
-            raise MetricError(
-                f"the metric {self.name!r} raised {type(error).__name__}",
-                found=str(error),
-                fix="A metric must return a number for every answer, also for wrong and empty ones",
-            ) from error
+            except Exception as error:
+                raise self._failed(error) from error
         return as_score(result, self.name)
+
+    def _call(self, example: Any, prediction: Prediction) -> Any:
+        try:
+            return self.fn(example, prediction, *self._extra)
+        except Exception as error:
+            raise self._failed(error) from error
+
+    def _failed(self, error: Exception) -> MetricError:
+        return MetricError(
+            f"the metric {self.name!r} raised {type(error).__name__}",
+            found=str(error),
+            fix="A metric must return a number for every answer, also for wrong and empty ones",
+        )
 
 
 def as_score(result: Any, name: str) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -28,11 +29,11 @@ class EvaluationResult:
         return score_of([outcome.score for outcome in self.outcomes])
 
     @property
-    def unreadable(self) -> int:
-        """Rows whose answer could not be read; they score 0."""
-        return sum(outcome.status == "unreadable" for outcome in self.outcomes)
+    def failed(self) -> dict[str, int]:
+        """Status → number of rows, for the rows whose answer was no good; they score 0."""
+        return dict(Counter(outcome.status for outcome in self.outcomes if outcome.status != "ok"))
 
     def __str__(self) -> str:
         score = self.score
-        extra = f", {self.unreadable} unreadable" if self.unreadable else ""
+        extra = "".join(f", {count} {status}" for status, count in self.failed.items())
         return f"{self.task}: {score.mean:.3f} ± {score.se:.3f} (n={score.n}{extra})"

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
 
-from fusionprog._internal.canonical import digest
 from fusionprog.prompts.items import TEXT_FACETS, Content, Demo
 from fusionprog.prompts.mixture import Mixture
 
@@ -40,9 +39,9 @@ class Composition:
         return "\n".join(line.text for line in self.lines)
 
     @property
-    def id(self) -> str:
-        """Digest of all that the prompt depends on: equal ids render alike."""
-        return digest([self.instructions, [dict(demo) for _, demo in self.demos], self.format])
+    def key(self) -> tuple[Hashable, ...]:
+        """What tells compositions apart while the items live: equal keys render alike, with equal items."""
+        return self.lines, tuple((item, id(demo)) for item, demo in self.demos), self.format
 
 
 def compose(written: str, mixture: Mixture, offered: Mapping[str, Content], format: str) -> Composition:
@@ -74,5 +73,5 @@ def compose(written: str, mixture: Mixture, offered: Mapping[str, Content], form
         rows = offered[item.id]
         assert not isinstance(rows, str)
         for demo in rows[: item.amount]:
-            demos.setdefault(digest(dict(demo)), (item.id, demo))
+            demos.setdefault(repr(sorted(demo.items())), (item.id, demo))
     return Composition(tuple(lines), tuple(demos.values()), format)

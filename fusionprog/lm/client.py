@@ -3,59 +3,89 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import itertools
-from collections import Counter
-from dataclasses import replace
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 
 from fusionprog._internal.canonical import digest
 from fusionprog._internal.single_flight import SingleFlight
-from fusionprog.errors import FusionProgError, LMConfigurationError, LMError
+from fusionprog.errors import (
+    FusionProgError,
+    LMConfigurationError,
+    LMError,
+    LMTimeoutError,
+    LMUnavailableError,
+    StoreError,
+)
+from fusionprog.lm.limits import Limits
 from fusionprog.lm.model import Completion, LanguageModel, Request
+from fusionprog.lm.pacing import Pacer
+from fusionprog.lm.slots import Slots
 from fusionprog.store.store import Store, StoredCall
+
+_USUAL_ANSWER = 200  # tokens that an answer is taken to have until it is there, for the pace alone
+
+
+@dataclass
+class Paid:
+    """What a run really paid, as against what its results are worth in its budget.
+
+    Attributes:
+        calls: Calls that a model answered in this run.
+        tokens: Their tokens.
+        usd: Their dollars; calls without a price add nothing.
+        failed: Attempts that got no answer; providers do not charge for those.
+    """
+
+    calls: int = 0
+    tokens: int = 0
+    usd: float = 0.0
+    failed: int = 0
 
 
 class LMClient:
-    """Asks models with bounded concurrency; identical requests are one call.
+    """Asks models: stored answers first, equal requests once, as many at once and as often as is allowed.
+
+    A call holds its slot until its answer is committed to the store, so that a killed process loses at most as many
+    answers as it has slots.
 
     Args:
         store: Where answers are looked up and kept; without one every request is a call.
         concurrency: Calls in flight at most, 1 or more.
+        limits: Model name → how it may be asked.
         fresh: Whether answers that earlier runs stored are asked for again.
 
     Raises:
         LMConfigurationError: if ``concurrency`` is below 1.
 
     Attributes:
-        paid: Calls that went to a model.
-        stored: Calls that the store answered from earlier runs.
-        usd_paid: Dollars for the calls that went to a model, where prices are known.
+        paid: What was really paid.
     """
 
-    def __init__(self, store: Store | None, concurrency: int = 16, *, fresh: bool = False) -> None:
+    def __init__(
+        self,
+        store: Store | None,
+        concurrency: int = 16,
+        *,
+        limits: Mapping[str, Limits] | None = None,
+        fresh: bool = False,
+    ) -> None:
         if concurrency < 1:
             raise LMConfigurationError("concurrency must be 1 or more", found=str(concurrency))
-        self._fresh = fresh
+        self.paid = Paid()
         self._store = store
-        self._slots = asyncio.Semaphore(concurrency)
+        self._slots = Slots(concurrency)
+        self._limits = dict(limits or {})
+        self._since = time.time() if fresh else 0.0
         self._flights: SingleFlight[Completion] = SingleFlight()
-        self._identities: dict[int, tuple[LanguageModel, str]] = {}
-        self._mine: set[str] = set()
+        self._lanes: dict[int, _Lane] = {}
         self._numbers = itertools.count()
-        self._counts: Counter[str] = Counter()
-        self.usd_paid = 0.0
+        self._loop: asyncio.AbstractEventLoop | None = None
 
-    @property
-    def paid(self) -> int:
-        """Calls that went to a model."""
-        return self._counts["paid"]
-
-    @property
-    def stored(self) -> int:
-        """Calls that the store answered from earlier runs."""
-        return self._counts["stored"]
-
-    async def complete(self, model: LanguageModel, request: Request, *, sample: int = 0) -> tuple[str, Completion]:
+    async def complete(self, model: LanguageModel, request: Request, *, sample: int = 0) -> tuple[bytes, Completion]:
         """Returns a request's key and the model's answer.
 
         Args:
@@ -64,55 +94,140 @@ class LMClient:
             sample: Tells repeated answers to the same messages apart.
 
         Raises:
-            LMError: if the model gives no answer; nothing is stored then.
+            LMUnavailableError: if the model still gives no answer after all attempts; nothing is stored then.
+            LMError: if it will give none.
+            StoreError: if answers cannot be kept.
         """
+        lane = self._lane(model)
+        if self._store is None:
+            answer = await self._ask(lane, request)
+            self._slots.release()
+            return b"%d" % next(self._numbers), answer
+        key = _key(lane.identity, request, sample)
+        return key, await self._flights.get(key, lambda: self._find_or_ask(lane, request, sample, key))
+
+    async def _find_or_ask(self, lane: _Lane, request: Request, sample: int, key: bytes) -> Completion:
         store = self._store
-        if store is None:
-            return f"call {next(self._numbers)}", await self._ask(model, request)
-        identity = self._identity_digest(model)
-        key = _key(identity, request, sample)
-        known = not self._fresh or key in self._mine
-        if known and (stored := store.get_call(key)) is not None:
-            if key not in self._mine:
-                self._mine.add(key)
-                self._counts["stored"] += 1
-            return key, Completion(stored.text, stored.input_tokens, stored.output_tokens, stored.usd)
-
-        async def ask_and_keep() -> Completion:
-            answer = await self._ask(model, request)
-            self._mine.add(key)
-            call = StoredCall(answer.text, answer.input_tokens, answer.output_tokens, answer.usd)
-            store.put_model(identity, model.identity)
+        assert store is not None
+        stored = await store.find(key, since=self._since)
+        if stored is not None:
+            return Completion(
+                stored.text, stored.input_tokens, stored.output_tokens, stored.usd, stored.finish, kept=True
+            )
+        try:
+            answer = await self._ask(lane, request)
+        except BaseException:
+            store.give_up(key)
+            raise
+        try:
+            store.put_model(lane.identity, lane.model.identity)
             store.put_prompt(request.prefix_id, request.prefix)
-            store.put_call(key, identity, request.prefix_id, request.content, sample, call)
-            return answer
+            call = StoredCall(answer.text, answer.input_tokens, answer.output_tokens, answer.usd, answer.finish)
+            store.put_call(key, lane.identity, request.prefix_id, request.content, sample, call, self._written)
+        except BaseException:
+            self._slots.release()
+            raise
+        return answer
 
-        return key, await self._flights.get(key, ask_and_keep)
-
-    async def _ask(self, model: LanguageModel, request: Request) -> Completion:
-        async with self._slots:
+    async def _ask(self, lane: _Lane, request: Request) -> Completion:
+        """Asks until there is an answer, which still has its slot."""
+        for attempt in itertools.count():
+            await self._slots.acquire()
             try:
-                answer = await model.complete(request.messages)
-            except FusionProgError:
-                raise
-            except Exception as error:
-                raise LMError(f"the model {model.name!r} gave no answer", found=repr(error)) from error
-        self._counts["paid"] += 1
-        self.usd_paid += answer.usd or 0.0
-        if answer.text.isascii():
-            return answer
-        # Half of a surrogate pair, which JSON can hold, is no Unicode: neither a database nor a file takes it.
-        return replace(answer, text=answer.text.encode("utf-8", "replace").decode("utf-8"))
+                answer = await self._attempt(lane, request)
+            except BaseException as error:
+                self._slots.release()
+                if not isinstance(error, LMUnavailableError):
+                    raise
+                self.paid.failed += 1
+                wait = lane.limits.wait_after(attempt, error)
+                if wait is None:
+                    raise
+                if error.retry_after is not None:
+                    lane.pacer.pause(error.retry_after)
+            else:
+                self.paid.calls += 1
+                self.paid.tokens += answer.input_tokens + answer.output_tokens
+                self.paid.usd += answer.usd or 0.0
+                return answer if answer.text.isascii() else replace(answer, text=_unicode(answer.text))
+            await asyncio.sleep(wait)
+        raise AssertionError("attempts do not end by themselves")
 
-    def _identity_digest(self, model: LanguageModel) -> str:
-        """The digest of a model's identity; the model is held, so that nothing else is given its ``id``."""
-        known = self._identities.get(id(model))
-        if known is None:
-            known = self._identities[id(model)] = (model, digest(model.identity))
-        return known[1]
+    async def _attempt(self, lane: _Lane, request: Request) -> Completion:
+        reserved = await self._pace(lane, request) if lane.paced or lane.pacer.paused else 0
+        try:
+            async with asyncio.timeout(lane.limits.timeout):
+                answer = await lane.model.complete(request.messages)
+        except FusionProgError:
+            raise
+        except TimeoutError as error:
+            raise LMTimeoutError(
+                f"the model {lane.model.name!r} gave no answer",
+                expected=f"one within {lane.limits.timeout:g} seconds",
+                fix="Allow it more time with limits=fusionprog.Limits(timeout=...)",
+            ) from error
+        except Exception as error:
+            raise LMError(f"the model {lane.model.name!r} gave no answer", found=repr(error)) from error
+        if reserved:
+            lane.pacer.correct(reserved - answer.tokens)
+        return answer
+
+    async def _pace(self, lane: _Lane, request: Request) -> int:
+        """Waits for the model's limits, and returns how many tokens were reserved."""
+        tokens = request.approximate_tokens + min(_USUAL_ANSWER, lane.model.max_output_tokens or _USUAL_ANSWER)
+        wait = lane.pacer.reserve(tokens)
+        if lane.paced and self._store is not None and self._store.shared:
+            limits = lane.limits
+            wait = max(
+                lane.pacer.paused,
+                await self._store.pace(
+                    lane.identity,
+                    tokens=tokens,
+                    seconds_per_request=limits.seconds_per_request,
+                    seconds_per_token=limits.seconds_per_token,
+                ),
+            )
+        if wait > 0:
+            await asyncio.sleep(wait)
+        return tokens
+
+    def _written(self, count: int, error: StoreError | None) -> None:
+        """Is called by the store's writer; the slots are given back on the loop."""
+        assert self._loop is not None
+        with contextlib.suppress(RuntimeError):  # the loop is closed, and nobody waits for slots any more
+            if error is not None:
+                self._loop.call_soon_threadsafe(self._slots.close, error)
+            self._loop.call_soon_threadsafe(self._slots.release, count)
+
+    def _lane(self, model: LanguageModel) -> _Lane:
+        """What is known of a model; the model is held, so that nothing else is given its ``id``."""
+        lane = self._lanes.get(id(model))
+        if lane is None:
+            self._loop = asyncio.get_running_loop()
+            limits = self._limits.get(model.name, Limits())
+            lane = self._lanes[id(model)] = _Lane(model, digest(model.identity), limits, Pacer(limits))
+        return lane
 
 
-def _key(identity: str, request: Request, sample: int) -> str:
+@dataclass(frozen=True, slots=True)
+class _Lane:
+    model: LanguageModel
+    identity: str
+    limits: Limits
+    pacer: Pacer
+
+    @property
+    def paced(self) -> bool:
+        """Whether there is a limit per minute."""
+        return self.limits.requests_per_minute is not None or self.limits.tokens_per_minute is not None
+
+
+def _unicode(text: str) -> str:
+    """Half of a surrogate pair, which JSON can hold, is no Unicode: neither a database nor a file takes it."""
+    return text.encode("utf-8", "replace").decode("utf-8")
+
+
+def _key(identity: str, request: Request, sample: int) -> bytes:
     try:
         asked = f"{identity}\n{request.prefix_id}\n{sample}\n{request.content}".encode()
     except UnicodeEncodeError as error:
@@ -121,4 +236,4 @@ def _key(identity: str, request: Request, sample: int) -> str:
             found=repr(error.object[max(0, error.start - 20) : error.end + 20]),
             fix="Repair the row or the fragment that it comes from",
         ) from error
-    return hashlib.blake2b(asked, digest_size=16).hexdigest()
+    return hashlib.blake2b(asked, digest_size=16).digest()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Mapping
+from types import SimpleNamespace
 from typing import Any, Literal, get_origin
 
 import dspy
@@ -34,9 +36,14 @@ class PromptFormat:
         # ChatAdapter would silently ask again in JSON where an answer cannot be read: two calls for one.
         self._adapter = _ADAPTERS[name]() if name == "json" else _ADAPTERS[name](use_json_adapter_fallback=False)
 
-    def system(self, signature: SignatureType) -> str:
-        """Returns the system message: fields, structure, and last the signature's instructions."""
-        return str(self._adapter.format_system_message(signature))
+    def system_before_instructions(self, signature: SignatureType) -> str:
+        """Returns the system message's beginning: the signature's fields and their structure."""
+        before = (self._adapter.format_field_description, self._adapter.format_field_structure)
+        return "".join(f"{part(signature)}\n" for part in before)
+
+    def instructions(self, text: str) -> str:
+        """Returns the system message's end: the instructions."""
+        return str(self._adapter.format_task_description(SimpleNamespace(instructions=inspect.cleandoc(text))))
 
     def demo(self, signature: SignatureType, demo: Mapping[str, Any]) -> tuple[Message, ...]:
         """Returns a demonstration as a user and an assistant message; none if it lacks inputs or outputs."""

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, TypeAlias
 
 from fusionprog._internal.canonical import digest
 
 Message: TypeAlias = Mapping[str, str]
 Messages: TypeAlias = Sequence[Message]
+CHARACTERS_PER_TOKEN = 4
 Finish: TypeAlias = Literal["stop", "length", "refused", "context"]
 
 
@@ -32,6 +33,11 @@ class Request:
     def messages(self) -> tuple[Message, ...]:
         """All messages."""
         return (*self.prefix, {"role": "user", "content": self.content})
+
+    @property
+    def approximate_tokens(self) -> int:
+        """About how many tokens the messages have."""
+        return sum(approximate_tokens(message["content"]) for message in self.messages)
 
 
 def request_of(messages: Messages) -> Request:
@@ -57,6 +63,7 @@ class Completion:
         finish: Why it ended: ``"stop"``, the model was done; ``"length"``, it reached ``max_tokens``; ``"refused"``,
             a content filter held it back; ``"context"``, the prompt does not fit the model's context window, and
             nothing was said.
+        kept: Whether the store had it already.
     """
 
     text: str
@@ -64,6 +71,7 @@ class Completion:
     output_tokens: int
     usd: float | None = None
     finish: Finish = "stop"
+    kept: bool = field(default=False, compare=False)
 
     @property
     def tokens(self) -> int:
@@ -112,4 +120,4 @@ class LanguageModel(Protocol):
 
 def approximate_tokens(text: str) -> int:
     """Returns about how many tokens a text has: a quarter of its characters."""
-    return math.ceil(len(text) / 4)
+    return math.ceil(len(text) / CHARACTERS_PER_TOKEN)

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from fusionprog.lm.model import Completion, Messages, approximate_tokens
+from fusionprog.lm.model import CHARACTERS_PER_TOKEN, Completion, Messages, approximate_tokens
 from fusionprog.lm.offline import OfflineReader
 
 OFFLINE = "offline"
 _VERSION = 1
+_LONGEST = 4_096  # tokens of an answer, as other models have a limit too
 
 
 class OfflineModel:
@@ -20,7 +21,7 @@ class OfflineModel:
     persistent = True
     free = True
     usd_per_token = (0.0, 0.0)
-    max_output_tokens = None
+    max_output_tokens = _LONGEST
 
     def __init__(self) -> None:
         self._reader = OfflineReader()
@@ -29,4 +30,5 @@ class OfflineModel:
         """Returns the reader's answer; tokens are estimated from characters."""
         text = self._reader.read(messages)
         prompt = sum(approximate_tokens(message["content"]) for message in messages)
-        return Completion(text, prompt, approximate_tokens(text), 0.0)
+        cut = text[: CHARACTERS_PER_TOKEN * _LONGEST]
+        return Completion(cut, prompt, approximate_tokens(cut), 0.0, "stop" if cut == text else "length")

@@ -14,7 +14,7 @@ from typing import Any, TypeAlias
 
 import dspy
 
-from fusionprog._internal.canonical import digest
+from fusionprog._internal.canonical import canonical_json, digest
 from fusionprog.errors import DataError
 
 Rows: TypeAlias = str | os.PathLike[str] | Sequence[Mapping[str, Any] | dspy.Example]
@@ -30,6 +30,11 @@ class Row:
     def id(self) -> str:
         """Content hash of the columns."""
         return digest(dict(self.columns))
+
+    @cached_property
+    def size(self) -> int:
+        """Bytes of the columns as JSON."""
+        return len(canonical_json(dict(self.columns)).encode())
 
     @cached_property
     def example(self) -> dspy.Example:

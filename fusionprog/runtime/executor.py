@@ -11,7 +11,7 @@ import networkx as nx
 
 from fusionprog._internal.canonical import digest
 from fusionprog._internal.single_flight import Memo
-from fusionprog.errors import LMOutputError
+from fusionprog.errors import LMContextError, LMOutputError, LMRefusedError, LMTruncatedError
 from fusionprog.lm.client import LMClient
 from fusionprog.lm.model import Completion, LanguageModel
 from fusionprog.program.graph import Constant, FieldRef, InputRef, ProgramGraph
@@ -33,7 +33,7 @@ class Trace:
 
     inputs: dict[str, Any]
     fields: dict[FieldRef, Any] = field(default_factory=dict)
-    calls: dict[str, Completion] = field(default_factory=dict)
+    calls: dict[bytes, Completion] = field(default_factory=dict)
     error: LMOutputError | None = None
 
     def value(self, ref: InputRef | FieldRef) -> Any:
@@ -54,15 +54,18 @@ class NodeResult:
     """What one node came to: its outputs, or why its model's answer could not be read."""
 
     outputs: Mapping[str, Any] | None
-    calls: Mapping[str, Completion]
+    calls: Mapping[bytes, Completion]
     error: LMOutputError | None
+
+
+_REMEMBERED = 50_000  # results of nodes; older ones come from the store again
 
 
 class NodeMemo:
     """Node results by prompt and inputs: an unchanged node is not run again."""
 
     def __init__(self) -> None:
-        self._results: Memo[NodeResult] = Memo()
+        self._results: Memo[NodeResult] = Memo(_REMEMBERED)
         self._owners: dict[int, Any] = {}
 
     async def get(self, key: Hashable, run: Callable[[], Awaitable[NodeResult]], owner: Any) -> NodeResult:
@@ -144,12 +147,14 @@ class Executor:
         prompt = prompts.get(name)
 
         async def run() -> NodeResult:
-            calls: dict[str, Completion] = {}
+            calls: dict[bytes, Completion] = {}
 
             async def ask(asked: Mapping[str, Any], *, sample: int = 0) -> dict[str, Any]:
                 assert prompt is not None
                 key, answer = await self._client.complete(models[name], prompt.request(asked), sample=sample)
                 calls[key] = answer
+                if answer.finish != "stop":
+                    raise _fault(models[name], answer)
                 return prompt.parse(answer.text)
 
             try:
@@ -171,3 +176,21 @@ class Executor:
             steps = nx.topological_generations(graph.digraph().subgraph(nodes))
             self._steps[key] = graph, [sorted(step) for step in steps]
         return self._steps[key][1]
+
+
+def _fault(model: LanguageModel, answer: Completion) -> LMOutputError:
+    """Why an answer that the model did not end by itself is none."""
+    if answer.finish == "length":
+        return LMTruncatedError(
+            f"the answer of the model {model.name!r} reached max_tokens",
+            found=f"{answer.output_tokens} tokens that end in {answer.text[-60:]!r}",
+            fix="Give its dspy.LM a larger max_tokens=, or ask for less",
+        )
+    if answer.finish == "context":
+        return LMContextError(
+            f"the prompt does not fit the context window of the model {model.name!r}",
+            fix="Use shorter inputs, fewer demonstrations, or a model with a larger window",
+        )
+    return LMRefusedError(
+        f"the content filter of the model {model.name!r} held its answer back", found=repr(answer.text[:200])
+    )

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections import OrderedDict
+from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -10,15 +11,16 @@ from typing import Any
 from fusionprog._internal.canonical import digest
 from fusionprog.errors import CallError
 from fusionprog.fusion.compose import Composition, compose
-from fusionprog.lm.dspy_adapters import PromptFormat, plain_fields
 from fusionprog.lm.model import Message, Request, prefix_digest
-from fusionprog.program.signature import SignatureType, rebuild
+from fusionprog.program.signature import SignatureType
 from fusionprog.program.task import TaskProgram
 from fusionprog.prompts.items import Content, Item
 from fusionprog.prompts.mixture import Mixture
-from fusionprog.prompts.schedule import FORMATS, Schedule
+from fusionprog.prompts.schedule import Schedule
+from fusionprog.runtime.frame import Frame
 
-_PROMPT_FORMATS = {name: PromptFormat(name) for name in FORMATS}
+_PER_MESSAGE = 16  # tokens that a provider may add around a message
+_REMEMBERED = 10_000  # prompts; what was used longest ago is rendered again
 
 
 @dataclass(frozen=True)
@@ -34,22 +36,25 @@ class RenderedPrompt:
     """A node's prompt in one task, complete but for the inputs of a call.
 
     Attributes:
-        signature: What the model is asked, with the composed instructions.
+        frame: What it shares with all prompts of its signature.
         composition: What the pool added.
         prefix: System message and demonstrations; the same in every call.
+        prefix_id: Digest of the prefix.
         demo_items: The item of each demonstration, in the order they are shown.
-        user_parts: The last message, cut at its inputs.
         id: Equal ids make equal messages from equal inputs.
-        format: How the prompt is written and answers are read.
     """
 
-    signature: SignatureType
+    frame: Frame
     composition: Composition
     prefix: tuple[Message, ...]
+    prefix_id: str
     demo_items: tuple[str, ...]
-    user_parts: tuple[str, ...]
     id: str
-    format: PromptFormat
+
+    @property
+    def signature(self) -> SignatureType:
+        """What the model is asked, with the instructions as written."""
+        return self.frame.signature
 
     def messages(self, inputs: Mapping[str, Any]) -> tuple[Message, ...]:
         """Returns the messages for one call; inputs that are left out take their declared default.
@@ -61,34 +66,27 @@ class RenderedPrompt:
 
     def request(self, inputs: Mapping[str, Any]) -> Request:
         """Returns what the model is asked in one call; see ``messages``."""
-        pieces = [self.user_parts[0]]
-        for name, after in zip(self.input_names, self.user_parts[1:], strict=True):
+        frame = self.frame
+        pieces = [frame.user_parts[0]]
+        for name, after in zip(frame.input_names, frame.user_parts[1:], strict=True):
             value = self._input(inputs, name)
-            pieces += (value if type(value) is str else self.format.value(self.signature, name, value), after)
+            pieces += (value if type(value) is str else frame.format.value(frame.signature, name, value), after)
         return Request(self.prefix, self.prefix_id, "".join(pieces))
 
     @cached_property
-    def input_names(self) -> tuple[str, ...]:
-        """The signature's input fields, in order."""
-        return tuple(self.signature.input_fields)
-
-    @cached_property
-    def prefix_id(self) -> str:
-        """Digest of the prefix."""
-        return prefix_digest(self.prefix)
+    def most_tokens(self) -> int:
+        """Tokens that the messages have at most, without a call's inputs: no tokenizer makes two of a byte."""
+        texts = [*(message["content"] for message in self.prefix), "".join(self.frame.user_parts)]
+        return sum(len(text.encode()) + _PER_MESSAGE for text in texts)
 
     def input_key(self, inputs: Mapping[str, Any]) -> tuple[Any, ...] | str:
         """Returns what tells calls of this prompt apart."""
-        values = tuple(self._input(inputs, name) for name in self.input_names)
+        values = tuple([self._input(inputs, name) for name in self.frame.input_names])
         return values if all(type(value) is str for value in values) else digest(list(values))
 
     def parse(self, text: str) -> dict[str, Any]:
         """Reads the output fields from a model's answer; raises ``LMOutputError`` if it cannot."""
-        return self.format.parse(self.signature, text, self._plain_fields)
-
-    @cached_property
-    def _plain_fields(self) -> Mapping[str, Any]:
-        return plain_fields(self.signature)
+        return self.frame.format.parse(self.frame.signature, text, self.frame.plain_fields)
 
     def tagged(self, inputs: Mapping[str, Any]) -> list[tuple[str, list[TaggedLine]]]:
         """Returns the messages as ``(role, lines)``, each line with the item it comes from."""
@@ -118,26 +116,21 @@ def render(signature: SignatureType, composition: Composition) -> RenderedPrompt
         signature: What the node's module asks, with the instructions as written.
         composition: Instructions and demonstrations in their place.
     """
-    form = _PROMPT_FORMATS[composition.format]  # type: ignore[index]
-    asked = signature
-    if composition.instructions != signature.instructions:
-        asked = rebuild(signature, {}, composition.instructions)
-    shown = sorted(composition.demos, key=lambda pair: form.is_complete(asked, pair[1]))
-    demos = [(item, form.demo(asked, demo)) for item, demo in shown]
-    demos = [(item, messages) for item, messages in demos if messages]
-    prefix = [
-        {"role": "system", "content": form.system(asked)},
-        *(each for _, pair in demos for each in pair),
-    ]
-    parts = form.user_parts(asked)
+    return _fill(Frame(signature, composition.format), composition)
+
+
+def _fill(frame: Frame, composition: Composition) -> RenderedPrompt:
+    shown = [(item, *frame.demo(demo)) for item, demo in composition.demos]
+    demos = [(item, messages) for item, _, messages in sorted(shown, key=lambda each: each[1]) if messages]
+    prefix = (frame.system(composition.instructions), *(each for _, pair in demos for each in pair))
+    prefix_id = prefix_digest(prefix)
     return RenderedPrompt(
-        signature=asked,
+        frame=frame,
         composition=composition,
-        prefix=tuple(prefix),
+        prefix=prefix,
+        prefix_id=prefix_id,
         demo_items=tuple(item for item, _ in demos),
-        user_parts=parts,
-        id=digest([[message["role"], message["content"]] for message in prefix] + [list(parts), composition.format]),
-        format=form,
+        id=digest([prefix_id, list(frame.user_parts), composition.format]),
     )
 
 
@@ -166,7 +159,7 @@ class TaskView:
 
 
 class Renderer:
-    """Turns schedules into prompts; equal compositions are rendered once.
+    """Turns schedules into prompts; equal compositions are rendered once, and signatures only once in all.
 
     Args:
         items: All items by id.
@@ -174,7 +167,8 @@ class Renderer:
 
     def __init__(self, items: Mapping[str, Item]) -> None:
         self._items = items
-        self._made: dict[tuple[str, str, str], RenderedPrompt] = {}
+        self._frames: dict[tuple[int, str], Frame] = {}
+        self._made: OrderedDict[tuple[str, str, Hashable], RenderedPrompt] = OrderedDict()
 
     def mixtures(self, schedule: Schedule, task: TaskView) -> dict[str, Mixture]:
         """Returns node → mixture of a task."""
@@ -197,10 +191,20 @@ class Renderer:
         assert signature is not None
         form = schedule.settings(node, task.name).format
         composition = compose(signature.instructions, mixture, task.offered.get(node, {}), form)
-        key = (task.name, node, composition.id)
-        if key not in self._made:
-            self._made[key] = render(signature, composition)
-        return self._made[key]
+        key = (task.name, node, composition.key)
+        if key in self._made:
+            self._made.move_to_end(key)
+            return self._made[key]
+        made = self._made[key] = _fill(self._frame(signature, form), composition)
+        if len(self._made) > _REMEMBERED:
+            self._made.popitem(last=False)
+        return made
+
+    def _frame(self, signature: SignatureType, form: str) -> Frame:
+        key = (id(signature), form)  # the frame holds the signature: its id stays its own
+        if key not in self._frames:
+            self._frames[key] = Frame(signature, form)
+        return self._frames[key]
 
     def _mixture(self, schedule: Schedule, task: TaskView, node: str) -> Mixture:
         return schedule.mixture(node, task.name, task.embedding, self._items, task.offered.get(node, {}))

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
-from typing import Any, TypeVar
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from fusionprog._internal.canonical import digest
+from fusionprog._internal.together import together
 from fusionprog.evaluation.evaluator import Evaluator, Outcome, TaskScorer
-from fusionprog.lm.budget import Budget, Ledger
+from fusionprog.lm.budget import Cost, Ledger
 from fusionprog.lm.client import LMClient
 from fusionprog.program.data import Row
 from fusionprog.prompts.schedule import Schedule
 from fusionprog.runtime.render import Renderer
 from fusionprog.search.events import Spent
+from fusionprog.search.worst_case import worst_case
 
 Outcomes = Mapping[str, Sequence[Outcome]]
-T = TypeVar("T")
+Rows = Mapping[str, Sequence[Row]]
+
+_TIMED_PIECES = 8  # parts that work is cut into where a clock can end it
 
 
 class Bench:
@@ -27,9 +31,11 @@ class Bench:
         evaluator: Measures; equal prompts on an equal row once.
         renderer: Turns schedules into prompts.
         client: For what was really paid.
-        budget: What may be spent.
         ledger: Where spending is booked.
         keep: Keeps per-example scores.
+
+    Attributes:
+        ended_by: The limit of the budget that cut a measurement short; ``None`` if none did.
     """
 
     def __init__(
@@ -38,13 +44,12 @@ class Bench:
         evaluator: Evaluator,
         renderer: Renderer,
         client: LMClient,
-        budget: Budget,
         ledger: Ledger,
         keep: Callable[[list[dict[str, Any]]], None],
     ) -> None:
         self.scorers = scorers
         self.ledger = ledger
-        self.budget = budget
+        self.ended_by: str | None = None
         self._evaluator = evaluator
         self._renderer = renderer
         self._client = client
@@ -58,18 +63,70 @@ class Bench:
     @property
     def spent(self) -> Spent:
         """Where the money stands."""
-        return Spent(self.ledger.calls, self._client.stored, self.ledger.usd, self.budget)
+        ledger = self.ledger
+        return Spent(ledger.calls, ledger.kept, ledger.usd, ledger.budget, self._client.paid)
 
-    async def measure(self, schedule: Schedule, rows: Mapping[str, Sequence[Row]]) -> Outcomes:
+    async def measure(self, schedule: Schedule, rows: Rows) -> Outcomes:
         """Returns task → outcomes of its rows, in their order."""
 
         async def one(task: str) -> list[Outcome]:
             scorer = self.scorers[task]
             prompts = self._renderer.prompts(schedule, scorer.view, scorer.asking)
-            return await together(self._evaluator.outcome(scorer, prompts, row) for row in rows[task])
+            return await self._evaluator.outcomes(scorer, prompts, rows[task])
 
         results = await together(one(task) for task in rows)
         return dict(zip(rows, results, strict=True))
+
+    async def measure_all(
+        self, schedules: Sequence[Schedule], rows: Rows, *, keep: Cost | None = None
+    ) -> list[Outcomes]:
+        """Measures schedules on the same rows and books it, as far as the budget goes.
+
+        Where the worst case of all of it does not fit what is left, it is done in pieces, each booked before the next
+        is begun, so that what is left at the end is less than the worst case of one more row. All of it is then known
+        for the same first rows of every task; ``ended_by`` names the limit if those are not all.
+
+        Args:
+            schedules: What is measured.
+            rows: Task → rows.
+            keep: What the budget must still have when it is done.
+        """
+        longest = max((len(mine) for mine in rows.values()), default=0)
+        results: list[dict[str, list[Outcome]]] = [{task: [] for task in rows} for _ in schedules]
+        done = 0
+        while done < longest and schedules:
+            count, limit = self._affordable(schedules, rows, done, longest, keep)
+            if count == 0:
+                self.ended_by = limit
+                break
+            piece = block(rows, done, count)
+            with self.ledger.reserved(self.worst_case(schedules, piece)):
+                try:
+                    async with asyncio.timeout(self._patience()):
+                        parts = await together(self.measure(schedule, piece) for schedule in schedules)
+                except TimeoutError:
+                    self.ended_by = "seconds"
+                    break
+                for schedule, part in zip(schedules, parts, strict=True):
+                    self.charge(schedule, part)
+            for known, part in zip(results, parts, strict=True):
+                for task, mine in part.items():
+                    known[task] += mine
+            done += count
+        return list(results)
+
+    def worst_case(self, schedules: Sequence[Schedule], rows: Rows) -> Cost:
+        """Returns what measuring schedules on rows can cost at most."""
+        if not self.ledger.budget.by_size:
+            calls = sum(len(mine) * self.scorers[task].calls_per_example for task, mine in rows.items())
+            return Cost(len(schedules) * calls)
+        total = Cost()
+        for schedule in schedules:
+            for task, mine in rows.items():
+                scorer = self.scorers[task]
+                prompts = self._renderer.prompts(schedule, scorer.view, scorer.asking)
+                total += worst_case(scorer, prompts, mine)
+        return total
 
     def charge(self, schedule: Schedule, outcomes: Outcomes) -> None:
         """Enters the calls behind outcomes into the ledger, each call once, and keeps the scores."""
@@ -97,23 +154,30 @@ class Bench:
         prompts = self._renderer.prompts(schedule, scorer.view, scorer.asking)
         return digest([prompts[node].id for node in scorer.asking])
 
+    def _affordable(
+        self, schedules: Sequence[Schedule], rows: Rows, done: int, longest: int, keep: Cost | None
+    ) -> tuple[int, str | None]:
+        """How many more rows the budget has room for at worst, and which limit sets an end to it."""
+        if self.ledger.time_left() <= 0:
+            return 0, "seconds"
+        most = longest - done
+        if self.ledger.budget.seconds is not None:
+            most = min(most, -(-longest // _TIMED_PIECES))
+        limit = self.ledger.short_of(self.worst_case(schedules, block(rows, done, most)), keep=keep)
+        if limit is None:
+            return most, None
+        fits, too_many = 0, most
+        while too_many - fits > 1:
+            middle = (fits + too_many) // 2
+            found = self.ledger.short_of(self.worst_case(schedules, block(rows, done, middle)), keep=keep)
+            fits, too_many, limit = (middle, too_many, limit) if found is None else (fits, middle, found)
+        return fits, limit
 
-async def together(work: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
-    """Does work at once and returns what comes of it, in order; the first failure ends all of it.
-
-    ``asyncio.gather`` alone would leave the rest running: calls that are paid for and used by nobody.
-    """
-    tasks = [asyncio.ensure_future(each) for each in work]
-    try:
-        return await asyncio.gather(*tasks)
-    except BaseException:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        raise
+    def _patience(self) -> float | None:
+        return None if self.ledger.budget.seconds is None else max(0.0, self.ledger.time_left())
 
 
-def block(rows: Mapping[str, Sequence[Row]], start: int, count: int) -> dict[str, Sequence[Row]]:
+def block(rows: Rows, start: int, count: int) -> dict[str, Sequence[Row]]:
     """Returns ``count`` rows of every task from ``start`` on, or as many as it has."""
     return {task: mine[start : start + count] for task, mine in rows.items()}
 

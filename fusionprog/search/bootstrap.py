@@ -4,39 +4,42 @@ from __future__ import annotations
 
 from typing import Any
 
+from fusionprog._internal.together import together
 from fusionprog.evaluation.evaluator import Evaluator, TaskScorer
-from fusionprog.lm.budget import Ledger
+from fusionprog.program.data import Row
 from fusionprog.program.graph import Constant, FieldRef
 from fusionprog.prompts.items import Demo
 from fusionprog.prompts.schedule import Schedule
 from fusionprog.runtime.executor import Trace
 from fusionprog.runtime.render import Renderer
-from fusionprog.search.bench import together
+from fusionprog.search.bench import Bench, block
 from fusionprog.search.preflight import Job
 
 RIGHT = 1.0
 
 
-async def bootstrap_traces(job: Job, evaluator: Evaluator, ledger: Ledger) -> dict[str, dict[str, list[Demo]]]:
+async def bootstrap_traces(job: Job, bench: Bench, evaluator: Evaluator) -> dict[str, dict[str, list[Demo]]]:
     """Returns task → node → inputs and outputs of runs that the metric gave full marks.
 
-    The calls are booked in the ledger.
+    Args:
+        job: The compile.
+        bench: Measures the tasks with nothing on offer, as far as the budget goes.
+        evaluator: The bench's own; it has the runs.
     """
-    renderer = Renderer({})
+    train = {name: _labelled(bench.scorers[name], task.rows["train"]) for name, task in job.tasks.items()}
+    rows = block(train, 0, job.plan.bootstrap)
+    (outcomes,) = await bench.measure_all([Schedule()], rows)
     traces: dict[str, dict[str, list[Demo]]] = {}
-    for name, task in job.tasks.items():
-        scorer = job.bare_scorer(name)
-        prompts = renderer.prompts(Schedule(), scorer.view, scorer.asking)
-        gold = scorer.metric.gold
-        labelled = [row for row in task.rows["train"] if all(column in row.columns for column in gold)]
-        rows = labelled[: job.plan.bootstrap]
-        outcomes = await together(evaluator.outcome(scorer, prompts, row) for row in rows)
-        for outcome in outcomes:
-            ledger.charge(outcome.calls)
-        good = [row for row, outcome in zip(rows, outcomes, strict=True) if outcome.score >= RIGHT]
+    for name, scorer in bench.scorers.items():
+        prompts = Renderer({}).prompts(Schedule(), scorer.view, scorer.asking)
+        good = [row for row, outcome in zip(rows[name], outcomes[name], strict=False) if outcome.score >= RIGHT]
         runs = await together(evaluator.trace(scorer, prompts, row, scorer.nodes) for row in good)
         traces[name] = {node: [_node_demo(scorer, node, run) for run in runs] for node in scorer.asking}
     return traces
+
+
+def _labelled(scorer: TaskScorer, rows: tuple[Row, ...]) -> list[Row]:
+    return [row for row in rows if all(column in row.columns for column in scorer.metric.gold)]
 
 
 def _node_demo(scorer: TaskScorer, node: str, run: Trace) -> dict[str, Any]:

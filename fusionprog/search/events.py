@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from fusionprog.lm.budget import Budget
+from fusionprog.lm.client import Paid
 from fusionprog.runtime.record import CompileRecord
 
 
@@ -16,15 +17,17 @@ class Spent:
 
     Attributes:
         calls: Logical calls so far.
-        stored: How many answers came from the store.
+        stored: How many of them the store had from earlier runs.
         usd: Logical dollars so far.
         budget: What may be spent.
+        paid: What this run really paid.
     """
 
     calls: int
     stored: int
     usd: float
     budget: Budget
+    paid: Paid = field(default_factory=Paid)
 
 
 @dataclass(frozen=True)
@@ -65,9 +68,15 @@ class Note:
 
 @dataclass(frozen=True)
 class Finished:
-    """The compile is done."""
+    """The compile is done.
+
+    Attributes:
+        record: What it recorded; the same on every run of the same compile.
+        paid: What this run really paid; nothing, where all answers were stored.
+    """
 
     record: CompileRecord
+    paid: Paid = field(default_factory=Paid)
 
 
 Event: TypeAlias = PhaseStarted | StepDone | Note | Finished

@@ -1,7 +1,8 @@
-"""The Optuna study is kept beside the measurements, off the search's path."""
+"""The study is kept beside the measurements, off the search's path."""
 
 from __future__ import annotations
 
+import json
 import warnings
 from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -13,62 +14,86 @@ from optuna.storages.journal import JournalFileBackend
 
 from fusionprog._internal.canonical import digest
 from fusionprog.errors import StoreError
+from fusionprog.search.provenance import differences
 from fusionprog.store.store import Store
+
+_NAMED = 6  # differences that are named to the user
 
 
 class KeptStudy:
-    """Writes told trials to an Optuna storage beside the store, as study ``<fingerprint>-<fold>``.
+    """Writes told trials to the store, and to an Optuna storage beside it as study ``<fingerprint>-<fold>``.
 
     The search never reads them: the same compile runs again from the stored answers, which costs no call and gives
     the same trials. They are there for people and for Optuna's dashboard. Beside a SQLite file ``desk.db`` it is the
-    journal ``desk.study.log`` (Optuna's tables take much longer to write there); on a server it is Optuna's tables; a
-    store in memory keeps none.
+    journal ``desk.study.log`` (Optuna's tables take much longer to write there); on a server it is Optuna's own tables,
+    into which every worker of the search writes what no other has written; a store in memory keeps none.
 
     Args:
         store: The store.
         parts: Part of the compile → digest; their digest is the study's fingerprint.
+
+    Attributes:
+        fingerprint: The study's.
+        standing: Whether it goes on or is new, and how a new one differs from the nearest, in words.
     """
 
     def __init__(self, store: Store, parts: Mapping[str, str]) -> None:
         self.fingerprint = digest(dict(parts))
+        self.standing = _standing(store, self.fingerprint, parts)
         self._store = store
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="fusionprog-study")
         self._writes: list[Future[None]] = []
-        self._studies: dict[str, tuple[optuna.Study, set[str]]] = {}
+        self._due: list[tuple[int, optuna.trial.FrozenTrial]] = []
+        self._studies: dict[str, optuna.Study] = {}
         store.put_study(self.fingerprint, parts)
 
     def keep(self, fold: int, trial: optuna.trial.FrozenTrial) -> None:
         """Keeps a told trial, unless it is there from an earlier run."""
+        row = {
+            "fold": fold,
+            "number": trial.number,
+            "params": json.dumps(trial.params, sort_keys=True),
+            "value": trial.value,
+            "state": trial.state.name,
+        }
+        self._store.put_trials(self.fingerprint, [row])
         if self._store.in_memory:
             return
-        self._writes.append(self._writer.submit(self._write, f"{self.fingerprint}-{fold}", trial))
+        self._due.append((fold, trial))
+        self._writes = [write for write in self._writes if not write.done() or write.exception() is not None]
+        self._writes.append(self._writer.submit(self._write))
 
     def keep_scores(self, rows: list[dict[str, Any]]) -> None:
         """Keeps per-example scores."""
         self._store.put_scores(self.fingerprint, rows)
 
-    def _write(self, name: str, trial: optuna.trial.FrozenTrial) -> None:
+    def _write(self) -> None:
+        """Writes all trials that are due at once, as one of the search's workers at a time."""
+        due, self._due = self._due, []
+        if not due:
+            return
+        with self._store.exclusive(f"study {self.fingerprint}"):
+            for fold in sorted({fold for fold, _ in due}):
+                study = self._study(f"{self.fingerprint}-{fold}")
+                known = {each.user_attrs.get("number") for each in study.get_trials(deepcopy=False)}
+                for trial in (trial for mine, trial in due if mine == fold and trial.number not in known):
+                    study.add_trial(
+                        optuna.create_trial(
+                            params=trial.params,
+                            distributions=trial.distributions,
+                            value=trial.value,
+                            user_attrs={"number": trial.number},
+                        )
+                    )
+
+    def _study(self, name: str) -> optuna.Study:
         if name not in self._studies:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-                study = optuna.create_study(
-                    storage=_optuna_storage(self._store),
-                    study_name=name,
-                    direction="maximize",
-                    load_if_exists=True,
+                self._studies[name] = optuna.create_study(
+                    storage=_optuna_storage(self._store), study_name=name, direction="maximize", load_if_exists=True
                 )
-            self._studies[name] = (study, {str(each.user_attrs.get("number")) for each in study.trials})
-        study, known = self._studies[name]
-        if str(trial.number) not in known:
-            known.add(str(trial.number))
-            study.add_trial(
-                optuna.create_trial(
-                    params=trial.params,
-                    distributions=trial.distributions,
-                    value=trial.value,
-                    user_attrs={"number": trial.number},
-                )
-            )
+        return self._studies[name]
 
     def __enter__(self) -> KeptStudy:
         return self
@@ -81,6 +106,22 @@ class KeptStudy:
             for write in self._writes:
                 if (failure := write.exception()) is not None:
                     raise StoreError("the study cannot be kept", found=str(failure)) from failure
+
+
+def _standing(store: Store, fingerprint: str, parts: Mapping[str, str]) -> str:
+    studies = store.get_studies()
+    name = fingerprint[:8]
+    if fingerprint in studies:
+        return f"study {name} goes on: {store.get_trial_count(fingerprint):,} trials are kept"
+    if not studies:
+        return f"study {name} is new"
+    nearest = min(studies, key=lambda other: (len(differences(parts, studies[other])), other))
+    differing = differences(parts, studies[nearest])
+    more = f" and {len(differing) - _NAMED} more" if len(differing) > _NAMED else ""
+    return (
+        f"study {name} is new: it differs from study {nearest[:8]} in {', '.join(differing[:_NAMED])}{more}; "
+        "what was asked before is not asked again"
+    )
 
 
 def _optuna_storage(store: Store) -> optuna.storages.BaseStorage:

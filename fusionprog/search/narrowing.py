@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from fusionprog.lm.budget import Cost
 from fusionprog.program.data import Row
 from fusionprog.prompts.schedule import Schedule
-from fusionprog.search.bench import Bench, mean_tokens, task_means, together
+from fusionprog.search.bench import Bench, mean_tokens, task_means
 from fusionprog.search.objective import Objective
 
 
@@ -18,6 +19,7 @@ async def narrow(
     *,
     contenders: int,
     finalists: int,
+    keep: Cost | None = None,
 ) -> list[Schedule]:
     """Returns the best candidates on ``rows``, best first; ties go to the cheaper prompt.
 
@@ -28,6 +30,7 @@ async def narrow(
         rows: Task → rows.
         contenders: How many are measured.
         finalists: How many are returned.
+        keep: What the budget must still have after it; where that leaves no room at all, the search's order stands.
     """
     distinct: dict[tuple[str, ...], Schedule] = {}
     written = tuple(bench.candidate(Schedule(), task) for task in bench.scorers)
@@ -36,9 +39,9 @@ async def narrow(
         if key != written and len(distinct) < contenders:
             distinct.setdefault(key, schedule)
     schedules = list(distinct.values())
-    results = await together(bench.measure(schedule, rows) for schedule in schedules)
-    for schedule, outcomes in zip(schedules, results, strict=True):
-        bench.charge(schedule, outcomes)
+    results = await bench.measure_all(schedules, rows, keep=keep)
+    if not all(any(mine for mine in outcomes.values()) for outcomes in results):
+        return schedules[:finalists]
     scored = [
         (-round(objective(task_means(outcomes)), 9), mean_tokens(outcomes), index)
         for index, outcomes in enumerate(results)

@@ -15,6 +15,7 @@ _CONFIRMATION, _BOOTSTRAP, _SCREENING, _NARROWING = 0.35, 0.05, 0.2, 0.2
 _MIN_TRIALS, _MIN_CONFIRMATION_ROWS = 8, 8
 _LEAST_BLOCK, _USUAL_BLOCK, _MAX_BLOCK = 4, 8, 16
 _USUAL_CONFIRMATION = 100
+_LEAST_WINDOW, _MOST_WINDOW, _ROWS_IN_FLIGHT = 4, 8, 96
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,7 @@ class Plan:
     Attributes:
         trials: Trials of the search.
         block: Rows of every task in a trial.
+        window: Trials in flight at once: enough to keep a model busy where a trial has few rows.
         confirmation: Rows of every task on which finalists are compared.
         finalists: Candidates that are compared there with the program as written.
         contenders: Candidates that are measured again on more rows to find the finalists.
@@ -36,6 +38,7 @@ class Plan:
 
     trials: int
     block: int
+    window: int
     confirmation: int
     finalists: int
     contenders: int
@@ -58,6 +61,7 @@ class Sizes:
         folds: 1, or 2 where val is cross-fitted.
         traces: Whether a family needs runs of the program as written.
         test_calls: Calls of the test report.
+        tasks: How many tasks there are.
     """
 
     calls_per_row: int
@@ -67,6 +71,7 @@ class Sizes:
     folds: int
     traces: bool
     test_calls: int
+    tasks: int = 1
 
 
 def make_plan(budget: Budget, trials: int | None, sizes: Sizes) -> Plan:
@@ -107,6 +112,7 @@ def make_plan(budget: Budget, trials: int | None, sizes: Sizes) -> Plan:
     return Plan(
         trials=count,
         block=block,
+        window=max(_LEAST_WINDOW, min(_MOST_WINDOW, math.ceil(_ROWS_IN_FLIGHT / (block * sizes.tasks)))),
         confirmation=confirmation,
         finalists=FINALISTS,
         contenders=CONTENDERS,

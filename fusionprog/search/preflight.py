@@ -31,6 +31,7 @@ from fusionprog.prompts.schedule import Schedule
 from fusionprog.runtime.render import RenderedPrompt, Renderer, TaskView
 from fusionprog.search.plan import Plan, Sizes, make_plan
 from fusionprog.search.split import Fold, split_val
+from fusionprog.search.worst_case import check_bounds
 
 _ROWS_EMBEDDED = 8
 _ANSWER_TOKENS = 60
@@ -152,7 +153,8 @@ def preflight(
     ]
     open_items = [item for item in items if not item.pinned and item.id not in freeze]
     costs = _call_costs(tasks, scorers)
-    capped = _capped(budget, costs, _asked(scorers))
+    check_bounds(budget, _asked(scorers))
+    capped = _capped(budget, costs)
     plan = make_plan(capped, trials, _sizes(tasks, scorers, open_items, searched, folds))
     notes += _visible_notes(tasks, folds, plan)
     return Job(
@@ -278,6 +280,7 @@ def _sizes(
         folds=len(folds),
         traces=any(isinstance(item, Family) and item.needs_traces for item in items),
         test_calls=2 * sum(calls[task.name] * len(task.rows["test"]) for task in tasks),
+        tasks=len(tasks),
     )
 
 
@@ -307,21 +310,13 @@ def _tokens(prompt: RenderedPrompt, row: Mapping[str, Any]) -> int:
     return sum(approximate_tokens(message["content"]) for message in prompt.messages(shown))
 
 
-def _capped(
-    budget: Budget, costs: Sequence[tuple[int, tuple[float, float] | None]], models: Sequence[LanguageModel]
-) -> Budget:
+def _capped(budget: Budget, costs: Sequence[tuple[int, tuple[float, float] | None]]) -> Budget:
     """Turns limits on tokens and dollars into one on calls, so that the plan fits them."""
     limits = [budget.calls] if budget.calls is not None else []
     if budget.tokens is not None:
         mean = sum(tokens + _ANSWER_TOKENS for tokens, _ in costs) / len(costs)
         limits.append(int(budget.tokens / mean))
     if budget.usd is not None:
-        unknown = sorted({model.name for model in models if model.usd_per_token is None})
-        if unknown:
-            raise BudgetError(
-                f"a budget in dollars needs prices, and there is none for {', '.join(unknown)}",
-                fix="Use Budget(calls=...) or Budget(tokens=...) instead",
-            )
         mean_usd = sum(_usd(tokens, price) for tokens, price in costs) / len(costs)
         if mean_usd > 0:
             limits.append(int(budget.usd / mean_usd))

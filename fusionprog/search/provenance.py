@@ -27,30 +27,35 @@ def data_digests(task: Task) -> dict[str, str]:
 
 
 def study_parts(job: Job, optimizer: Mapping[str, Any]) -> dict[str, str]:
-    """Returns part of the compile → digest; two compiles with equal parts are one study."""
-    return {
-        "program": digest(encode_graph(job.graph)),
-        "tasks": digest(
-            [
-                {
-                    "name": name,
-                    "domain": task.domain,
-                    "description": task.description,
-                    "private": task.private,
-                    "outputs": list(task.outputs),
-                    "metric": job.metrics[name].description,
-                    "judges": _judges(job, name),
-                    "signatures": encode_signatures(job.programs[name]),
-                }
-                for name, task in job.tasks.items()
-            ]
-        ),
-        "data": digest([[name, data_digests(task)] for name, task in job.tasks.items()]),
-        "pool": digest([item_entry(item) for item in job.pool]),
-        "lm": digest({node: model.identity for node, model in job.models.items()}),
-        "search": digest([dict(optimizer), sorted(job.frozen), job.seed, asdict(job.plan), asdict(job.budget)]),
-        "versions": digest(versions()),
-    }
+    """Returns part of the compile, in words → digest; two compiles with equal parts are one study."""
+    parts = {"the program": digest(encode_graph(job.graph))}
+    for name, task in job.tasks.items():
+        parts[f"task {name!r}"] = digest(
+            {
+                "domain": task.domain,
+                "description": task.description,
+                "private": task.private,
+                "outputs": list(task.outputs),
+                "metric": job.metrics[name].description,
+                "judges": _judges(job, name),
+                "signatures": encode_signatures(job.programs[name]),
+            }
+        )
+        parts |= {f"the {split} data of task {name!r}": each for split, each in data_digests(task).items()}
+    parts["the order of the tasks"] = digest(list(job.tasks))
+    parts |= {f"item {item.id!r}": digest(item_entry(item)) for item in job.pool}
+    parts["the order of the pool"] = digest([item.id for item in job.pool])
+    parts |= {f"the model of node {node!r}": digest(model.identity) for node, model in job.models.items()}
+    parts["the seed"] = str(job.seed)
+    parts["the budget and the trials"] = digest([asdict(job.plan), asdict(job.budget)])
+    parts["the optimizer"] = digest([dict(optimizer), sorted(job.frozen)])
+    parts["the versions of packages"] = digest(versions())
+    return parts
+
+
+def differences(parts: Mapping[str, str], others: Mapping[str, str]) -> list[str]:
+    """Returns the parts in which two compiles differ, in words."""
+    return [name for name in {**parts, **others} if parts.get(name) != others.get(name)]
 
 
 def _judges(job: Job, task: str) -> list[list[Any]]:

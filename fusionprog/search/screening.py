@@ -8,9 +8,10 @@ from dataclasses import dataclass
 
 from fusionprog.evaluation.evaluator import Outcome
 from fusionprog.evaluation.statistics import CHANGED_SHARE
+from fusionprog.lm.budget import Cost
 from fusionprog.program.data import Row
 from fusionprog.prompts.schedule import Schedule
-from fusionprog.search.bench import Bench, block, together
+from fusionprog.search.bench import Bench, block
 from fusionprog.search.space import Space
 
 Arm = tuple[str, str]  # node and item
@@ -37,6 +38,8 @@ async def screen(
     space: Space,
     rows: Mapping[str, Sequence[Row]],
     calls: int,
+    *,
+    keep: Callable[[], Cost],
     stepped: Callable[[int], None],
 ) -> Screened:
     """Tries every item in play alone and drops the worse half, round by round, until two are left.
@@ -46,6 +49,7 @@ async def screen(
         space: The items in play.
         rows: Task → rows in the shared order.
         calls: What it may spend.
+        keep: Returns what the budget must still have after it.
         stepped: Is told after each round how many there were.
 
     References:
@@ -67,9 +71,7 @@ async def screen(
         left -= count * (len(alive) + 1)
         fresh = block(rows, done, count)
         schedules = [Schedule(), *(space.single(*arm) for arm in alive)]
-        results = await together(bench.measure(each, fresh) for each in schedules)
-        for schedule, outcomes in zip(schedules, results, strict=True):
-            bench.charge(schedule, outcomes)
+        results = await bench.measure_all(schedules, fresh, keep=keep())
         for arm, outcomes in zip(alive, results[1:], strict=True):
             for task, mine in outcomes.items():
                 scores[arm][task] += _gains(results[0][task], mine)
@@ -78,6 +80,8 @@ async def screen(
         alive.sort(key=lambda arm: (-_shrunk(scores[arm]), arm))
         alive = alive[: max(2, math.ceil(len(alive) / 2))]
         stepped(number + 1)
+        if bench.ended_by is not None:
+            break
     return Screened({arm: _shrunk(scores[arm]) for arm in seen}, seen)
 
 

@@ -4,15 +4,39 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Coroutine, Mapping, Sequence
+from typing import Any, Protocol
 
 import optuna
 
 from fusionprog._internal.canonical import seed_of
 from fusionprog.search.samplers import SamplerFactory
 
-WINDOW = 4
+
+class TrialRunner(Protocol):
+    """What the loop runs trials with."""
+
+    def begin(self, number: int, params: Mapping[str, Any], *, alone: bool) -> Coroutine[Any, Any, float | None] | None:
+        """Returns the work of a trial, or ``None`` if there is no room for it beside those under way.
+
+        Args:
+            number: The trial.
+            params: Its parameters.
+            alone: Whether no other trial is under way; there is always work then.
+
+        Returns:
+            What comes to the trial's objective, higher is better; to ``None`` if it could not be done to its end.
+        """
+        ...
+
+    def told(self, trial: optuna.trial.FrozenTrial) -> str | None:
+        """Is handed each finished trial, in order; a text ends the search and says why."""
+        ...
+
+    @property
+    def ended_by(self) -> str:
+        """Why a trial could not be done to its end."""
+        ...
 
 
 async def run_study(
@@ -21,47 +45,57 @@ async def run_study(
     sampler: SamplerFactory,
     seed: int,
     trials: int,
+    window: int,
     start: Sequence[Mapping[str, Any]],
-    evaluate: Callable[[int, Mapping[str, Any]], Awaitable[float]],
-    told: Callable[[optuna.trial.FrozenTrial], str | None],
+    runner: TrialRunner,
 ) -> tuple[optuna.Study, str]:
     """Runs trials and returns the study and why it ended.
 
-    Trial n is asked when trial n - 4 has been told, and told when all of it is measured, so that the search depends
-    on the seed alone, at any speed of the model. Trials that are in flight when the search ends are told too: what
-    they cost is spent.
+    Trial n is asked when trial n - ``window`` has been told, and told when all of it is measured, so that the search
+    depends on the seed alone, at any speed of the model. Trials that are in flight when the search ends are told too:
+    what they cost is spent.
 
     Args:
         distributions: Parameter → distribution.
         sampler: Makes the sampler of a trial from its seed and the number of trials.
         seed: For the samplers.
         trials: How many trials to run.
+        window: Trials in flight at most.
         start: Parameters of the first trials, in order.
-        evaluate: Returns a trial's objective; higher is better.
-        told: Is handed each finished trial, in order; a text ends the search and says why.
+        runner: Does the work of trials.
 
     Raises:
-        Exception: what ``evaluate`` or ``told`` raises for the first trial in order; the rest is cancelled.
+        Exception: what the runner raises for the first trial in order; the rest is cancelled.
     """
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     study = optuna.create_study(direction="maximize")
-    running: deque[tuple[optuna.Trial, asyncio.Task[float]]] = deque()
+    running: deque[tuple[optuna.Trial, asyncio.Task[float | None]]] = deque()
+    waiting: optuna.Trial | None = None  # asked, but there was no room for it
     asked, reason = 0, None
     try:
-        while running or (asked < trials and reason is None):
-            while asked < trials and reason is None and len(running) < WINDOW:
-                if asked < len(start):
-                    study.enqueue_trial(dict(start[asked]))
-                study.sampler = sampler(seed_of(seed, asked), trials)
-                trial = study.ask(dict(distributions))
-                running.append((trial, asyncio.ensure_future(evaluate(trial.number, trial.params))))
-                asked += 1
-            trial, work = running.popleft()
-            value = await work
-            ended = told(study.tell(trial, value))
-            reason = reason or ended
+        while running or (reason is None and (waiting is not None or asked < trials)):
+            while reason is None and len(running) < window and (waiting is not None or asked < trials):
+                if waiting is None:
+                    if asked < len(start):
+                        study.enqueue_trial(dict(start[asked]))
+                    study.sampler = sampler(seed_of(seed, asked), trials)
+                    waiting = study.ask(dict(distributions))
+                    asked += 1
+                work = runner.begin(waiting.number, waiting.params, alone=not running)
+                if work is None:
+                    break
+                running.append((waiting, asyncio.ensure_future(work)))
+                waiting = None
+            trial, task = running.popleft()
+            value = await task
+            if value is None:
+                study.tell(trial, state=optuna.trial.TrialState.FAIL)
+                reason = reason or runner.ended_by
+            else:
+                ended = runner.told(study.tell(trial, value))
+                reason = reason or ended
     finally:
-        for _, work in running:
-            work.cancel()
-        await asyncio.gather(*(work for _, work in running), return_exceptions=True)
+        for _, task in running:
+            task.cancel()
+        await asyncio.gather(*(task for _, task in running), return_exceptions=True)
     return study, reason or f"all {trials} trials are done"

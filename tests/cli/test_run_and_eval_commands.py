@@ -200,8 +200,8 @@ def test_eval_prints_mean_error_and_rows(command: Command, desk: Path) -> None:
     ran = command("eval", desk / "desk.json", "--task", "shop", "--data", data)
     assert ran.code == 0 and ran.err == ""
     found = command("eval", desk / "desk.json", "--task", "shop", "--data", data, "--json").data
-    assert set(found) == {"task", "mean", "se", "n", "unreadable"}
-    assert (found["task"], found["n"], found["unreadable"]) == ("shop", 18, 0)
+    assert set(found) == {"task", "mean", "se", "n", "failed"}
+    assert (found["task"], found["n"], found["failed"]) == ("shop", 18, {})
     assert ran.out == f"shop: {found['mean']:.3f} ± {found['se']:.3f} (n=18)\n"
     record = fp.load(desk / "desk.json").record.tasks["shop"].test
     assert record is not None and found["mean"] == pytest.approx(record.after.mean, abs=1e-6)

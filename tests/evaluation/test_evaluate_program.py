@@ -36,7 +36,7 @@ def test_a_program_is_scored_with_its_own_metric(desk: Any, loaded: bool) -> Non
     result = evaluate_program(program, "shop", ROWS, None)
 
     assert [each.score for each in result.outcomes] == [1.0, 0.0]
-    assert (result.task, result.score.mean, result.score.n, result.unreadable) == ("shop", 0.5, 2, 0)
+    assert (result.task, result.score.mean, result.score.n, result.failed) == ("shop", 0.5, 2, {})
     assert len(program.model.asked) == 2
 
 

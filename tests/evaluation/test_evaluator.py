@@ -117,7 +117,7 @@ def test_an_unreadable_answer_scores_0_with_a_status_of_its_own(desk: Any) -> No
     assert "no fields at all" in outcomes[0].error
     assert len(outcomes[0].calls) == 2 and outcomes[0].tokens == 24 and outcomes[0].usd == 1.0
     result = EvaluationResult("shop", outcomes)
-    assert result.unreadable == 2
+    assert result.failed == {"unreadable": 2}
     assert str(result) == "shop: 0.000 ± 0.000 (n=2, 2 unreadable)"
 
 

@@ -169,21 +169,12 @@ def variants() -> dict[str, Composition]:
     }
 
 
-def test_ids_of_different_renderings_differ() -> None:
+def test_keys_of_different_renderings_differ() -> None:
     made = variants()
-    assert len({each.id for each in made.values()}) == len(made)
+    assert len({each.key for each in made.values()}) == len(made)
 
 
-def test_the_id_does_not_depend_on_who_says_it_nor_on_the_order_of_fields() -> None:
-    one = variants()["plain"]
-    other = Composition(
-        tuple(Line(line.text, "someone else") for line in one.lines),
-        tuple(("another", {name: demo[name] for name in sorted(demo, reverse=True)}) for _, demo in one.demos),
-        "chat",
-    )
-    assert other.id == one.id
-    assert other != one
-
-
-def test_ids_are_the_same_in_every_process() -> None:
-    assert variants()["plain"].id == "2a0df06c2f2f3bf4d567e458b81bbd83"
+def test_what_is_composed_again_from_the_same_items_has_the_same_key() -> None:
+    offered = texts(one=rows("a", "b"), hint="Know this.")
+    picks = chosen(demos=["one"], hint=["hint"])
+    assert compose("Written.", picks, offered, "chat").key == compose("Written.", picks, offered, "chat").key

@@ -386,7 +386,7 @@ def test_unreadable_answers_score_0_and_are_counted(desk: CompiledProgram) -> No
     program, _ = scripted(desk)
     rows = [{"message": text, "day": DAY, "team": "delivery"} for text in ("fine", "nonsense", "well", "good")]
     result = program.evaluate("shop", data=rows)
-    assert (result.score.mean, result.unreadable) == (0.75, 1)
+    assert (result.score.mean, result.failed) == (0.75, {"unreadable": 1})
 
 
 def test_wrong_evaluations_are_told(desk: CompiledProgram) -> None:

@@ -255,7 +255,7 @@ def test_a_task_as_written_keeps_its_prompt_and_format() -> None:
     )
     renderer = Renderer(ITEMS)
     assert renderer.prompts(schedule, view("bank"))["reply"].id == renderer.prompts(Schedule(), view())["reply"].id
-    assert renderer.prompts(schedule, view("shop"))["reply"].format.name == "json"
+    assert renderer.prompts(schedule, view("shop"))["reply"].frame.format.name == "json"
 
 
 def test_the_embedding_of_the_task_decides_its_prompt() -> None:

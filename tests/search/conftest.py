@@ -27,6 +27,7 @@ class PlantedBench:
     def __init__(self, score: Score, tasks: Sequence[str], calls_per_example: int = 1) -> None:
         self.scorers: Mapping[str, Any] = dict.fromkeys(tasks)
         self.calls_per_row = calls_per_example * len(tasks)
+        self.ended_by: str | None = None
         self.measured: set[tuple[str, str, str]] = set()
         self.charged: set[tuple[str, str, str]] = set()
         self._score = score
@@ -59,6 +60,14 @@ class PlantedBench:
             task: [Outcome(row.id, self._score(opened, task, row), tokens=10 + 5 * len(opened)) for row in mine]
             for task, mine in rows.items()
         }
+
+    async def measure_all(
+        self, schedules: Sequence[Schedule], rows: Mapping[str, Sequence[Row]], *, keep: Any = None
+    ) -> list[Outcomes]:
+        made = [await self.measure(schedule, rows) for schedule in schedules]
+        for schedule, outcomes in zip(schedules, made, strict=True):
+            self.charge(schedule, outcomes)
+        return made
 
     def charge(self, schedule: Schedule, outcomes: Outcomes) -> None:
         for task, mine in outcomes.items():

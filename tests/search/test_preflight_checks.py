@@ -37,6 +37,7 @@ class Silent:
         self.name = name
         self.identity: Mapping[str, Any] = {"model": name}
         self.usd_per_token = usd
+        self.max_output_tokens: int | None = 100
 
     async def complete(self, messages: Messages) -> Completion:
         raise AssertionError("preflight asked the model")

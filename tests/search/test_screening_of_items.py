@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 import fusionprog as fp
 from fusionprog._internal.canonical import seed_of
+from fusionprog.lm.budget import Cost
 from fusionprog.program.data import Row
 from fusionprog.prompts.items import Item
 from fusionprog.search.screening import Screened, screen
@@ -41,7 +42,7 @@ def coin(*parts: Any) -> float:
 
 def run(bench: Any, space: Space, rows: Mapping[str, list[Row]], calls: int) -> tuple[Screened, list[int]]:
     steps: list[int] = []
-    return asyncio.run(screen(bench, space, rows, calls, steps.append)), steps
+    return asyncio.run(screen(bench, space, rows, calls, keep=Cost, stepped=steps.append)), steps
 
 
 @keep_fixture

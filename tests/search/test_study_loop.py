@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import Any
 
 import optuna
@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 
 from fusionprog.errors import FusionProgError
 from fusionprog.search.samplers import SamplerFactory, sampler_registry
-from fusionprog.search.study import WINDOW, run_study
+from fusionprog.search.study import run_study
 
+WINDOW = 4
 DISTRIBUTIONS: dict[str, optuna.distributions.BaseDistribution] = {
     "x": optuna.distributions.FloatDistribution(-1.0, 1.0),
     "count": optuna.distributions.IntDistribution(0, 3),
@@ -27,12 +28,22 @@ def value_of(params: Mapping[str, Any]) -> float:
     return -((float(params["x"]) - 0.3) ** 2) + 0.1 * int(params["count"]) + (0.2 if params["form"] == "json" else 0.0)
 
 
+Evaluate = Callable[[int, Mapping[str, Any]], Coroutine[Any, Any, float | None]]
+Told = Callable[[optuna.trial.FrozenTrial], str | None]
+
+
 class Log:
     """Runs a study and keeps what happened in which order."""
 
-    def __init__(self, waits: Callable[[int], int] = lambda trial: 0) -> None:
+    ended_by = "there was no more room"
+
+    def __init__(self, waits: Callable[[int], int] = lambda trial: 0, room: int = WINDOW) -> None:
+        self._room = room
+        self._evaluate: Evaluate = self.evaluate
+        self._told: Told = self.tell
         self.events: list[tuple[str, int]] = []
         self.running: set[int] = set()
+        self.under_way = 0
         self.most = 0
         self._waits = waits
 
@@ -47,7 +58,18 @@ class Log:
             self.running.discard(trial)
         return value_of(params)
 
+    def begin(self, number: int, params: Mapping[str, Any], *, alone: bool) -> Coroutine[Any, Any, float | None] | None:
+        assert alone == (self.under_way == 0)
+        if self.under_way >= self._room:
+            return None
+        self.under_way += 1
+        return self._evaluate(number, params)
+
     def told(self, trial: optuna.trial.FrozenTrial) -> str | None:
+        self.under_way -= 1
+        return self._told(trial)
+
+    def tell(self, trial: optuna.trial.FrozenTrial) -> str | None:
         self.events.append(("told", trial.number))
         return None
 
@@ -58,18 +80,19 @@ class Log:
         sampler: str | SamplerFactory = "tpe",
         seed: int = 0,
         start: Sequence[Mapping[str, Any]] = (),
-        evaluate: Any = None,
-        told: Any = None,
+        evaluate: Evaluate | None = None,
+        told: Told | None = None,
     ) -> tuple[optuna.Study, str]:
+        self._evaluate, self._told = evaluate or self.evaluate, told or self.tell
         return asyncio.run(
             run_study(
                 distributions=DISTRIBUTIONS,
                 sampler=sampler_registry.get(sampler) if isinstance(sampler, str) else sampler,
                 seed=seed,
                 trials=trials,
+                window=WINDOW,
                 start=start,
-                evaluate=evaluate or self.evaluate,
-                told=told or self.told,
+                runner=self,
             )
         )
 
@@ -162,7 +185,7 @@ def test_a_reason_ends_the_asking_and_what_is_in_flight_is_told(last: int) -> No
     log = Log(lambda trial: 30 - trial)
 
     def told(trial: optuna.trial.FrozenTrial) -> str | None:
-        log.told(trial)
+        log.tell(trial)
         return f"enough after {trial.number}" if trial.number >= last else None
 
     study, reason = log.run(40, sampler="random", told=told)
@@ -193,6 +216,27 @@ def test_an_exception_in_a_trial_cancels_the_rest_and_is_raised() -> None:
         log.run(40, sampler="random", evaluate=evaluate)
     assert cancelled == [6, 7]  # and 8 was asked, but had not begun
     assert [trial for event, trial in log.events if event == "told"] == [0, 1, 2, 3, 4]
+
+
+@pytest.mark.parametrize("room", [1, 2, 3])
+def test_a_trial_for_which_there_is_no_room_waits_and_is_the_same_one(room: int) -> None:
+    log = Log(lambda trial: 30, room)
+    study, _ = log.run(12, sampler="random")
+    calm, _ = Log().run(12, sampler="random")
+    assert log.most == room
+    assert history(study) == history(calm)
+
+
+def test_a_trial_that_cannot_be_done_to_its_end_ends_the_search_and_is_not_told() -> None:
+    log = Log()
+
+    async def evaluate(trial: int, params: Mapping[str, Any]) -> float | None:
+        return None if trial == 3 else await log.evaluate(trial, params)
+
+    study, reason = log.run(40, sampler="random", evaluate=evaluate)
+    assert reason == "there was no more room"
+    assert [trial for event, trial in log.events if event == "told"] == [0, 1, 2, 4, 5, 6]
+    assert study.trials[3].state == optuna.trial.TrialState.FAIL
 
 
 def test_the_first_failure_in_order_is_raised_whatever_fails_first() -> None:

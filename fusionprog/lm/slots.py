@@ -1,0 +1,73 @@
+"""Slots: how many calls may be under way at once, and who is next."""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+import itertools
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+
+_behind: ContextVar[int] = ContextVar("behind", default=0)
+
+
+@contextmanager
+def behind_others() -> Iterator[None]:
+    """Lets what is started inside take only slots that nothing else waits for."""
+    token = _behind.set(1)
+    try:
+        yield
+    finally:
+        _behind.reset(token)
+
+
+class Slots:
+    """At most so many at once; those who wait get in in the order they came.
+
+    Args:
+        count: How many, 1 or more.
+    """
+
+    def __init__(self, count: int) -> None:
+        self._free = count
+        self._waiting: list[tuple[int, int, asyncio.Future[None]]] = []
+        self._numbers = itertools.count()
+        self._failure: Exception | None = None
+
+    async def acquire(self) -> None:
+        """Waits for a slot and takes it.
+
+        Raises:
+            Exception: that slots were closed with.
+        """
+        if self._failure is not None:
+            raise self._failure
+        if self._free > 0:
+            self._free -= 1
+            return
+        mine: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        heapq.heappush(self._waiting, (_behind.get(), next(self._numbers), mine))
+        try:
+            await mine
+        except asyncio.CancelledError:
+            if mine.done() and not mine.cancelled() and mine.exception() is None:
+                self.release()  # it was given in the moment of the cancellation
+            raise
+
+    def release(self, count: int = 1) -> None:
+        """Gives slots back, or on to those who wait."""
+        while count and self._waiting:
+            _, _, waiting = heapq.heappop(self._waiting)
+            if not waiting.done():
+                waiting.set_result(None)
+                count -= 1
+        self._free += count
+
+    def close(self, error: Exception) -> None:
+        """Lets nobody in any more: all who wait, and all who come, get the error."""
+        self._failure = error
+        for _, _, waiting in self._waiting:
+            if not waiting.done():
+                waiting.set_exception(error)
+        self._waiting.clear()
