@@ -71,20 +71,25 @@ class LMClient:
             return f"call {next(self._numbers)}", await self._ask(model, request)
         identity = self._identity_digest(model)
         key = _key(identity, request, sample)
+        stored_under = bytes.fromhex(key)
         known = not self._fresh or key in self._mine
-        if known and (stored := store.get_call(key)) is not None:
+        if known and (stored := await store.find(stored_under)) is not None:
             if key not in self._mine:
                 self._mine.add(key)
                 self._counts["stored"] += 1
             return key, Completion(stored.text, stored.input_tokens, stored.output_tokens, stored.usd)
 
         async def ask_and_keep() -> Completion:
-            answer = await self._ask(model, request)
+            try:
+                answer = await self._ask(model, request)
+            except BaseException:
+                store.give_up(stored_under)
+                raise
             self._mine.add(key)
             call = StoredCall(answer.text, answer.input_tokens, answer.output_tokens, answer.usd)
             store.put_model(identity, model.identity)
             store.put_prompt(request.prefix_id, request.prefix)
-            store.put_call(key, identity, request.prefix_id, request.content, sample, call)
+            store.put_call(stored_under, identity, request.prefix_id, request.content, sample, call)
             return answer
 
         return key, await self._flights.get(key, ask_and_keep)
