@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import socket
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -117,3 +120,36 @@ def desk_tasks() -> list[fp.Task]:
         )
         for name, domain in (("shop", "retail"), ("bank", "banking"))
     ]
+
+
+def _postgres() -> Any:
+    """The module beside this file; test modules have no package to import it from."""
+    if "fusionprog_tests_postgres" not in sys.modules:
+        path = Path(__file__).with_name("postgres.py")
+        spec = importlib.util.spec_from_file_location("fusionprog_tests_postgres", path)
+        assert spec is not None and spec.loader is not None
+        module = sys.modules["fusionprog_tests_postgres"] = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+    return sys.modules["fusionprog_tests_postgres"]
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[Any]:
+    """A real PostgreSQL server; without one the test is skipped, or fails where the environment says so."""
+    postgres = _postgres()
+    if not os.environ.get(postgres.URL) and postgres.binaries() is None:
+        missing = f"no PostgreSQL: install Debian's postgresql, or set {postgres.URL}"
+        if os.environ.get(postgres.REQUIRED):
+            pytest.fail(missing)
+        pytest.skip(missing)
+    server = postgres.PostgresServer()
+    yield server
+    server.remove()
+
+
+@pytest.fixture
+def postgres(postgres_server: Any) -> Iterator[str]:
+    """The URL of an empty PostgreSQL database."""
+    url = postgres_server.new_database()
+    yield url
+    postgres_server.drop(url)

@@ -1,181 +1,226 @@
-"""The store: model calls, scores and studies, written off the caller's path."""
+"""The store: model calls, scores, trials and studies, written off the caller's path."""
 
 from __future__ import annotations
 
+import atexit
 import json
 import os
-import re
-import sqlite3
-import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, ClassVar
 
-from sqlalchemy import Connection, Engine, Table, create_engine, event, select
-from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError, SQLAlchemyError
-from sqlalchemy.pool import StaticPool
-from sqlalchemy.schema import CreateTable
+from sqlalchemy import Connection, func, select
 
 from fusionprog.errors import StoreError
-from fusionprog.store.tables import SCHEMA_VERSION, calls, info, metadata, models, prompts, scores, studies
+from fusionprog.store.asks import Abandon, Ask, Find, GiveUp, Pace
+from fusionprog.store.calls import StoredCall, row_of
+from fusionprog.store.database import Database
+from fusionprog.store.failures import closed_store
+from fusionprog.store.pending import Pending, Written
+from fusionprog.store.sqlite import SqliteDatabase
+from fusionprog.store.tables import models, prompts, scores, studies, trials
+from fusionprog.store.urls import database_url, no_driver, public_name
+from fusionprog.store.writer import Writer
 
-_PATIENCE = 30  # seconds that one who opens or writes a file waits for others
-_GATHER = 0.02  # seconds that the writer waits for more rows: what a killed process can lose
-_INSERT: dict[str, Any] = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
+__all__ = ["Store", "StoredCall"]
 
-
-@dataclass(frozen=True)
-class StoredCall:
-    """A model's answer as the store has it."""
-
-    text: str
-    input_tokens: int
-    output_tokens: int
-    usd: float | None
+_NAMED = 20_000  # models and prompts that are remembered as put; those that are forgotten are put once more
 
 
 class Store:
     """Everything that was measured, in one database.
 
-    Writes are gathered for a moment and done by one thread; ``flush`` waits for them. What was put can be read back at
-    once. Calls that another process stores after this one has opened the store are not seen.
+    One thread writes, at once where it is idle, else everything that has come meanwhile in one transaction; ``flush``
+    waits for it. What was put can be read back at once, and so can what other processes have committed.
 
     Args:
         url: A SQLAlchemy URL of SQLite or PostgreSQL, a file name, or ``None`` for a store that lasts as long as the
             process.
 
     Raises:
-        StoreError: if the database cannot be opened or was made by a newer version.
+        StoreError: if the database cannot be opened and written, or was made by a newer version.
+
+    Attributes:
+        patience: Seconds to wait for another process that holds a SQLite file.
+        outage: Seconds for which a PostgreSQL server that cannot be reached is tried again.
+        url: The database's URL for SQLAlchemy, with its password.
+        name: The URL as it may be shown.
     """
 
+    patience: ClassVar[float] = 30.0
+    outage: ClassVar[float] = 60.0
+
     def __init__(self, url: str | os.PathLike[str] | None = None) -> None:
-        parsed = _database_url(url)
-        self.url = parsed.render_as_string(hide_password=False)
-        self.name = parsed.render_as_string(hide_password=True)
-        self._engine = _open(parsed)
-        # One connection is all that a database in memory has; a reader's end would roll the writer back.
-        self._turn: AbstractContextManager[Any] = threading.Lock() if self.in_memory else nullcontext()
-        self._writer = ThreadPoolExecutor(1, thread_name_prefix="fusionprog-store")
-        self._lock = threading.Lock()
-        self._calls: dict[str, dict[str, Any]] = {}
-        self._models: dict[str, dict[str, Any]] = {}
-        self._prompts: dict[str, dict[str, Any]] = {}
+        self._parsed = database_url(url)
+        self.url = self._parsed.render_as_string(hide_password=False)
+        self.name = public_name(self._parsed)
+        self._pending = Pending()
         self._named: set[str] = set()
-        self._scores: dict[tuple[str, ...], dict[str, Any]] = {}
-        self._due = False
-        self._hurry = threading.Event()
-        self._failure: StoreError | None = None
         self._closed = False
-        try:
-            self._known = self._prepare()
-        except BaseException:
-            self._engine.dispose()
-            raise
+        self._open()
+        atexit.register(self.close)
 
-    def _prepare(self) -> set[str]:
-        with self._connection("opened") as connection:
-            connection.execute(CreateTable(info, if_not_exists=True))
-            query = select(info.c.value).where(info.c.key == "schema_version")
-            version = connection.execute(query).scalar()
-            if version is not None and not (version.isdecimal() and int(version) <= SCHEMA_VERSION):
-                raise StoreError(
-                    f"the store {self.name!r} was made by a newer fusionprog",
-                    expected=f"schema version {SCHEMA_VERSION} or older",
-                    found=version,
-                    fix="Update fusionprog, or give another storage=",
-                )
-            for table in metadata.sorted_tables:
-                connection.execute(CreateTable(table, if_not_exists=True))
-            # Written even if it is there: a store that cannot be written is refused before anything is paid for.
-            self._upsert(connection, info, [{"key": "schema_version", "value": str(SCHEMA_VERSION)}])
-            return set(connection.execute(select(calls.c.key)).scalars())
-
-    @contextmanager
-    def _connection(self, done: str) -> Iterator[Connection]:
-        """A transaction, whose errors say what the store could not be: opened, read or written."""
+    def _open(self) -> None:
+        if self._parsed.get_backend_name() == "sqlite":
+            files = SqliteDatabase(self._parsed, self.patience)
+            self._database: Database = files
+            self._files: SqliteDatabase | None = files
+            self._writer = Writer(self._pending, files.write, None)
+            return
         try:
-            with self._turn, self._engine.begin() as connection:
-                yield connection
-        except (SQLAlchemyError, UnicodeError) as error:
-            raise StoreError(
-                f"the store {self.name!r} cannot be {done}",
-                found=str(error).splitlines()[0],
-                fix="Check its folder, its rights and the room on its disk, or give another storage=",
-            ) from error
+            from fusionprog.store.claims import Claims
+            from fusionprog.store.postgres import PostgresDatabase
+        except ImportError as error:
+            raise no_driver() from error
+        server = PostgresDatabase(self._parsed, self.outage)
+        self._database, self._files = server, None
+        self._writer = Writer(self._pending, server.write, Claims(server.session, self.name))
+
+    @property
+    def shared(self) -> bool:
+        """Whether processes on other machines may be doing the same work now."""
+        return self._database.shared
 
     @property
     def in_memory(self) -> bool:
         """Whether the store lasts only as long as the process."""
-        return isinstance(self._engine.pool, StaticPool)
+        return self._database.in_memory
 
     @property
     def path(self) -> Path | None:
         """The database's file, where it is one."""
-        url = self._engine.url
-        return Path(url.database or "") if url.get_backend_name() == "sqlite" and not self.in_memory else None
+        return None if self.shared or self.in_memory else Path(self._parsed.database or "")
 
-    def get_call(self, key: str) -> StoredCall | None:
-        """Returns the answer stored under ``key``, if there is one."""
-        row = self._calls.get(key)
-        if row is not None:
-            return StoredCall(row["text"], row["input_tokens"], row["output_tokens"], row["usd"])
-        if key not in self._known:
-            return None
-        columns = (calls.c.text, calls.c.input_tokens, calls.c.output_tokens, calls.c.usd)
-        with self._connection("read") as connection:
-            found = connection.execute(select(*columns).where(calls.c.key == key)).one_or_none()
-        return None if found is None else StoredCall(*found)
+    async def find(self, key: bytes, *, since: float = 0.0) -> StoredCall | None:
+        """Returns the answer stored under ``key``, or ``None`` for who is to ask the model now.
+
+        On a shared store ``None`` also is a claim: other processes that look for ``key`` wait until the answer was
+        put, until ``give_up``, or until this process ends. So every ``None`` must be followed by one of the two.
+        Within a process nobody waits for anybody; that is the caller's business.
+
+        Args:
+            key: Digest of what the model is asked, 16 bytes.
+            since: Answers that were stored before this unix time, by the clock of ``now``, do not count.
+
+        Raises:
+            StoreError: if the store cannot be read, or was closed.
+        """
+        row = self._pending.find(key)
+        if row is not None and (self.shared or row.created >= since):
+            return row.call
+        if self._closed:
+            raise closed_store(self.name)
+        if self._files is not None:
+            return self._files.find(key, since)
+        ask = Find(key, since)
+        try:
+            found: StoredCall | None = await self._answer(ask)
+        except BaseException:
+            self._writer.ask(Abandon(ask))
+            raise
+        return found
+
+    def give_up(self, key: bytes) -> None:
+        """Says that there will be no answer under ``key`` for now: another process may ask."""
+        if self.shared and not self._closed:
+            self._writer.ask(GiveUp(key))
+
+    def now(self) -> float:
+        """Returns the unix time by which calls are marked as stored: on PostgreSQL the server's.
+
+        Raises:
+            StoreError: if the server cannot be reached.
+        """
+        return self._database.now()
+
+    async def pace(self, model_id: str, *, tokens: int, seconds_per_request: float, seconds_per_token: float) -> float:
+        """Reserves a place for a request among those of all processes; for shared stores only.
+
+        Args:
+            model_id: Whose limits they are.
+            tokens: What the request may cost at most.
+            seconds_per_request: 60 over the requests per minute; 0 where they are not limited.
+            seconds_per_token: 60 over the tokens per minute; 0 where they are not limited.
+
+        Returns:
+            Seconds to wait before the request is sent, 0 or more.
+
+        Raises:
+            StoreError: if the store is not shared, cannot be reached, or was closed.
+        """
+        if self._closed:
+            raise closed_store(self.name)
+        if not self.shared:
+            raise StoreError(f"the store {self.name!r} is not shared", fix="Keep the limits in this process")
+        return float(await self._answer(Pace(model_id, seconds_per_request, tokens * seconds_per_token)))
+
+    async def _answer(self, ask: Ask) -> Any:
+        self._writer.ask(ask)
+        return await ask.future
+
+    def exclusive(self, name: str) -> AbstractContextManager[None]:
+        """Holds a lock that one thread of one process has at a time, and waits for it as long as it takes.
+
+        Raises:
+            StoreError: if it cannot be taken.
+        """
+        return self._database.exclusive(name)
 
     def put_model(self, model_id: str, identity: Mapping[str, Any]) -> None:
         """Stores what a model is, once; it is written with the next call."""
-        if model_id not in self._named:
-            self._named.add(model_id)
-            with self._lock:
-                self._models[model_id] = {"id": model_id, "identity": json.dumps(identity, sort_keys=True)}
+        if self._is_new(model_id):
+            text = _clean(json.dumps(identity, sort_keys=True))
+            self._pending.add(models.name, {model_id: (model_id, text)}, wake=False)
 
     def put_prompt(self, prompt_id: str, messages: Sequence[Mapping[str, str]]) -> None:
         """Stores the messages that many calls begin with, once; they are written with the next call."""
-        if prompt_id not in self._named:
-            self._named.add(prompt_id)
-            text = json.dumps([dict(message) for message in messages], ensure_ascii=False)
-            with self._lock:
-                self._prompts[prompt_id] = {"id": prompt_id, "messages": text}
+        if self._is_new(prompt_id):
+            text = _clean(json.dumps([dict(message) for message in messages], ensure_ascii=False))
+            self._pending.add(prompts.name, {prompt_id: (prompt_id, text)}, wake=False)
 
-    def put_call(self, key: str, model_id: str, prompt_id: str, content: str, sample: int, call: StoredCall) -> None:
-        """Stores an answer under ``key``; it is written soon after.
+    def put_call(
+        self,
+        key: bytes,
+        model_id: str,
+        prompt_id: str,
+        content: str,
+        sample: int,
+        call: StoredCall,
+        written: Written | None = None,
+    ) -> None:
+        """Stores an answer that was paid for under ``key``; it is found at once and written soon.
+
+        An answer that is there already is replaced, and what was paid for it is added up. A call that could not be
+        written stays pending, and the next put, ``flush`` or ``close`` tries again.
 
         Args:
-            key: What it is found by.
+            key: What it is found by, 16 bytes.
             model_id: Of a model that was put.
             prompt_id: Of messages that were put: those before the last.
             content: The last message.
             sample: Tells repeated answers to the same messages apart.
             call: The answer.
+            written: Is called in the store's thread after the transaction that was to write the call, once for all
+                calls of it that name this same function, with their number and the error if it failed.
 
         Raises:
-            StoreError: if what was put before could not be written; nothing of it is lost yet.
+            StoreError: if a text is not valid Unicode; the call is not stored then. Without ``written`` also if what
+                was put before could not be written; nothing is lost then.
         """
-        row = {
-            "key": key,
-            "model": model_id,
-            "prompt": prompt_id,
-            "content": content,
-            "sample": sample,
-            "text": call.text,
-            "input_tokens": call.input_tokens,
-            "output_tokens": call.output_tokens,
-            "usd": call.usd,
-        }
-        with self._lock:
-            self._calls[key] = row
-        self._write_soon()
+        for text in (content, call.text):
+            _check(text)
+        if self._closed:
+            if written is not None:
+                written(1, closed_store(self.name))
+            return
+        row = row_of(key, model_id, prompt_id, content, sample, call, time.time())
+        if self._pending.add_call(row, written):
+            self._writer.wake()
+        if written is None:
+            self._raise_failure()
 
     def put_scores(self, study: str, rows: Sequence[Mapping[str, Any]]) -> None:
         """Stores per-example scores of a study (columns ``candidate, task, example, score, status, error``).
@@ -183,45 +228,99 @@ class Store:
         Raises:
             StoreError: if what was put before could not be written; nothing of it is lost yet.
         """
-        with self._lock:
-            for row in rows:
-                self._scores[study, row["candidate"], row["task"], row["example"]] = {"study": study, **row}
-        self._write_soon()
+        found = {
+            (study, row["candidate"], row["task"], row["example"]): (
+                study,
+                row["candidate"],
+                row["task"],
+                row["example"],
+                float(row["score"]),
+                row["status"],
+                _clean(row["error"]),
+            )
+            for row in rows
+        }
+        self._put(scores.name, found)
+
+    def put_trials(self, study: str, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Stores trials of a study (columns ``fold, number, params`` as JSON text, ``value, state``).
+
+        Raises:
+            StoreError: if what was put before could not be written; nothing of it is lost yet.
+        """
+        found = {
+            (study, row["fold"], row["number"]): (
+                study,
+                row["fold"],
+                row["number"],
+                _clean(row["params"]),
+                None if row["value"] is None else float(row["value"]),
+                row["state"],
+            )
+            for row in rows
+        }
+        self._put(trials.name, found)
 
     def put_study(self, fingerprint: str, parts: Mapping[str, str]) -> None:
-        """Stores what a study is made of."""
-        row = {"fingerprint": fingerprint, "parts": json.dumps(parts, sort_keys=True)}
-        with self._connection("written") as connection:
-            self._upsert(connection, studies, [row])
+        """Stores what a study is made of.
+
+        Raises:
+            StoreError: if it cannot be written.
+        """
+        row = (fingerprint, json.dumps(parts, sort_keys=True))
+        self._pending.add(studies.name, {fingerprint: row}, wake=False)
+        self.flush()
 
     def get_studies(self) -> dict[str, dict[str, str]]:
         """Returns fingerprint → parts of every study in the store."""
-        with self._connection("read") as connection:
+        with self.reading() as connection:
             rows = connection.execute(select(studies.c.fingerprint, studies.c.parts)).all()
         return {fingerprint: json.loads(parts) for fingerprint, parts in rows}
+
+    def get_trial_count(self, fingerprint: str) -> int:
+        """Returns how many trials of a study there are, in all its folds."""
+        query = select(func.count()).select_from(trials).where(trials.c.study == fingerprint)
+        with self.reading() as connection:
+            return int(connection.execute(query).scalar_one())
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """A transaction that sees everything that was put; for work that is off the calls' path."""
+        if len(self._pending):
+            self.flush()
+        with self._database.transaction("read", writes=False) as connection:
+            yield connection
+
+    @contextmanager
+    def writing(self) -> Iterator[Connection]:
+        """A transaction that changes what is stored; for work that is off the calls' path."""
+        self.flush()
+        with self._database.transaction("written", writes=True) as connection:
+            yield connection
 
     def flush(self) -> None:
         """Waits until everything that was put is in the database.
 
         Raises:
-            StoreError: if it could not be written; it is kept, and the next ``flush`` tries again.
+            StoreError: if it could not be written; it is kept, and the next attempt writes it.
         """
-        self._hurry.set()
-        try:
-            self._writer.submit(self._write).result()
-        finally:
-            self._hurry.clear()
+        self._writer.flush().result()
 
     def close(self) -> None:
-        """Writes what is left and lets go of the database."""
+        """Writes what is left and lets go of the database.
+
+        Raises:
+            StoreError: if not everything could be written.
+        """
         if self._closed:
             return
         self._closed = True
+        atexit.unregister(self.close)
         try:
             self.flush()
         finally:
-            self._writer.shutdown()
-            self._engine.dispose()
+            self._writer.stop()
+            self._database.close()
 
     def __enter__(self) -> Store:
         return self
@@ -231,105 +330,36 @@ class Store:
     ) -> None:
         self.close()
 
-    def _write_soon(self) -> None:
-        if self._failure is not None:
-            raise self._failure
-        with self._lock:
-            wake, self._due = not self._due and not self._closed, True
-        if wake:
-            self._writer.submit(self._gather_and_write)
+    def _put(self, table: str, rows: Mapping[Any, tuple[Any, ...]]) -> None:
+        if self._pending.add(table, rows):
+            self._writer.wake()
+        self._raise_failure()
 
-    def _gather_and_write(self) -> None:
-        self._hurry.wait(_GATHER)
+    def _raise_failure(self) -> None:
+        if self._writer.failure is not None:
+            raise self._writer.failure
+
+    def _is_new(self, name: str) -> bool:
+        if name in self._named:
+            return False
+        if len(self._named) >= _NAMED:
+            self._named.clear()
+        self._named.add(name)
+        return True
+
+
+def _check(text: str) -> None:
+    if not text.isascii():
         try:
-            self._write()
-        except StoreError as error:
-            self._failure = error
-
-    def _write(self) -> None:
-        with self._lock:
-            self._due = False
-            call_rows, score_rows = dict(self._calls), self._scores
-            model_rows, prompt_rows = self._models, self._prompts
-            self._models, self._prompts, self._scores = {}, {}, {}
-        try:
-            with self._connection("written") as connection:
-                self._upsert(connection, models, list(model_rows.values()))
-                self._upsert(connection, prompts, list(prompt_rows.values()))
-                self._upsert(connection, calls, list(call_rows.values()))
-                self._upsert(connection, scores, list(score_rows.values()))
-        except StoreError:
-            with self._lock:
-                self._models = {**model_rows, **self._models}
-                self._prompts = {**prompt_rows, **self._prompts}
-                self._scores = {**score_rows, **self._scores}
-            raise
-        self._failure = None
-        self._known.update(call_rows)
-        with self._lock:
-            for key, row in call_rows.items():
-                if self._calls[key] is row:
-                    del self._calls[key]
-
-    def _upsert(self, connection: Connection, table: Table, rows: list[dict[str, Any]]) -> None:
-        """Inserts rows; the newest one of a key wins, as two processes may measure the same thing."""
-        if not rows:
-            return
-        keys = [column.name for column in table.primary_key]
-        statement = _INSERT[self._engine.dialect.name](table)
-        values = {column.name: statement.excluded[column.name] for column in table.columns if column.name not in keys}
-        connection.execute(statement.on_conflict_do_update(index_elements=keys, set_=values), rows)
+            text.encode()
+        except UnicodeEncodeError as error:
+            raise StoreError(
+                "a call holds text that is not valid Unicode",
+                found=repr(error.object[max(0, error.start - 20) : error.end + 20]),
+                fix="Replace it before it is stored",
+            ) from error
 
 
-def _database_url(url: str | os.PathLike[str] | None) -> URL:
-    if url is None:
-        return URL.create("sqlite")
-    text = os.fspath(url)
-    if "://" not in text:
-        return URL.create("sqlite", database=text)
-    try:
-        parsed = make_url(text)
-        backend = parsed.get_backend_name()
-    except (ArgumentError, ValueError) as error:
-        raise _no_store(text, type(error).__name__) from None
-    if backend not in _INSERT:
-        raise _no_store(text, backend)
-    return parsed
-
-
-def _no_store(text: str, found: str) -> StoreError:
-    return StoreError(
-        f"{re.sub(r'//.*@', '//***@', text)!r} names no store",
-        expected="a file name, or a URL of SQLite or PostgreSQL as SQLAlchemy writes it",
-        found=found,
-        fix="Give another storage=, or install the driver that its URL names",
-    )
-
-
-def _open(url: URL) -> Engine:
-    is_sqlite = url.get_backend_name() == "sqlite"
-    in_memory = is_sqlite and url.database in (None, "", ":memory:")
-    options: dict[str, Any] = {"connect_args": {"timeout": _PATIENCE}} if is_sqlite else {"pool_pre_ping": True}
-    if in_memory:
-        options = {"poolclass": StaticPool, "connect_args": {"check_same_thread": False}}
-    try:
-        engine = create_engine(url, **options)
-    except (ArgumentError, ImportError) as error:
-        raise _no_store(url.render_as_string(), str(error).splitlines()[0]) from error
-    if is_sqlite and not in_memory:
-        event.listen(engine, "connect", _write_ahead)
-    return engine
-
-
-def _write_ahead(connection: Any, _: Any) -> None:
-    # SQLite does not wait for others while it changes the mode; stores that open a new file together wait here.
-    patience = time.monotonic() + _PATIENCE
-    while True:
-        try:
-            connection.execute("PRAGMA journal_mode=WAL")
-            break
-        except sqlite3.OperationalError:
-            if time.monotonic() > patience:
-                raise
-            time.sleep(_GATHER)
-    connection.execute("PRAGMA synchronous=NORMAL")
+def _clean(text: str) -> str:
+    """Half of a surrogate pair, which an error's words can hold, is no Unicode: no database takes it."""
+    return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")

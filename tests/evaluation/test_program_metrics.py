@@ -89,7 +89,7 @@ def test_a_judges_calls_are_stored(desk: Any) -> None:
             outcomes = evaluate(desk, metric, {"triage": model}, store=store)
             assert [each.score for each in outcomes] == [1.0, 0.0]
             assert len(judge.asked) == (2 if turn == 0 else 0)
-            assert all(store.get_call(key) is not None for each in outcomes for key in each.calls)
+            assert all(asyncio.run(store.find(bytes.fromhex(key))) for each in outcomes for key in each.calls)
 
 
 def test_two_judges_with_one_signature_and_two_models_are_two_judges(desk: Any) -> None:

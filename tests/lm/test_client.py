@@ -236,7 +236,7 @@ def test_text_that_is_no_unicode_is_mended_in_answers_and_refused_in_prompts(sto
         key, answer = await client.complete(Broken(), prompt("a"))
         assert answer.text == "half ?"
         store.flush()
-        stored = store.get_call(key)
+        stored = await store.find(bytes.fromhex(key))
         assert stored is not None and stored.text == "half ?"
         with pytest.raises(LMConfigurationError, match="not valid Unicode"):
             await client.complete(Broken(), prompt("half \ud83d"))

@@ -1,0 +1,144 @@
+"""Who asks a model which question, among processes that share a store.
+
+The right to ask is an advisory lock of the session, so it ends with the process that has it, however that ends.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from psycopg import Connection
+
+from fusionprog.errors import StoreError
+from fusionprog.store.asks import Abandon, Ask, Find, GiveUp, Pace, deliver
+from fusionprog.store.calls import CallRow, StoredCall
+from fusionprog.store.failures import closed_store
+from fusionprog.store.locks import key_number
+from fusionprog.store.nul import unescaped
+from fusionprog.store.pacing import reserve
+from fusionprog.store.session import Session
+
+_POLL = 0.05  # seconds between looks at what other processes are asking
+_FIND = """
+select key, created, text, input_tokens, output_tokens, usd, finish
+from fusionprog_calls where key = any(%s::bytea[])
+"""
+_LOCK = "select number from unnest(%s::bigint[]) as number where pg_try_advisory_lock(number)"
+_UNLOCK = "select pg_advisory_unlock(number) from unnest(%s::bigint[]) as number"
+
+
+class Claims:
+    """Finds answers or takes the right to ask for them, all in the store's thread.
+
+    Args:
+        session: Holds the locks.
+        name: The store, as it may be shown.
+    """
+
+    def __init__(self, session: Session, name: str) -> None:
+        self._session = session
+        self._name = name
+        self._waiting: dict[Find, None] = {}
+        self._held: set[int] = set()
+        self._next_look = 0.0
+        session.returned = self._take_again
+
+    def serve(self, asks: Sequence[Any], written: Sequence[CallRow]) -> float | None:
+        """Answers what can be answered now; see ``Desk.serve``."""
+        new: dict[Find, None] = {}
+        freed = [key_number(row.key) for row in written]
+        paces: list[Pace] = []
+        for ask in asks:
+            match ask:
+                case Find():
+                    new[ask] = None
+                case Abandon(find):
+                    new.pop(find, None)
+                    self._waiting.pop(find, None)
+                    if find.claimed:
+                        freed.append(key_number(find.key))
+                case GiveUp(key):
+                    freed.append(key_number(key))
+                case Pace():
+                    paces.append(ask)
+        now = time.monotonic()
+        looks = list(new)
+        if now >= self._next_look:
+            looks = [*self._waiting, *looks]
+            self._next_look = now + _POLL
+        self._waiting.update(new)
+        try:
+            self._free(freed)
+            if looks:
+                self._answer(self._session.run(lambda connection: self._look(connection, looks), "read"))
+            if paces:
+                self._answer(self._session.run(lambda connection: reserve(connection, paces), "written"))
+        except StoreError as error:
+            # Locks that were taken before the failure end with their connection.
+            self._session.close()
+            self._answer([(ask, error) for ask in (*self._waiting, *paces)])
+        return _POLL if self._waiting else None
+
+    def close(self) -> None:
+        """Ends the waiting of all who are not answered, and all claims."""
+        self._answer([(find, closed_store(self._name)) for find in self._waiting])
+        self._session.close()
+
+    def _answer(self, answers: Iterable[tuple[Ask, Any]]) -> None:
+        answers = list(answers)
+        for ask, _ in answers:
+            if isinstance(ask, Find):
+                self._waiting.pop(ask, None)
+        unheard = deliver(answers)
+        self._free([key_number(ask.key) for ask in unheard if isinstance(ask, Find) and ask.claimed])
+
+    def _free(self, numbers: Iterable[int]) -> None:
+        mine = [number for number in dict.fromkeys(numbers) if number in self._held]
+        if mine:
+            # Forgotten first: a connection that is lost has freed them itself.
+            self._held.difference_update(mine)
+            self._session.run(lambda connection: connection.execute(_UNLOCK, [mine]), "written")
+
+    def _look(self, connection: Connection, looks: Sequence[Find]) -> list[tuple[Find, StoredCall | None]]:
+        found = _stored(connection, looks)
+        missing = [find for find in looks if find not in found]
+        if not missing:
+            return list(found.items())
+        numbers = {key_number(find.key) for find in missing} - self._held
+        taken = {number for (number,) in connection.execute(_LOCK, [sorted(numbers)])} if numbers else set[int]()
+        if taken:
+            # In a new statement: the one who had the lock may have stored its answer after the first was begun.
+            found |= _stored(connection, [find for find in missing if key_number(find.key) in taken])
+            missing = [find for find in missing if find not in found]
+            unused = taken - {key_number(find.key) for find in missing}
+            if unused:
+                connection.execute(_UNLOCK, [sorted(unused)])
+            taken -= unused
+        # What was taken counts from here on; a connection that is lost before has freed it.
+        self._held |= taken
+        answers: list[tuple[Find, StoredCall | None]] = list(found.items())
+        for find in missing:
+            number = key_number(find.key)
+            if number in self._held:
+                find.claimed = number in taken
+                taken.discard(number)
+                answers.append((find, None))
+        return answers
+
+    def _take_again(self, connection: Connection) -> None:
+        """Takes the rights of a lost connection again, as far as nobody else has taken them meanwhile."""
+        if self._held:
+            self._held = {number for (number,) in connection.execute(_LOCK, [sorted(self._held)])}
+
+
+def _stored(connection: Connection, finds: Sequence[Find]) -> dict[Find, StoredCall]:
+    keys = list({find.key for find in finds})
+    rows = {row[0]: row[1:] for row in connection.execute(_FIND, [keys])}
+    found: dict[Find, StoredCall] = {}
+    for find in finds:
+        row = rows.get(find.key)
+        if row is not None and row[0] >= find.since:
+            found[find] = StoredCall(unescaped(row[1]), *row[2:])
+    return found

@@ -1,0 +1,132 @@
+"""PostgreSQL: one database for any number of processes and machines."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import psycopg
+from psycopg import Connection as DriverConnection
+from sqlalchemy import Connection, create_engine, text
+from sqlalchemy.dialects.postgresql.psycopg import dialect as psycopg_dialect
+from sqlalchemy.engine import URL
+from sqlalchemy.exc import SQLAlchemyError
+
+from fusionprog.store.calls import CallRow
+from fusionprog.store.failures import store_failure
+from fusionprog.store.locks import lock_number
+from fusionprog.store.nul import escaped
+from fusionprog.store.pending import Batch, Row
+from fusionprog.store.schema import prepare
+from fusionprog.store.session import Session, connect_options
+from fusionprog.store.statements import upserts
+from fusionprog.store.tables import calls
+from fusionprog.store.urls import public_name, secrets_of
+
+_CLOCK = "extract(epoch from clock_timestamp())::float8"
+_CREATED = CallRow._fields.index("created")
+_UNDECIDED = 0.05  # seconds before asking again what became of a transaction
+
+
+class PostgresDatabase:
+    """A PostgreSQL database.
+
+    Args:
+        url: With the driver ``psycopg``.
+        outage: Seconds for which a server that cannot be reached is tried again.
+
+    Raises:
+        StoreError: if it cannot be reached and written, or was made by a newer version.
+    """
+
+    shared = True
+    in_memory = False
+
+    def __init__(self, url: URL, outage: float) -> None:
+        self.name, self._secrets = public_name(url), secrets_of(url)
+        self._url = url
+        self._outage = outage
+        self._statements = upserts(
+            psycopg_dialect(paramstyle="format"),  # type: ignore[no-untyped-call]
+            created=text(_CLOCK),
+        )
+        self._engine = create_engine(url, pool_pre_ping=True, connect_args=connect_options(url))
+        self.session = Session(url, outage)
+        try:
+            with self.transaction("opened", writes=True) as connection:
+                connection.execute(text("select pg_advisory_xact_lock(:number)"), {"number": lock_number("schema")})
+                prepare(connection, self.name)
+        except BaseException:
+            self._engine.dispose()
+            raise
+
+    @contextmanager
+    def transaction(self, done: str, *, writes: bool) -> Iterator[Connection]:
+        """A transaction; ``done`` is what its errors say the store could not be: opened, read or written."""
+        try:
+            with self._engine.begin() as connection:
+                yield connection
+        except (SQLAlchemyError, psycopg.Error, UnicodeError) as error:
+            raise store_failure(self.name, done, error, self._secrets) from error
+
+    def write(self, batch: Batch) -> None:
+        """Writes a batch in one transaction, from the store's thread alone.
+
+        A connection that is lost during the commit leaves open whether there was one; the server is then asked, so
+        that nothing is counted twice.
+        """
+        tables = [(self._statements[name].sql, _values(name, rows)) for name, rows in batch.tables(self._statements)]
+        transaction: str | None = None
+
+        def work(connection: DriverConnection) -> None:
+            nonlocal transaction
+            if transaction is not None and _committed(connection, transaction):
+                return
+            transaction = None
+            with connection.pipeline(), connection.transaction():
+                (number,) = connection.execute("select pg_current_xact_id()::text").fetchone() or (None,)
+                with connection.cursor() as cursor:
+                    for sql, rows in tables:
+                        cursor.executemany(sql, rows)
+                transaction = number
+
+        self.session.run(work, "written")
+
+    def now(self) -> float:
+        """The unix time by which rows of calls are marked: the server's."""
+        with self.transaction("read", writes=False) as connection:
+            return float(connection.execute(text(f"select {_CLOCK}")).scalar_one())
+
+    @contextmanager
+    def exclusive(self, name: str) -> Iterator[None]:
+        """Holds what only one process, and one thread of it, holds at a time; waits for it as long as it takes."""
+        holder = Session(self._url, self._outage)
+        try:
+            number = lock_number(f"exclusive {name}")
+            holder.run(lambda connection: connection.execute("select pg_advisory_lock(%s)", [number]), "locked")
+            yield
+        finally:
+            holder.close()
+
+    def close(self) -> None:
+        """Lets go of the database."""
+        self._engine.dispose()
+
+
+def _committed(connection: DriverConnection, transaction: str) -> bool:
+    while True:
+        try:
+            row: Any = connection.execute("select pg_xact_status(%s::xid8)", [transaction]).fetchone()
+        except psycopg.errors.InvalidParameterValue:
+            return False  # a server that crashed before it wrote the transaction down does not know it
+        if row[0] != "in progress":
+            return bool(row[0] == "committed")
+        time.sleep(_UNDECIDED)
+
+
+def _values(table: str, rows: list[Row]) -> list[Row]:
+    if table == calls.name:  # the server's clock says when they are stored
+        rows = [row[:_CREATED] + row[_CREATED + 1 :] for row in rows]
+    return [tuple(escaped(value) if type(value) is str else value for value in row) for row in rows]
