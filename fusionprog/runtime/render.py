@@ -10,7 +10,7 @@ from typing import Any
 from fusionprog._internal.canonical import digest
 from fusionprog.errors import CallError
 from fusionprog.fusion.compose import Composition, compose
-from fusionprog.lm.dspy_lm import PromptFormat, plain_fields
+from fusionprog.lm.dspy_adapters import PromptFormat, plain_fields
 from fusionprog.lm.model import Message, Request, prefix_digest
 from fusionprog.program.signature import SignatureType, rebuild
 from fusionprog.program.task import TaskProgram

@@ -15,7 +15,7 @@ from fusionprog.evaluation.metrics import Metric, as_metric
 from fusionprog.evaluation.program import make_scorer, read_nodes
 from fusionprog.evaluation.statistics import visible_gain
 from fusionprog.lm.budget import Budget
-from fusionprog.lm.dspy_lm import type_text
+from fusionprog.lm.dspy_adapters import type_text
 from fusionprog.lm.model import LanguageModel, approximate_tokens
 from fusionprog.lm.offline import can_fill
 from fusionprog.lm.offline_model import OFFLINE

@@ -13,7 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fusionprog.errors import LMError, LMOutputError
-from fusionprog.lm.dspy_lm import DSPyModel, PromptFormat
+from fusionprog.lm.dspy_adapters import PromptFormat
+from fusionprog.lm.dspy_lm import DSPyModel
 from fusionprog.lm.model import Completion
 from fusionprog.testing import Fault, LMServer
 
