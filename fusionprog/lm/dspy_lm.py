@@ -1,42 +1,40 @@
-"""The one file that knows DSPy's language models.
+"""The one file that knows DSPy's language models, and the only one that reads private names of DSPy.
 
-DSPy moves this part of itself in 3.5; ``dspy`` is pinned below that, and private names of it are read here only.
+DSPy moves this part of itself in 3.5; ``dspy`` is pinned below that.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextvars
+import copy
 import functools
 import os
 import uuid
-from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import dspy
-from dspy.clients._deprecation import adapter_message_call
 from dspy.clients.base_lm import BaseLM
-from dspy.clients.call_result import legacy_output, usage_dict
+from dspy.clients.call_result import usage_dict
 from dspy.clients.engines.legacy_engine import AsyncLegacyEngine, LegacyEngine
-from dspy.clients.errors import error_boundary
-from dspy.clients.execution import _engine, prepare
+from dspy.clients.engines.litellm_engine import AsyncLiteLLMEngine, LiteLLMEngine
+from dspy.clients.engines.lm15_engine import AsyncLM15Engine
+from dspy.clients.errors import wrap_error
+from dspy.clients.execution import _engine, aexecute, execute, finalize, prepare
+from dspy.dsp.utils.settings import main_thread_config, thread_local_overrides
+from dspy.lm15 import LM15Error, Response, TextPart
 from dspy.lm15 import Message as LM15Message
-from dspy.lm15 import registered_providers
-from dspy.utils.exceptions import (
-    LMAuthError,
-    LMUnsupportedFeatureError,
-    LMUnsupportedModelError,
-    is_retryable_lm_error,
-)
-from dspy.utils.exceptions import LMConfigurationError as DSPyConfigurationError
-from dspy.utils.exceptions import LMError as DSPyLMError
+from dspy.lm15 import Request as LM15Request
+from dspy.utils.callback import with_callbacks
 
 from fusionprog._internal.canonical import jsonable
+from fusionprog._internal.threads import Threads
 from fusionprog.errors import LMConfigurationError, LMError
+from fusionprog.lm.dspy_answers import Answer, read_response, read_result
+from fusionprog.lm.dspy_errors import cleaned, explained, meaning, raised_by_engine, shown
 from fusionprog.lm.model import Completion, Message, Messages, approximate_tokens
-from fusionprog.lm.prices import known_provider, max_output_tokens, missing_keys, usd_per_token
+from fusionprog.lm.prices import max_output_tokens, usd_per_token
 from fusionprog.lm.redaction import public, redact
 
 os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
@@ -44,25 +42,28 @@ os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
 _NO_PARAMETERS = {"n", "timeout", "prompt_cache"}  # answers do not depend on them
 _NAMED: dict[int, tuple[Any, str]] = {}  # holds the engines, so that none is given the id of a former one
 _ROUTES = 512  # prompts whose beginnings are kept ready
-# Engines without an async side block a thread each; asyncio's own pool has few where there are few processors.
-_THREADS = ThreadPoolExecutor(256, thread_name_prefix="fusionprog-lm")
+_THREADS = Threads(256, "fusionprog-lm")
+_new, _set = object.__new__, object.__setattr__
 
 
 class DSPyModel:
-    """A ``dspy.LM`` as a language model: its own engine, parameters, retries and callbacks.
+    """A ``dspy.LM`` as a language model: its own engine, parameters and callbacks; one attempt a call.
 
     Args:
-        lm: The model. DSPy's response cache and history are passed by; the store takes their place.
+        lm: The model. DSPy's response cache, history and retries are passed by; the store and the client take their
+            place.
         name: What an engine without a state of its own is known by in the store.
     """
 
     free = False
 
     def __init__(self, lm: BaseLM, name: str | None = None) -> None:
-        answering = lm if _answers_itself(lm) else lm._engine_spec
-        self._lm = _with_engine(lm) if answering is lm else lm
+        self._answering = answering = lm if _answers_itself(lm) else lm._engine_spec
+        self._lm = _with_engine(lm) if answering is lm else _without_retries(lm)
         self._parameters = lm.kwargs
-        self._routes: dict[tuple[Any, ...], tuple[tuple[Message, ...], _Route | None]] = {}
+        self._callbacks = lm.callbacks
+        self._options = {"cache": False} if lm.kwargs.get("n") in (None, 1) else {"cache": False, "n": 1}
+        self._routes: dict[tuple[Any, ...], tuple[tuple[Message, ...], _Route]] = {}
         self.name: str = name or lm.model
         self.custom = not isinstance(answering, str)
         self.persistent = not self.custom or name is not None or _has_state(answering)
@@ -82,141 +83,227 @@ class DSPyModel:
         return None if self.custom else max_output_tokens(self._lm.model)
 
     async def complete(self, messages: Messages) -> Completion:
-        """Returns one answer.
+        """Returns one answer, after one attempt.
 
         Raises:
-            LMError: if DSPy's client gave up; the provider's own words are in it.
+            LMError: if there is none; the class says why, and the provider's own words are in it.
         """
+        route = None
         try:
-            return await self._ask_directly(messages) or await self._ask([dict(message) for message in messages])
-        except (LMAuthError, LMUnsupportedModelError, LMUnsupportedFeatureError, DSPyConfigurationError) as error:
-            problem = f"the model {self.name!r} cannot be used"
-            fix = "Check its key, its name and its parameters"
-            raise self._told(LMConfigurationError, problem, error, fix) from self._cause(error)
-        except DSPyLMError as error:
-            raise self._told(LMError, f"the model {self.name!r} gave no answer", error) from self._cause(error)
-        except LookupError as error:  # LiteLLM's client looks into answers that have no choices
-            raise self._told(LMError, f"the model {self.name!r} gave no answer", error) from self._cause(error)
-        except (TypeError, ValueError, ImportError) as error:
-            problem = f"the model {self.name!r} could not be asked"
-            raise self._told(LMConfigurationError, problem, error) from self._cause(error)
-
-    async def _ask_directly(self, messages: Messages) -> Completion | None:
-        """Asks the LM's own engine once, without DSPy's bookkeeping per call: most of what a call costs in Python.
-
-        ``None`` sends the call the long way: where the engine takes no canonical requests, where somebody listens to
-        calls, and after a failure that may pass, as the long way retries.
-        """
-        lm, settings = self._lm, dspy.settings
-        if lm.callbacks or settings.callbacks or settings.usage_tracker or settings.send_stream:
-            return None
-        route = self._route(messages)
-        if route is None:
-            return None
-        question = LM15Message.user(messages[-1]["content"])
-        request = replace(route.request, messages=(*route.request.messages[:-1], question))
+            text = messages[-1]["content"]
+            if not text.isascii():
+                text.encode()  # half of a surrogate pair cannot be sent
+            route = self._route(messages)
+            if route.complete is None or self._callbacks or _somebody_listens():
+                return await self._ask_with_dspy(messages, route)
+            return await self._ask_directly(messages, route, text)
+        except Exception as error:
+            failure = error
+        # Raised outside of the handler: the failure, which may show a secret, is then no context of the error.
         try:
-            with error_boundary(lm.model, provider=route.provider, unexpected=True):
-                response = await route.engine.complete(request)
-        except DSPyLMError as error:
-            if is_retryable_lm_error(error):
-                return None
-            raise
-        usage = usage_dict(response, route.provider)
-        # DSPy's native client reads an answer without choices as an empty text.
-        empty = (response.provider_data or {}).get("choices") == []
-        text = self._said(None if empty else legacy_output(response)["text"])
-        return self._priced(messages, text, usage.get("prompt_tokens"), usage.get("completion_tokens"))
+            settled, cause = self._settled(failure, route)
+            if isinstance(settled, Completion):
+                return settled
+            raise settled from cause
+        finally:
+            del failure
 
-    def _route(self, messages: Messages) -> _Route | None:
+    async def _ask_directly(self, messages: Messages, route: _Route, text: str) -> Completion:
+        """Asks the LM's own engine, without DSPy's bookkeeping per call: most of what a call costs in Python."""
+        ask = route.complete
+        assert ask is not None
+        if route.request is None:
+            body = route.body(text)
+            heard = _hear(body)
+            result = await (ask(body) if route.asynchronous else _THREADS.run(ask, body))
+            return self._priced(messages, read_result(result, self.name, heard=heard), result.usage)
+        request = _ending_with(text, route.request)
+        response = await (ask(request) if route.asynchronous else _THREADS.run(ask, request))
+        if not isinstance(response, Response):
+            raise TypeError(f"an engine must return a dspy.lm15.Response, and returned {type(response).__name__}")
+        answer = read_response(response, self.name)
+        if route.counts_plainly:
+            return self._completion(messages, answer, response.usage.input_tokens, response.usage.output_tokens)
+        return self._priced(messages, answer, usage_dict(response, route.provider))
+
+    async def _ask_with_dspy(self, messages: Messages, route: _Route) -> Completion:
+        """Asks as DSPy does, where somebody listens to calls or the engine is of the old form."""
+        results: list[Any] = []
+        heard: list[str] | None = None
+
+        def prepared(lm: dspy.LM, messages: Any, kwargs: dict[str, Any]) -> Any:
+            nonlocal heard
+            call = prepare(lm, None, messages, kwargs, asynchronous=route.asynchronous)
+            heard = _hear(call.legacy) if route.litellm else None
+            return call
+
+        # Callbacks are told the parameters by name, so these are the names of dspy.LM's own methods.
+        @with_callbacks  # type: ignore[untyped-decorator]
+        async def acall(self: dspy.LM, prompt: Any = None, *, messages: Any = None, **kwargs: Any) -> Any:
+            call = prepared(self, messages, kwargs)
+            results.append(await aexecute(self, call))
+            return finalize(self, call, results[-1])
+
+        @with_callbacks  # type: ignore[untyped-decorator]
+        def call(self: dspy.LM, prompt: Any = None, *, messages: Any = None, **kwargs: Any) -> Any:
+            call = prepared(self, messages, kwargs)
+            results.append(execute(self, call))
+            return finalize(self, call, results[-1])
+
+        asked = [dict(message) for message in messages]
+        with dspy.context(disable_history=True):
+            if route.asynchronous:
+                await acall(self._lm, messages=asked, **self._options)
+            else:
+                await _THREADS.run(lambda _: call(self._lm, messages=asked, **self._options), None)
+        return self._priced(messages, read_result(results[-1], self.name, heard=heard), results[-1].usage)
+
+    def _priced(self, messages: Messages, answer: Answer, usage: Mapping[str, Any]) -> Completion:
+        return self._completion(messages, answer, usage.get("prompt_tokens"), usage.get("completion_tokens"))
+
+    def _completion(self, messages: Messages, answer: Answer, read: int | None, written: int | None) -> Completion:
+        text, finish = answer
+        if read is None:
+            read = sum(approximate_tokens(message["content"]) for message in messages)
+        if written is None:
+            written = approximate_tokens(text)
+        price = self.usd_per_token
+        return Completion(text, read, written, None if price is None else read * price[0] + written * price[1], finish)
+
+    def _route(self, messages: Messages) -> _Route:
         """The engine for messages that begin like these, and a request to it with all but the last of them."""
-        key = (asyncio.get_running_loop(), *(id(message) for message in messages[:-1]))
-        if key not in self._routes:
+        key = (asyncio.get_running_loop(), *map(id, messages[:-1]))
+        found = self._routes.get(key)
+        if found is None or found[1].closed:
             if len(self._routes) >= _ROUTES:
                 self._routes.pop(next(iter(self._routes)))
-            self._routes[key] = tuple(messages[:-1]), self._find_route(messages)
-        return self._routes[key][1]
+            found = self._routes[key] = tuple(messages[:-1]), self._find_route(messages)
+        return found[1]
 
-    def _find_route(self, messages: Messages) -> _Route | None:
-        lm = self._lm
-        if lm.kwargs.get("n") not in (None, 1) or (
-            not isinstance(lm._engine_spec, str) and lm._async_engine_spec is None
-        ):
-            return None
-        call = prepare(lm, None, [dict(message) for message in messages], {"cache": False}, asynchronous=True)
-        engine, request, provider = _engine(lm, call, True)
-        if request is None or not call.managed or request.messages[-1] != LM15Message.user(messages[-1]["content"]):
-            return None
-        return _Route(engine, request, provider)
+    def _find_route(self, messages: Messages) -> _Route:
+        lm, last = self._lm, dict(messages[-1])
+        asynchronous = isinstance(lm._engine_spec, str) or lm._async_engine_spec is not None
+        asked = [dict(message) for message in messages]
+        call = prepare(lm, None, asked, self._options, asynchronous=asynchronous)
+        engine, request, provider = _engine(lm, call, asynchronous)
+        litellm = request is None and isinstance(engine, (AsyncLiteLLMEngine, LiteLLMEngine))
+        complete = None
+        if request is not None and request.messages[-1] == LM15Message.user(last["content"]):
+            target = engine
+            if isinstance(engine, AsyncLM15Engine):
+                target, request = engine._target(request)
+            complete = target.complete
+        elif litellm and call.legacy["messages"][-1] == last:
+            complete = functools.partial(engine.complete_legacy, lm)
+        return _Route(engine, request, call.legacy, provider, asynchronous, litellm, complete)
 
-    async def _ask(self, messages: list[dict[str, str]]) -> Completion:
-        lm, options = self._lm, {} if self._lm.kwargs.get("n") in (None, 1) else {"n": 1}
-        usage = _Usage(dspy.settings.usage_tracker)
-        # The mark says that the messages come from an adapter: what DSPy's own adapters do until 3.5.
-        with dspy.context(disable_history=True, usage_tracker=usage), adapter_message_call(lm, messages):
-            if isinstance(lm._engine_spec, str) or lm._async_engine_spec is not None:
-                answers = await lm.acall(messages=messages, cache=False, **options)
-            else:
-                ask = functools.partial(lm, messages=messages, cache=False, **options)
-                context = contextvars.copy_context()
-                answers = await asyncio.get_running_loop().run_in_executor(_THREADS, context.run, ask)
-        first = answers[0] if answers else None
-        text = self._said(first["text"] if isinstance(first, dict) else first)
-        return self._completion(messages, text, usage)
+    def _settled(self, error: Exception, route: _Route | None) -> tuple[Completion | LMError, BaseException | None]:
+        """What a failure is: an answer's end, or an error and what may be shown as its cause."""
+        if route is not None or isinstance(error, LM15Error):
+            wrapped = wrap_error(error, model=self._lm.model, provider=None if route is None else route.provider)
+            if wrapped is not error:
+                wrapped.__cause__ = error
+            error = wrapped
+        words = shown(error)
+        secret = self._clean(words) != words
+        raised = raised_by_engine(error)
+        if isinstance(raised, LMError):  # of an engine that knows this package, or of a reader
+            return (cleaned(raised, self._clean), None) if secret else (raised, raised.__cause__)
+        kind = meaning(error)
+        if isinstance(kind, str):
+            return Completion("", 0, 0, None if self.usd_per_token is None else 0.0, kind), None
+        if route is None and isinstance(error, (TypeError, ValueError, ImportError)):
+            kind = LMConfigurationError
+        provider = "" if self.custom else self._lm._provider_name
+        return explained(kind, error, self.name, provider, self._clean), None if secret else raised
 
-    def _said(self, text: str | None) -> str:
-        """The answer's text. No text at all is no answer: it must not be stored and scored as one."""
-        if text is None:
-            raise LMError(f"the model {self.name!r} gave no answer", found="an answer without text")
-        return text
-
-    def _completion(self, messages: Messages, text: str, usage: _Usage) -> Completion:
-        return self._priced(messages, text, *usage.tokens)
-
-    def _priced(self, messages: Messages, text: str, read: int | None, written: int | None) -> Completion:
-        read = sum(approximate_tokens(message["content"]) for message in messages) if read is None else read
-        written = approximate_tokens(text) if written is None else written
-        price = self.usd_per_token
-        return Completion(text, read, written, None if price is None else read * price[0] + written * price[1])
-
-    def _told(self, kind: type[LMError], problem: str, error: Exception, fix: str = "") -> LMError:
-        said = str(getattr(error, "message", "") or error) or type(error).__name__
-        words, _, _ = " ".join(said.split()).partition(" To fix: ")  # advice that DSPy's native client adds
-        return kind(problem, found=self._without_secrets(words)[:500].rstrip("."), fix=fix)
-
-    def _cause(self, error: Exception) -> Exception | None:
-        """The error itself, unless a traceback that shows it would show a secret."""
-        return error if self._without_secrets(str(error)) == str(error) else None
-
-    def _without_secrets(self, text: str) -> str:
-        return redact(text, self._parameters, os.environ)
+    def _clean(self, text: str) -> str:
+        own = getattr(self._answering, "__dict__", {})
+        return redact(text, self._parameters, own, os.environ)
 
 
 @dataclass(frozen=True, slots=True)
 class _Route:
+    """How messages with one beginning reach an engine.
+
+    Attributes:
+        engine: The engine.
+        request: What it is asked, in canonical form; ``None`` where it takes the form of OpenAI's client.
+        legacy: The same in that form.
+        provider: Whose usage it reports.
+        asynchronous: Whether it is awaited.
+        litellm: Whether LiteLLM's client answers, in the form of OpenAI's.
+        complete: Asks it directly; ``None`` where only DSPy's own way works.
+    """
+
     engine: Any
     request: Any
+    legacy: dict[str, Any]
     provider: str | None
-
-
-class _Usage:
-    """Takes the tokens that DSPy reports for one call, and hands them on to the user's own tracker."""
-
-    def __init__(self, outer: Any) -> None:
-        self._outer = outer
-        self._reports: list[Mapping[str, Any]] = []
-
-    def add_usage(self, model: str, usage: Mapping[str, Any]) -> None:
-        """Is called by DSPy once per answer."""
-        self._reports.append(usage)
-        if self._outer is not None:
-            self._outer.add_usage(model, usage)
+    asynchronous: bool
+    litellm: bool
+    complete: Callable[[Any], Any] | None
 
     @property
-    def tokens(self) -> tuple[int | None, int | None]:
-        """Tokens read and written; ``None`` where the provider does not say."""
-        report = self._reports[-1] if self._reports else {}
-        return report.get("prompt_tokens"), report.get("completion_tokens")
+    def closed(self) -> bool:
+        """Whether its engine, one that DSPy owns, was closed."""
+        return type(self.engine) is AsyncLM15Engine and bool(self.engine._closed)
+
+    @property
+    def counts_plainly(self) -> bool:
+        """Whether the provider counts tokens as OpenAI does."""
+        return self.provider is None or self.provider.startswith("openai")
+
+    def body(self, text: str) -> dict[str, Any]:
+        """Returns the request in the form of OpenAI's client; the engine may change it."""
+        messages = [dict(message) for message in self.legacy["messages"][:-1]]
+        own = {
+            name: copy.deepcopy(value) if type(value) in (dict, list) else value for name, value in self.legacy.items()
+        }
+        return own | {"messages": [*messages, {"role": "user", "content": text}]}
+
+
+def _ending_with(text: str, request: Any) -> Any:
+    """A copy of a request with another question; it is checked already, so nothing is checked again."""
+    part = _new(TextPart)
+    _set(part, "text", text)
+    _set(part, "continuation", ())
+    _set(part, "type", "text")
+    question = _new(LM15Message)
+    _set(question, "role", "user")
+    _set(question, "parts", (part,))
+    _set(question, "continuation", ())
+    asked = _new(LM15Request)
+    _set(asked, "model", request.model)
+    _set(asked, "messages", (*request.messages[:-1], question))
+    _set(asked, "system", request.system)
+    _set(asked, "tools", request.tools)
+    _set(asked, "config", request.config)
+    return asked
+
+
+def _hear(body: dict[str, Any]) -> list[str]:
+    """Lets LiteLLM say what the provider sent: its own answer gives every choice a reason why it ended."""
+    heard: list[str] = []
+    others = body.get("logger_fn")
+
+    def hear(details: dict[str, Any]) -> None:
+        if isinstance(sent := details.get("original_response"), str):
+            heard.append(sent)
+        if others is not None:
+            others(details)
+
+    body["logger_fn"] = hear
+    return heard
+
+
+def _somebody_listens() -> bool:
+    """Whether DSPy's settings have anything that hears of calls."""
+    settings = thread_local_overrides.get() or main_thread_config
+    for name in ("callbacks", "usage_tracker", "send_stream"):
+        if settings[name] if name in settings else main_thread_config[name]:
+            return True
+    return False
 
 
 def _answers_itself(lm: BaseLM) -> bool:
@@ -242,6 +329,14 @@ def _with_engine(lm: BaseLM) -> dspy.LM:
         num_retries=0,
         callbacks=lm.callbacks,
     )
+
+
+def _without_retries(lm: BaseLM) -> BaseLM:
+    """A copy that shares the LM's engines, and makes one attempt."""
+    single = lm.copy(num_retries=0)
+    single.callbacks = lm.callbacks
+    single._check_truncation = lambda results: None  # it would log every answer that reached max_tokens
+    return single
 
 
 def _has_state(answering: Any) -> bool:
@@ -284,51 +379,3 @@ def _endpoint(lm: dspy.LM) -> str | None:
 def _process_name(answering: Any) -> str:
     """Names an engine that nothing describes: its answers are known to this process only."""
     return _NAMED.setdefault(id(answering), (answering, f"process {uuid.uuid4().hex}"))[1]
-
-
-def litellm_model(name: str) -> DSPyModel:
-    """Returns the model that LiteLLM knows as ``name`` (``"openai/gpt-4o-mini"``).
-
-    Raises:
-        LMConfigurationError: if the name has no provider that is known, or the provider's key is not set.
-    """
-    provider, _, model = name.partition("/")
-    if not provider or not model:
-        raise LMConfigurationError(
-            f"{name!r} names no model",
-            expected="a LiteLLM name with its provider ('openai/gpt-4o-mini'), or 'offline'",
-        )
-    declared = any(provider in (each.id, *each.aliases) for each in (one.definition for one in registered_providers()))
-    if not declared and not known_provider(name):
-        raise LMConfigurationError(
-            f"the model {name!r} has a provider that nobody knows",
-            found=provider,
-            fix="See https://docs.litellm.ai/docs/providers for the names of providers",
-        )
-    if not declared and (missing := missing_keys(name)):
-        raise LMConfigurationError(
-            f"no key for the model {name!r}",
-            fix=f"Set {missing}, or use lm='offline' to try without one",
-        )
-    return DSPyModel(dspy.LM(name, cache=False))
-
-
-def configured_lm() -> BaseLM | None:
-    """Returns the model of ``dspy.configure(lm=...)``, if there is one."""
-    lm = dspy.settings.lm
-    return lm if isinstance(lm, BaseLM) else None
-
-
-def as_model(lm: Any) -> DSPyModel | None:
-    """Returns a ``dspy.LM`` (or a subclass of its base) as a model, or ``None`` for anything else."""
-    return DSPyModel(lm) if isinstance(lm, BaseLM) else None
-
-
-def recorded_model(identity: Mapping[str, Any]) -> DSPyModel | None:
-    """Returns the model that ``DSPyModel.identity`` describes, or ``None`` if only its author's code can make it."""
-    engine = identity.get("engine", "auto")
-    if not isinstance(engine, str) or not {"model", "type", "parameters"} <= set(identity):
-        return None
-    lm = dspy.LM(str(identity["model"]), model_type=identity["type"], engine=engine, cache=False)
-    lm.kwargs.update(identity["parameters"])
-    return DSPyModel(lm)

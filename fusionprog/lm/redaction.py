@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-_WORDS = r"api-?key|key|token|secret|signature|sig|password|credentials?|headers?|authorization"
+_WORDS = r"api[_-]?keys?|key|token|secret|signature|sig|password|credentials?|headers?|authorization"
 _NAME = re.compile(rf"(?:^|[_-])(?:{_WORDS})(?:$|[_-])", re.IGNORECASE)
 _URL_CREDENTIALS = re.compile(r"//[^/@\s]*@")
 _URL_PARAMETER = re.compile(rf"([?&](?:[^=&\s]*[_-])?(?:{_WORDS})=)[^&\s]+", re.IGNORECASE)

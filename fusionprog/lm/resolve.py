@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 
 from fusionprog._internal.registry import did_you_mean
 from fusionprog.errors import LMConfigurationError
-from fusionprog.lm.dspy_lm import as_model, configured_lm, litellm_model, recorded_model
+from fusionprog.lm.dspy_named import as_model, configured_lm, litellm_model, recorded_model
 from fusionprog.lm.model import Completion, LanguageModel, Messages
 from fusionprog.lm.offline_model import OFFLINE, OfflineModel
 

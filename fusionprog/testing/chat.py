@@ -17,13 +17,13 @@ _WORD = re.compile(r"\s*\S+\s*$|\s*\S+|\s+$")
 _DONE = b"data: [DONE]\n\n"
 
 
-def completion(content: Content, texts: Sequence[str], finish: str, name: str) -> bytes:
+def completion(content: Content, texts: Sequence[str], finish: str | None, name: str) -> bytes:
     """Returns the body of a chat completion.
 
     Args:
         content: What was asked.
         texts: The choices; none for an answer without choices.
-        finish: Their finish reason.
+        finish: Their finish reason; ``None`` for null.
         name: The answer's id.
     """
     choices = [
@@ -38,7 +38,7 @@ def completion(content: Content, texts: Sequence[str], finish: str, name: str) -
     return _encoded(_envelope(content, name, "chat.completion") | {"choices": choices, "usage": _usage(content, texts)})
 
 
-def events(content: Content, texts: Sequence[str], finish: str, name: str) -> Iterator[bytes]:
+def events(content: Content, texts: Sequence[str], finish: str | None, name: str) -> Iterator[bytes]:
     """Yields the server-sent events of a streamed chat completion, a word each; the arguments are ``completion``'s."""
     head = _envelope(content, name, "chat.completion.chunk")
     with_usage = bool((content.parameters.get("stream_options") or {}).get("include_usage"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from enum import StrEnum
 
@@ -24,8 +25,20 @@ class Fault(StrEnum):
     """Status 200 and a body that is no JSON."""
     EMPTY_CHOICES = "empty_choices"
     """Status 200 and no choices (of embeddings: no data)."""
+    UNFINISHED = "unfinished"
+    """Half of the text, with ``finish_reason`` null: cut on its way; embeddings are not affected."""
     TRUNCATED = "truncated"
-    """Half of the text, with ``finish_reason`` "length"; embeddings are not affected."""
+    """Half of the text, with ``finish_reason`` "length", as a model that has reached its limit; embeddings are not
+    affected. A client that asks again after a failure takes it as an answer."""
+
+
+HALVED: Mapping[Fault, str | None] = {Fault.UNFINISHED: None, Fault.TRUNCATED: "length"}
+"""Faults that leave half of a text, and the finish reason that comes with it."""
+
+
+def half(text: str) -> str:
+    """Returns what is left of a text under a fault of ``HALVED``."""
+    return text[: len(text) // 2]
 
 
 @dataclass(frozen=True)
@@ -105,7 +118,8 @@ class Faults:
         cut: Share whose connection is closed in the middle of the body.
         malformed: Share that get a body that is no JSON.
         empty_choices: Share that get an answer without choices.
-        truncated: Share that get half of the text.
+        unfinished: Share that get half of the text, and no reason why it ends.
+        truncated: Share that get half of the text, as from a model that has reached its limit.
         retry_after: Seconds in ``Retry-After`` with status 429 and 503; ``None`` sends none.
         at_most: Faulty answers in a row to one content, after which it is answered well, so that retries come
             through; ``None`` for no limit.
@@ -122,6 +136,7 @@ class Faults:
     cut: float = 0.0
     malformed: float = 0.0
     empty_choices: float = 0.0
+    unfinished: float = 0.0
     truncated: float = 0.0
     retry_after: float | None = None
     at_most: int | None = 2

@@ -12,7 +12,7 @@ from fusionprog.testing.chat import completion, events, models_body
 from fusionprog.testing.content import CHAT, EMBEDDINGS, MODELS, Content, read_content
 from fusionprog.testing.embeddings import embeddings_body
 from fusionprog.testing.exchange import Exchange
-from fusionprog.testing.faults import ErrorAnswer, Fault, Faults, error
+from fusionprog.testing.faults import HALVED, ErrorAnswer, Fault, Faults, error, half
 from fusionprog.testing.http import Connection, HTTPRequest
 from fusionprog.testing.listener import Listener
 from fusionprog.testing.log import Counted, Outcome
@@ -201,16 +201,17 @@ class LMServer(Counted):
             exchange.send(_NO_JSON, fault)
         elif content.path == EMBEDDINGS:
             body = embeddings_body(content, self._embedding_size, empty=fault is Fault.EMPTY_CHOICES)
-            exchange.send(body, Outcome.OK if fault is None or fault is Fault.TRUNCATED else fault)
+            exchange.send(body, Outcome.OK if fault is None or fault in HALVED else fault)
         else:
             await self._complete(exchange, content, decision)
 
     async def _complete(self, exchange: Exchange, content: Content, decision: Decision) -> None:
-        fault, finish, texts = decision.fault, "stop", []
+        fault, texts = decision.fault, []
+        finish: str | None = "stop"
         if fault is not Fault.EMPTY_CHOICES:
             texts = [await text_of(self._text, content.messages) for _ in range(content.choices)]
-        if fault is Fault.TRUNCATED:
-            finish, texts = "length", [text[: len(text) // 2] for text in texts]
+        if fault is not None and fault in HALVED:
+            finish, texts = HALVED[fault], [half(text) for text in texts]
         if content.parameters.get("stream"):
             pieces = events(content, texts, finish, exchange.name)
             await exchange.stream(pieces, fault or Outcome.OK, decision.token_latency)

@@ -12,7 +12,8 @@ from dspy import lm15
 from dspy.utils import DummyLM
 
 from fusionprog._internal.canonical import canonical_json
-from fusionprog.lm.dspy_lm import DSPyModel, recorded_model
+from fusionprog.lm.dspy_lm import DSPyModel
+from fusionprog.lm.dspy_named import recorded_model
 from fusionprog.lm.model import LanguageModel
 from fusionprog.lm.offline_model import OfflineModel
 from fusionprog.lm.redaction import public, redact, without_credentials

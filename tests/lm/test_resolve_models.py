@@ -158,7 +158,7 @@ def test_giving_a_dspy_model_loads_no_litellm() -> None:
     program = """
 import sys
 import dspy
-from fusionprog.lm.dspy_lm import recorded_model
+from fusionprog.lm.dspy_named import recorded_model
 from fusionprog.lm.resolve import resolve_model
 model = resolve_model(dspy.LM("openai/gpt-4o-mini"))
 assert model.usd_per_token[0] > 0
