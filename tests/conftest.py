@@ -11,10 +11,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
 
 os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"
 
 import fusionprog as fp  # the environment must be set before DSPy is imported
+
+settings.register_profile("untimed", deadline=None)  # tests time nothing
+settings.load_profile("untimed")
 
 _LOOPBACK = {"127.0.0.1", "::1", "localhost"}
 

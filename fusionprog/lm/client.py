@@ -6,9 +6,9 @@ import asyncio
 import contextlib
 import hashlib
 import itertools
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import cast
 
 from fusionprog._internal.canonical import digest
 from fusionprog._internal.single_flight import SingleFlight
@@ -21,7 +21,7 @@ from fusionprog.errors import (
     StoreError,
 )
 from fusionprog.lm.limits import Limits
-from fusionprog.lm.model import Completion, LanguageModel, Request
+from fusionprog.lm.model import Completion, Finish, LanguageModel, Request
 from fusionprog.lm.pacing import Pacer
 from fusionprog.lm.slots import Slots
 from fusionprog.store.store import Store, StoredCall
@@ -79,7 +79,8 @@ class LMClient:
         self._store = store
         self._slots = Slots(concurrency)
         self._limits = dict(limits or {})
-        self._since = time.time() if fresh else 0.0
+        self._fresh = fresh
+        self._since = store.now() if fresh and store is not None else 0.0
         self._flights: SingleFlight[Completion] = SingleFlight()
         self._lanes: dict[int, _Lane] = {}
         self._numbers = itertools.count()
@@ -111,8 +112,9 @@ class LMClient:
         assert store is not None
         stored = await store.find(key, since=self._since)
         if stored is not None:
+            finish = cast(Finish, stored.finish)
             return Completion(
-                stored.text, stored.input_tokens, stored.output_tokens, stored.usd, stored.finish, kept=True
+                stored.text, stored.input_tokens, stored.output_tokens, stored.usd, finish, not self._fresh
             )
         try:
             answer = await self._ask(lane, request)

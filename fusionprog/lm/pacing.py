@@ -32,8 +32,10 @@ class Pacer:
         """
         now = time.monotonic()
         at = max(now, self._requests, self._tokens, self._paused)
-        self._requests = at + self._limits.seconds_per_request
-        self._tokens = at + tokens * self._limits.seconds_per_token
+        if self._limits.requests_per_minute:
+            self._requests = at + self._limits.seconds_per_request
+        if self._limits.tokens_per_minute:
+            self._tokens = at + tokens * self._limits.seconds_per_token
         return at - now
 
     def correct(self, tokens: int) -> None:

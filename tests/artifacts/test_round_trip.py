@@ -88,7 +88,7 @@ def test_every_prompt_format_comes_back(form: str, everything: ModuleType, assem
     loaded = saved_twice(program, tmp_path, functions={"wiki": everything.search})
     ours, theirs = (each("shop", message="where is it?", untyped=None) for each in (program, loaded))
     assert repr(theirs) == repr(ours)
-    assert {each.format.name for each in loaded._prompts_of(loaded.tasks["shop"]).values()} == {form}
+    assert {each.frame.format.name for each in loaded._prompts_of(loaded.tasks["shop"]).values()} == {form}
 
 
 def test_the_messages_are_not_empty(compiled: CompiledProgram) -> None:

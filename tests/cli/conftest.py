@@ -59,7 +59,7 @@ class Logged(OfflineModel):
     identity = {"model": "logged"}
     free = os.environ.get("PAID") is None
     usd_per_token = (1e-6, 1e-6)
-    max_output_tokens = None
+    max_output_tokens = 100
 
     async def complete(self, messages):
         import asyncio

@@ -89,7 +89,7 @@ def test_a_judges_calls_are_stored(desk: Any) -> None:
             outcomes = evaluate(desk, metric, {"triage": model}, store=store)
             assert [each.score for each in outcomes] == [1.0, 0.0]
             assert len(judge.asked) == (2 if turn == 0 else 0)
-            assert all(asyncio.run(store.find(bytes.fromhex(key))) for each in outcomes for key in each.calls)
+            assert all(asyncio.run(store.find(key)) for each in outcomes for key in each.calls)
 
 
 def test_two_judges_with_one_signature_and_two_models_are_two_judges(desk: Any) -> None:
@@ -154,14 +154,14 @@ def test_a_program_as_metric_runs_only_what_its_score_needs(desk: Any) -> None:
 def test_a_judge_is_rendered_once(desk: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     metric = fp.metrics.judge("team, gold_team -> score: float", lm=desk.model(grade, "judge"))
     scorer = desk.scorer(team_only(), metric, {"triage": desk.model(triage)})
-    prompts, rendered, original = desk.prompts(scorer), list[str](), render.render
+    prompts, rendered, original = desk.prompts(scorer), list[str](), render._fill
 
     def noting(*given: Any) -> Any:
         made = original(*given)
         rendered.append(made.id)
         return made
 
-    monkeypatch.setattr(render, "render", noting)
+    monkeypatch.setattr(render, "_fill", noting)
 
     asyncio.run(Evaluator(Executor(LMClient(None))).outcomes(scorer, prompts, ROWS))
 

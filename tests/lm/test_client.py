@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from fusionprog.errors import LMConfigurationError, LMError, LMOutputError
-from fusionprog.lm.client import LMClient
+from fusionprog.lm.client import LMClient, Paid
 from fusionprog.lm.model import Completion, Message, Messages, Request, request_of
 from fusionprog.store.store import Store
 
@@ -62,18 +62,18 @@ def test_an_answer_is_stored_and_not_asked_for_again(store: Store) -> None:
         first = await client.complete(model, prompt("a"))
         again = await client.complete(model, prompt("a"))
         assert first == again
-        assert (model.asked, client.paid, client.stored, client.usd_paid) == (["a"], 1, 0, 0.25)
+        assert (model.asked, client.paid) == (["a"], Paid(1, 3, 0.25))
 
         later = LMClient(store)
         assert await later.complete(model, prompt("a")) == first
-        assert await later.complete(model, prompt("a")) == first
-        assert (model.asked, later.paid, later.stored, later.usd_paid) == (["a"], 0, 1, 0.0)
+        assert (await later.complete(model, prompt("a")))[1].kept and not first[1].kept
+        assert (model.asked, later.paid) == (["a"], Paid())
 
     asyncio.run(work())
 
 
 def test_an_answer_outlives_the_process(tmp_path: Path) -> None:
-    async def ask(store: Store, model: Scripted) -> tuple[str, Completion]:
+    async def ask(store: Store, model: Scripted) -> tuple[bytes, Completion]:
         return await LMClient(store).complete(model, prompt("a"))
 
     with Store(tmp_path / "kept.db") as store:
@@ -109,7 +109,7 @@ def test_identical_requests_at_the_same_time_are_one_call(store: Store) -> None:
         results = await asyncio.gather(*(client.complete(model, prompt("a")) for _ in range(10)))
         assert model.asked == ["a"]
         assert len(set(results)) == 1
-        assert client.paid == 1
+        assert client.paid.calls == 1
 
     asyncio.run(work())
 
@@ -120,7 +120,7 @@ def test_without_a_store_every_request_is_a_call() -> None:
         results = await asyncio.gather(*(client.complete(model, prompt("a")) for _ in range(4)))
         assert model.asked == ["a"] * 4
         assert len({key for key, _ in results}) == 4
-        assert client.paid == 4
+        assert client.paid.calls == 4
 
     asyncio.run(work())
 
@@ -153,7 +153,7 @@ def test_fresh_asks_again_once_per_request(store: Store) -> None:
         assert model.asked == ["a", "a"]
         assert [each for _, each in both] == [new, new]
         assert new != old
-        assert (client.paid, client.stored) == (1, 0)
+        assert client.paid.calls == 1 and not any(each.kept for _, each in both)
         assert (await LMClient(store).complete(model, prompt("a")))[1] == new
 
     asyncio.run(work())
@@ -167,11 +167,11 @@ def test_a_failing_call_is_kept_nowhere_and_tried_again(store: Store, kept: bool
         results = await asyncio.gather(*(client.complete(model, prompt("a")) for _ in range(3)), return_exceptions=True)
         assert [str(each) for each in results] == ["the line is dead"] * 3
         assert len(model.asked) == (1 if kept else 3)
-        assert client.paid == 0
+        assert client.paid.calls == 0
         model.fail = None
         _, answer = await client.complete(model, prompt("a"))
         assert answer.text.startswith("a ")
-        assert client.paid == 1
+        assert client.paid.calls == 1
 
     asyncio.run(work())
 
@@ -236,7 +236,7 @@ def test_text_that_is_no_unicode_is_mended_in_answers_and_refused_in_prompts(sto
         key, answer = await client.complete(Broken(), prompt("a"))
         assert answer.text == "half ?"
         store.flush()
-        stored = await store.find(bytes.fromhex(key))
+        stored = await store.find(key)
         assert stored is not None and stored.text == "half ?"
         with pytest.raises(LMConfigurationError, match="not valid Unicode"):
             await client.complete(Broken(), prompt("half \ud83d"))

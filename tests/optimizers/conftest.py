@@ -107,7 +107,7 @@ class Scripted:
     right: Callable[[str, str, int], bool] = says_good
     name: str = "scripted"
     usd_per_token: tuple[float, float] | None = (0.0, 0.0)
-    max_output_tokens: int | None = None
+    max_output_tokens: int | None = 100
     free: bool = True
     persistent: bool = True
     waits: Callable[[int], int] = lambda number: 0

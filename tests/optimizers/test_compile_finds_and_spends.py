@@ -123,7 +123,7 @@ def test_unknown_prices_are_no_prices(kit: Any) -> None:
 @pytest.mark.parametrize("limit", ["tokens", "usd"])
 def test_a_search_ends_before_tokens_or_dollars_do(kit: Any, limit: str) -> None:
     """Calls cost many times the estimate: the search ends early, and the finalists can still be paid for."""
-    heavy = kit.Scripted(tokens=lambda prompt: 4000, usd_per_token=(1e-3, 0.0))
+    heavy = kit.Scripted(tokens=lambda prompt: 4000, max_output_tokens=4000, usd_per_token=(1e-3, 1e-3))
     budget = fp.Budget(tokens=2_000_000) if limit == "tokens" else fp.Budget(usd=2000.0)
     done = kit.compile(heavy, tasks=[kit.task(test=0)], budget=budget, trials=None)
     record = done.program.record
@@ -135,7 +135,7 @@ def test_a_search_ends_before_tokens_or_dollars_do(kit: Any, limit: str) -> None
 
 
 def test_a_search_that_is_out_of_money_before_it_begins_leaves_the_program_as_written(kit: Any) -> None:
-    heavy = kit.Scripted(tokens=lambda prompt: 200_000)
+    heavy = kit.Scripted(tokens=lambda prompt: 200_000, max_output_tokens=200_000)
     record = kit.compile(heavy, tasks=[kit.task()], budget=fp.Budget(tokens=500_000), trials=None).program.record
     assert (record.trials, record.improved) == (0, False)
     assert record.reason == "the budget's tokens are used up"
@@ -150,7 +150,10 @@ def test_a_fold_that_was_cut_is_the_reason_whatever_the_other_did(kit: Any) -> N
         return 4000 if waiting["left"] > 0 else 10
 
     done = kit.compile(
-        kit.Scripted(tokens=tokens), tasks=[kit.task(val=36)], budget=fp.Budget(tokens=800_000), trials=None
+        kit.Scripted(tokens=tokens, max_output_tokens=4000),
+        tasks=[kit.task(val=36)],
+        budget=fp.Budget(tokens=800_000),
+        trials=None,
     )
     planned = [event.steps for event in done.events if isinstance(event, PhaseStarted) and event.phase == "search"]
     assert len(planned) == 2 and done.program.record.trials == planned[1]  # the second fold did all of its own
@@ -180,7 +183,8 @@ def test_callbacks_are_told_of_every_part_in_order(improved: Any) -> None:
     assert [event.step for event in improved.steps()] == list(range(1, 9))
     assert isinstance(events[-1], Finished) and events[-1].record == improved.program.record
     notes = [event.text for event in events if isinstance(event, Note)]
-    assert tuple(notes) == improved.program.record.notes
+    assert notes[0].startswith("study ") and notes[0].endswith(" is new")
+    assert tuple(notes[1:]) == improved.program.record.notes
 
 
 def test_steps_tell_the_best_so_far_and_what_was_spent(improved: Any) -> None:

@@ -248,7 +248,9 @@ def test_a_cross_fitted_task_without_test_costs_nothing_more(
     monkeypatch.setattr(fusion_compiler, "decide", decide)
     pool = fp.PromptPool(fp.Fragment(f"good-{n}", f"{kit.GOOD} Way {n}.", facet="hint") for n in range(8))
     for seed in range(4):
-        done = kit.compile(tasks=[kit.task(val=38, test=0)], seed=seed, trials=30, pool=pool)
+        # Each row has a text of its own that helps it, so that the halves have favourites of their own.
+        model = kit.Scripted(lambda prompt, task, number: f"Way {number % 8}." in prompt)
+        done = kit.compile(model, tasks=[kit.task(val=38, test=0)], seed=seed, trials=30, pool=pool)
         record = done.program.record
         assert record.phases["test"] == 0
         assert len(done.seen) == record.spent["calls"] <= 500
