@@ -43,7 +43,7 @@ def schema_version(connection: Connection, name: str) -> int | None:
         raise StoreError(
             f"the store {name!r} was made by a newer fusionprog",
             expected=f"schema version {SCHEMA_VERSION} or older",
-            found=version,
+            found=version or "none",
             fix="Update fusionprog, or give another storage=",
         )
     return int(version)

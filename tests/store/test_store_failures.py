@@ -1,0 +1,186 @@
+"""A database that cannot be used is told with a remedy, and no row is lost."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fusionprog.errors import StoreError
+from fusionprog.store.sqlite import SqliteDatabase
+from fusionprog.store.store import Store, StoredCall
+
+
+def execute(path: Path, *statements: str) -> None:
+    connection = sqlite3.connect(path)
+    for statement in statements:
+        connection.execute(statement)
+    connection.commit()
+    connection.close()
+
+
+def break_table(path: Path) -> None:
+    execute(path, "alter table fusionprog_calls rename to away")
+
+
+def mend_table(path: Path) -> None:
+    execute(path, "alter table away rename to fusionprog_calls")
+
+
+def limit_pages(store: Store, pages: int) -> None:
+    """Lets the file's disk have room for some pages only."""
+    database = store._database
+    assert isinstance(database, SqliteDatabase)
+    database._writer.execute(f"PRAGMA max_page_count = {pages}")
+
+
+def test_a_failed_write_is_told_and_nothing_is_lost(path: Path, hands: Any) -> None:
+    store = Store(path)
+    store.put_scores("s", [hands.score("0")])
+    store.flush()
+    break_table(path)
+    hands.put(store, "k", written=lambda count, error: None)
+    with pytest.raises(StoreError, match="cannot be written") as caught:
+        store.flush()
+    assert str(path) in str(caught.value) and "storage=" in str(caught.value)
+    assert hands.get(store, "k") == StoredCall("answer", 10, 3, None)
+    with pytest.raises(StoreError):
+        store.put_scores("s", [hands.score("1")])
+    with pytest.raises(StoreError):
+        store.flush()
+
+    mend_table(path)
+    store.flush()
+    store.put_scores("s", [hands.score("2")])
+    hands.put(store, "l")
+    store.close()
+
+    assert hands.rows(path, "select key from fusionprog_calls order by key") == sorted(
+        [(hands.key("k"),), (hands.key("l"),)]
+    )
+    assert hands.rows(path, "select example from fusionprog_scores order by example") == [("0",), ("1",), ("2",)]
+
+
+def test_one_who_waits_for_a_commit_is_told_that_it_failed_once(path: Path, hands: Any) -> None:
+    told: list[tuple[int, StoreError | None]] = []
+    store = Store(path)
+    break_table(path)
+    for name in "kl":
+        hands.put(store, name, usd=0.5, written=lambda count, error: told.append((count, error)))
+        with pytest.raises(StoreError):
+            store.flush()
+    mend_table(path)
+    store.close()
+
+    assert [count for count, _ in told] == [1, 1]
+    assert all(isinstance(error, StoreError) for _, error in told)
+    assert hands.rows(path, "select paid_calls, paid_usd from fusionprog_calls") == [(1, 0.5)] * 2
+
+
+def test_a_write_that_fails_unseen_is_told_at_the_next_put(path: Path, hands: Any) -> None:
+    store = Store(path)
+    break_table(path)
+    hands.put(store, "k")
+    with pytest.raises(StoreError, match="cannot be written"):
+        store.flush()
+
+    with pytest.raises(StoreError, match="cannot be written"):
+        hands.put(store, "l")
+    mend_table(path)
+    store.close()
+
+    assert len(hands.rows(path, "select key from fusionprog_calls")) == 2
+
+
+def test_a_later_put_tries_again_by_itself(path: Path, hands: Any) -> None:
+    told: list[StoreError | None] = []
+    with Store(path) as store:
+        break_table(path)
+        hands.put(store, "k", written=lambda count, error: told.append(error))
+        with pytest.raises(StoreError):
+            store.flush()
+        mend_table(path)
+        hands.put(store, "l", written=lambda count, error: told.append(error))
+        store.flush()
+        assert len(hands.rows(path, "select key from fusionprog_calls")) == 2
+    assert [error is None for error in told] == [False, True]
+
+
+def test_a_store_that_cannot_be_read_says_so(path: Path, hands: Any) -> None:
+    with Store(path) as store:
+        hands.put(store, "k")
+        store.flush()
+        break_table(path)
+        with pytest.raises(StoreError, match="cannot be read") as caught:
+            hands.get(store, "k")
+        assert str(path) in str(caught.value)
+        mend_table(path)
+
+
+def test_a_full_disk_is_told_and_what_did_not_fit_is_written_when_there_is_room(path: Path, hands: Any) -> None:
+    store = Store(path)
+    limit_pages(store, 40)
+    told: list[StoreError | None] = []
+    for number in range(100):
+        hands.put(store, number, "x" * 10_000, written=lambda count, error: told.append(error))
+    with pytest.raises(StoreError, match="disk is full.*Make room"):
+        store.flush()
+    assert any(isinstance(error, StoreError) for error in told)
+    assert all(hands.get(store, number) is not None for number in range(100))
+
+    limit_pages(store, 100_000)
+    store.close()
+    assert hands.rows(path, "select count(*), sum(paid_calls) from fusionprog_calls") == [(100, 100)]
+
+
+def test_a_file_that_another_process_holds_is_waited_for_and_told(
+    path: Path, hands: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Store, "patience", 0.1)
+    store = Store(path)
+    other = sqlite3.connect(path, isolation_level=None)
+    other.execute("begin immediate")
+    hands.put(store, "k")
+    with pytest.raises(StoreError, match="locked.*Another process holds it"):
+        store.flush()
+    with pytest.raises(StoreError, match="locked.*Another process holds it"):
+        Store(path)
+    other.execute("rollback")
+    other.close()
+    store.close()
+
+    assert hands.rows(path, "select key from fusionprog_calls") == [(hands.key("k"),)]
+
+
+def damage(path: Path) -> None:
+    """Overwrites everything but the first page."""
+    data = path.read_bytes()
+    path.write_bytes(data[:4096] + b"\xa5" * (len(data) - 4096))
+
+
+@pytest.mark.parametrize("use", ["find", "open"])
+def test_a_damaged_file_is_told(path: Path, hands: Any, use: str) -> None:
+    with Store(path) as store:
+        for number in range(50):
+            hands.put(store, number, "x" * 1000)
+    damage(path)
+
+    work: dict[str, Callable[[], Any]] = {"find": lambda: hands.get(Store(path), 1), "open": lambda: Store(path)}
+    with pytest.raises(StoreError, match="malformed.*The file is damaged"):
+        work[use]()
+
+
+def test_a_file_that_is_damaged_while_it_is_open_loses_nothing_that_was_told_as_written(
+    path: Path, hands: Any
+) -> None:
+    with Store(path) as store:
+        hands.put(store, "k")
+    store = Store(path)
+    damage(path)
+    hands.put(store, "l", written=lambda count, error: None)
+    with pytest.raises(StoreError, match="malformed"):
+        store.close()
+    assert hands.get(store, "l") is not None

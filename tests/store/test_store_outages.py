@@ -1,0 +1,197 @@
+"""A server that goes away and comes back costs time, and no row."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import psycopg
+import pytest
+
+from fusionprog.errors import StoreError
+from fusionprog.store import postgres as postgres_module
+from fusionprog.store.store import Store, StoredCall
+
+CALL = StoredCall("answer", 10, 3, 0.5)
+
+
+@pytest.fixture
+def restart(postgres_server: Any, postgres: str) -> Callable[[], None]:
+    """Cuts all connections, and restarts the server where it is the tests' own."""
+
+    def work() -> None:
+        if postgres_server.own:
+            postgres_server.stop()
+            postgres_server.start()
+        else:
+            postgres_server.cut(postgres)
+
+    return work
+
+
+@pytest.fixture
+def short(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Store, "outage", 0.3)
+
+
+def test_a_restart_in_mid_run_loses_no_row(
+    postgres: str, restart: Callable[[], None], hands: Any
+) -> None:
+    told: list[tuple[int, StoreError | None]] = []
+    with Store(postgres) as store:
+        hands.put(store, "first")
+        store.flush()
+        putting = threading.Event()
+
+        def put() -> None:
+            for number in range(3000):
+                hands.put(store, number, usd=0.25, written=lambda count, error: told.append((count, error)))
+                if number == 200:
+                    putting.set()
+                if number > 200 and number % 20 == 0:
+                    threading.Event().wait(0.005)
+
+        thread = threading.Thread(target=put)
+        thread.start()
+        putting.wait()
+        restart()
+        thread.join()
+        store.flush()
+        assert hands.get(store, 2999) is not None
+        assert store.get_studies() == {}
+
+    assert hands.rows(postgres, "select count(*), max(paid_calls) from fusionprog_calls") == [(3001, 1)]
+    assert (sum(count for count, _ in told), {error for _, error in told}) == (3000, {None})
+
+
+def test_searches_and_claims_survive_a_restart(postgres: str, restart: Callable[[], None], hands: Any) -> None:
+    async def work() -> None:
+        with Store(postgres) as one, Store(postgres) as other:
+            key = hands.key("k")
+            assert await one.find(key) is None
+            task = asyncio.create_task(other.find(key))
+            await asyncio.sleep(0.1)
+            await asyncio.to_thread(restart)
+            assert await one.find(hands.key("l")) is None  # its session is back
+            one.put_call(key, "m", "p", "", 0, CALL)
+            found = await asyncio.wait_for(task, 30)
+            assert found in (CALL, None)  # who came back first has the claim
+            assert await other.pace("m", tokens=1, seconds_per_request=1, seconds_per_token=1) == 0
+
+    asyncio.run(work())
+
+
+def test_a_claim_is_taken_again_on_the_new_connection(postgres: str, postgres_server: Any, hands: Any) -> None:
+    async def work() -> None:
+        with Store(postgres) as one:
+            key = hands.key("k")
+            assert await one.find(key) is None
+            await asyncio.to_thread(postgres_server.cut, postgres)
+            assert await one.find(hands.key("l")) is None
+            with Store(postgres) as other:
+                task = asyncio.create_task(other.find(key))
+                await asyncio.sleep(0.2)
+                assert not task.done()
+                one.put_call(key, "m", "p", "", 0, CALL)
+                assert await asyncio.wait_for(task, 20) == CALL
+
+    asyncio.run(work())
+
+
+@pytest.mark.usefixtures("short")
+def test_a_server_that_stays_away_is_told_and_gets_the_rows_when_it_is_back(
+    postgres: str, postgres_server: Any, hands: Any
+) -> None:
+    if not postgres_server.own:
+        pytest.skip("the server is not the tests' own to stop")
+    told: list[StoreError | None] = []
+    store = Store(postgres)
+    postgres_server.stop()
+    try:
+        hands.put(store, "k", written=lambda count, error: told.append(error))
+        with pytest.raises(StoreError, match="Check that the server runs"):
+            store.flush()
+        with pytest.raises(StoreError, match="cannot be read"):
+            hands.get(store, "l")
+        with pytest.raises(StoreError, match="Check that the server runs"):
+            asyncio.run(store.pace("m", tokens=1, seconds_per_request=1, seconds_per_token=1))
+        assert hands.get(store, "k") is not None
+    finally:
+        postgres_server.start()
+    store.flush()
+    store.close()
+
+    assert [type(error) for error in told] == [StoreError]
+    assert "hunter2" not in str(told)
+    assert hands.rows(postgres, "select paid_calls from fusionprog_calls") == [(1,)]
+
+
+class Cut:
+    """A connection that is lost in a commit: before the server did it, or after."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, *, committed: bool) -> None:
+        self.times = 0
+        pipeline = psycopg.Connection.pipeline
+        test = self
+
+        def cut(connection: psycopg.Connection) -> Any:
+            if test.times:
+                return pipeline(connection)
+            test.times += 1
+            return test._cut(connection, pipeline(connection), committed)
+
+        monkeypatch.setattr(postgres_module.psycopg.Connection, "pipeline", cut)
+
+    def _cut(self, connection: psycopg.Connection, inner: Any, committed: bool) -> Any:
+        import contextlib
+
+        @contextlib.contextmanager
+        def work() -> Iterator[None]:
+            if committed:
+                with inner:
+                    yield
+                connection.close()
+                raise psycopg.OperationalError("the connection was lost")
+            yield
+            connection.close()
+            raise psycopg.OperationalError("the connection was lost")
+
+        return work()
+
+
+@pytest.mark.parametrize("committed", [True, False])
+def test_a_connection_that_is_lost_in_a_commit_counts_nothing_twice(
+    postgres: str, hands: Any, monkeypatch: pytest.MonkeyPatch, committed: bool
+) -> None:
+    with Store(postgres) as store:
+        cut = Cut(monkeypatch, committed=committed)
+        hands.put(store, "k", usd=0.5)
+        store.flush()
+        assert cut.times == 1
+    assert hands.rows(postgres, "select paid_calls, paid_usd from fusionprog_calls") == [(1, 0.5)]
+
+
+def test_a_transaction_that_the_server_does_not_know_was_not_committed(postgres: str) -> None:
+    with psycopg.connect(postgres, autocommit=True) as connection:
+        row = connection.execute("select pg_current_xact_id()::text").fetchone()
+        assert row is not None
+        assert postgres_module._committed(connection, row[0])
+        assert not postgres_module._committed(connection, "99999999")
+
+
+def test_the_session_notices_a_host_that_is_gone(postgres: str) -> None:
+    with Store(postgres) as store:
+        session = store._database.session  # type: ignore[attr-defined]
+        rows = session.run(
+            lambda connection: connection.execute(
+                "select name, setting from pg_settings where name like 'tcp_keepalives%'"
+            ).fetchall(),
+            "read",
+        )
+    assert dict(rows) == {
+        "tcp_keepalives_idle": "10",
+        "tcp_keepalives_interval": "5",
+        "tcp_keepalives_count": "4",
+    }
