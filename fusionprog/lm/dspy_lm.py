@@ -321,6 +321,8 @@ def _own_methods(lm: BaseLM) -> set[str]:
 
 def _with_engine(lm: BaseLM) -> dspy.LM:
     only_async = _own_methods(lm) == {"aforward"}
+    if isinstance(lm, dspy.LM):  # its ``forward`` may end in DSPy's own
+        lm = _without_retries(lm)
     return dspy.LM(
         lm.model,
         engine=LegacyEngine(lm, _implicit=True),

@@ -2,7 +2,8 @@
 
 ``LMServer`` is a real OpenAI-compatible HTTP server in front of a function from messages to text, of a ``Script`` or
 of the offline reader, with settable latency and faults; ``TextModel`` and ``ScriptedModel`` are the same without HTTP,
-and ``engine`` puts a function behind ``dspy.LM``. All of them count what they are asked.
+and ``engine`` puts a function behind ``dspy.LM``. The server and the models count what they are asked.
+``server_process`` runs the server in a process of its own.
 
 Follow a request: ``http`` (bytes) → ``content`` (what is asked) → ``scenario`` and ``faults`` (what goes wrong) →
 ``text`` or ``script`` (the answer) → ``chat`` or ``embeddings`` (its JSON) → ``log`` (what happened).

@@ -6,8 +6,7 @@ import inspect
 from typing import TYPE_CHECKING, Any
 
 from fusionprog._internal.sync import run
-from fusionprog.lm.model import approximate_tokens
-from fusionprog.testing.text import TextFunction, prompt_tokens, text_of
+from fusionprog.testing.text import TextAnswer, TextFunction, answer_of, as_completion, checked
 
 if TYPE_CHECKING:
     from dspy.lm15 import Request, Response
@@ -27,8 +26,8 @@ class TextEngine:
         """Returns one answer."""
         messages = _messages(request)
         answer = self._text([dict(message) for message in messages])
-        text = run(text_of(lambda _: answer, messages)) if inspect.isawaitable(answer) else answer
-        return _response(request, messages, text)
+        waiting = inspect.isawaitable(answer)
+        return _response(request, messages, run(answer_of(lambda _: answer, messages)) if waiting else checked(answer))
 
 
 class AsyncTextEngine:
@@ -44,14 +43,15 @@ class AsyncTextEngine:
     async def complete(self, request: Request) -> Response:
         """Returns one answer."""
         messages = _messages(request)
-        return _response(request, messages, await text_of(self._text, messages))
+        return _response(request, messages, await answer_of(self._text, messages))
 
 
 def engine(text: TextFunction) -> tuple[TextEngine, AsyncTextEngine]:
     """Returns the pair of engines that ``dspy.LM`` takes, both in front of one text function.
 
     Args:
-        text: Answers chat messages; it may be async.
+        text: Answers chat messages; it may be async. What it raises, the caller of the LM gets; errors of
+            ``fusionprog.errors`` reach a compile as they are.
 
     Example:
         >>> sync, both = engine(lambda messages: "billing")
@@ -76,15 +76,16 @@ def _texts(parts: Any) -> str:
     return "\n".join(part.text for part in parts if part.type == "text")
 
 
-def _response(request: Request, messages: tuple[dict[str, str], ...], text: Any) -> Response:
-    from dspy.lm15 import Message, Response, TextPart, Usage
+def _response(request: Request, messages: tuple[dict[str, str], ...], answer: TextAnswer) -> Response:
+    from dspy.lm15 import ContextLengthError, Message, Response, TextPart, Usage
 
-    if not isinstance(text, str):
-        raise TypeError(f"a text function must return a str, and returned {text!r}")
+    said = as_completion(answer, messages)
+    if said.finish == "context":
+        raise ContextLengthError("the prompt does not fit the context window")
     return Response(
         id=None,
         model=request.model,
-        message=Message.assistant(TextPart(text)),
-        finish_reason="stop",
-        usage=Usage(input_tokens=prompt_tokens(messages), output_tokens=approximate_tokens(text)),
+        message=Message.assistant(TextPart(said.text)),
+        finish_reason="content_filter" if said.finish == "refused" else said.finish,
+        usage=Usage(input_tokens=said.input_tokens, output_tokens=said.output_tokens),
     )

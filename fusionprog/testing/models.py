@@ -7,14 +7,18 @@ import os
 import re
 import time
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from types import MappingProxyType
 from typing import Any, Literal
 
 from fusionprog.lm.model import Completion, Messages, approximate_tokens
 from fusionprog.testing.content import content_key
+from fusionprog.testing.faults import HALVED, Fault, Faults, half
+from fusionprog.testing.injection import failure
 from fusionprog.testing.log import Counted, Outcome, RequestRecord
+from fusionprog.testing.scenario import Scenario
 from fusionprog.testing.script import Script, ScriptAnswer
-from fusionprog.testing.text import TextFunction, plain_messages, prompt_tokens, text_of
+from fusionprog.testing.text import TextAnswer, TextFunction, answer_of, as_completion, plain_messages, prompt_text
 
 _PATH = "complete"
 
@@ -23,10 +27,14 @@ class TextModel(Counted):
     """A text function as a language model, for ``fusionprog.compile(lm=...)``.
 
     Args:
-        text: Answers chat messages; it may be async.
+        text: Answers chat messages; it may be async. A text is priced and its tokens are counted; a ``Completion`` is
+            the answer as it is, with its ``finish``. What it raises is raised.
         name: What the model is called. With a name, its answers are stored for other processes to find; without one
             they count for this process only, as those of a model that nothing is known about.
         latency: Seconds before every answer, at least 0; any number of calls wait at once.
+        faults: More latency, and random faults: an ``LMUnavailableError`` of the kind that a client makes of the
+            fault (a request that hangs is an ``LMTimeoutError`` at once), or for ``truncated`` half of the text, with
+            ``finish="length"``. ``model.faults = ...`` changes them.
         usd_per_token: Dollars per input and output token; ``None`` for unknown prices. The model is free where both
             are 0.
         max_output_tokens: Tokens that an answer has at most, as far as the model is concerned; ``None`` for unknown.
@@ -46,6 +54,7 @@ class TextModel(Counted):
         name: str | None = None,
         *,
         latency: float = 0.0,
+        faults: Faults | None = None,
         usd_per_token: tuple[float, float] | None = (0.0, 0.0),
         max_output_tokens: int | None = None,
         keep: int | None = None,
@@ -53,6 +62,7 @@ class TextModel(Counted):
         super().__init__(keep)
         self._text = text
         self.latency = latency
+        self._scenario = Scenario(faults or Faults())
         self.name: str = name or "test-model"
         self.persistent = name is not None
         self.free = usd_per_token == (0.0, 0.0)
@@ -67,23 +77,69 @@ class TextModel(Counted):
         """Dollars per input and output token; ``None`` where unknown."""
         return self._usd_per_token
 
-    async def complete(self, messages: Messages) -> Completion:
-        """Returns one answer; tokens are estimated from characters.
+    @property
+    def faults(self) -> Faults:
+        """Latency and random faults."""
+        return self._scenario.faults
+
+    @faults.setter
+    def faults(self, faults: Faults) -> None:
+        self._scenario.faults = faults
+
+    def next(
+        self,
+        what: Fault,
+        *,
+        times: int | None = 1,
+        match: str | re.Pattern[str] | None = None,
+        retry_after: float | None = None,
+    ) -> None:
+        """Plans what the next call gets; plans are used up in order, before random faults are drawn.
+
+        Args:
+            what: A fault.
+            times: How many calls get it, at least 1; ``None`` for all to come.
+            match: Only calls get it in whose prompt this regular expression is found.
+            retry_after: Seconds that an error of ``RATE_LIMIT`` or ``OVERLOADED`` asks to wait.
 
         Raises:
+            ValueError: if ``times`` is below 1.
+        """
+        self._scenario.plan(what, times=times, match=match, retry_after=retry_after)
+
+    def reset(self) -> None:
+        """Forgets all calls, their counts and repeats, and what is planned; latency and faults stay."""
+        super().reset()
+        self._scenario.clear()
+
+    async def complete(self, messages: Messages) -> Completion:
+        """Returns one answer.
+
+        Raises:
+            LMUnavailableError: as a fault.
             LMError: if the text function says so, as a script does that has no rule for the prompt.
         """
         asked = plain_messages(messages)
         key = content_key(_PATH, {"messages": [dict(message) for message in asked]})
         arrival = self._log.arrive(key)
-        outcome, detail = Outcome.ABANDONED, ""
+        outcome: Outcome | Fault = Outcome.ABANDONED
+        detail = ""
         try:
-            if self.latency:
-                await asyncio.sleep(self.latency)
-            text = await text_of(self._text, asked)
-            outcome = Outcome.OK
+            decision = self._scenario.decide(key, arrival.repeat, lambda: prompt_text(asked))
+            if self.latency or decision.delay:
+                await asyncio.sleep(self.latency + decision.delay)
+            if (error := failure(decision, self.name)) is not None:
+                outcome = decision.fault or Outcome.FAILED
+                raise error
+            answer = await answer_of(self._text, asked)
+            outcome = decision.fault or Outcome.OK
+            if decision.fault not in HALVED:
+                return self._priced(answer, asked)
+            return replace(self._priced(_cut(answer), asked), finish="length")
         except Exception as error:
-            outcome, detail = Outcome.FAILED, f"{type(error).__name__}: {error}"
+            if not isinstance(outcome, Fault):
+                outcome = Outcome.FAILED
+            detail = f"{type(error).__name__}: {error}"
             raise
         finally:
             self._log.add(
@@ -103,8 +159,19 @@ class TextModel(Counted):
                     ended=None if outcome is Outcome.ABANDONED else time.monotonic(),
                 )
             )
-        read, written, price = prompt_tokens(asked), approximate_tokens(text), self._usd_per_token
-        return Completion(text, read, written, None if price is None else read * price[0] + written * price[1])
+
+    def _priced(self, answer: TextAnswer, asked: Messages) -> Completion:
+        said, price = as_completion(answer, asked), self._usd_per_token
+        if isinstance(answer, Completion) or price is None:
+            return said
+        return replace(said, usd=said.input_tokens * price[0] + said.output_tokens * price[1])
+
+
+def _cut(answer: TextAnswer) -> TextAnswer:
+    if isinstance(answer, str):
+        return half(answer)
+    text = half(answer.text)
+    return replace(answer, text=text, output_tokens=approximate_tokens(text))
 
 
 class ScriptedModel(TextModel):

@@ -8,10 +8,10 @@ from collections.abc import Awaitable, Callable, Iterable
 from typing import Literal, TypeAlias
 
 from fusionprog.errors import LMError
-from fusionprog.lm.model import Messages
-from fusionprog.testing.text import prompt_text
+from fusionprog.lm.model import Completion, Messages
+from fusionprog.testing.text import TextAnswer, prompt_text
 
-ScriptAnswer: TypeAlias = str | Callable[[re.Match[str]], str | Awaitable[str]]
+ScriptAnswer: TypeAlias = TextAnswer | Callable[[re.Match[str]], TextAnswer | Awaitable[TextAnswer]]
 
 
 class Script:
@@ -19,8 +19,8 @@ class Script:
 
     Args:
         rules: Pairs of a regular expression and an answer. A string is searched for with ``re.MULTILINE`` and
-            ``re.DOTALL``; a compiled pattern keeps its own flags. An answer is a text, or a function (it may be
-            async) of the match; ``match.string`` is what was searched.
+            ``re.DOTALL``; a compiled pattern keeps its own flags. An answer is a text or a ``Completion``,
+            or a function (it may be async) of the match; ``match.string`` is what was searched.
         search: What is searched: the whole ``"prompt"`` (the contents of all messages with an empty line between
             them), or the ``"last"`` message alone, where demonstrations and field descriptions cannot match.
 
@@ -42,7 +42,7 @@ class Script:
         self._uses = [0] * len(self._rules)
         self._lock = threading.Lock()
 
-    def __call__(self, messages: Messages) -> str | Awaitable[str]:
+    def __call__(self, messages: Messages) -> TextAnswer | Awaitable[TextAnswer]:
         """Returns the answer of the first rule that matches.
 
         Raises:
@@ -53,7 +53,7 @@ class Script:
             if match := pattern.search(searched):
                 with self._lock:
                     self._uses[place] += 1
-                return answer if isinstance(answer, str) else answer(match)
+                return answer if isinstance(answer, (str, Completion)) else answer(match)
         with self._lock:
             self._unmatched.append(searched)
         raise LMError(

@@ -17,9 +17,10 @@ from fusionprog.testing.http import Connection, HTTPRequest
 from fusionprog.testing.listener import Listener
 from fusionprog.testing.log import Counted, Outcome
 from fusionprog.testing.scenario import Decision, Scenario
-from fusionprog.testing.text import TextFunction, offline_text, prompt_text, text_of
+from fusionprog.testing.text import TextFunction, answer_of, as_completion, offline_text, prompt_text
 
 _METHODS = {CHAT: "POST", EMBEDDINGS: "POST", MODELS: "GET"}
+_FINISHES = {"refused": "content_filter"}  # as OpenAI calls it
 _NO_JSON = b"<html><body>upstream connect error</body></html>"
 
 
@@ -32,7 +33,8 @@ class LMServer(Counted):
     Args:
         text: Answers chat messages: a function (it may be async), or a ``Script``. A function that is not async runs
             on the server's one thread: to let many requests wait at once, set ``Faults(latency=...)`` or make it
-            async. What it raises becomes status 500.
+            async. What it raises becomes status 500; the ``finish`` of a ``Completion`` becomes the finish reason,
+            ``"context"`` status 400.
         faults: Latency and random faults; ``server.faults = ...`` changes them while the server runs.
         models: What ``GET /v1/models`` lists; requests may ask for any model.
         embedding_size: Numbers in an embedding where the request does not say, at least 1.
@@ -209,7 +211,12 @@ class LMServer(Counted):
         fault, texts = decision.fault, []
         finish: str | None = "stop"
         if fault is not Fault.EMPTY_CHOICES:
-            texts = [await text_of(self._text, content.messages) for _ in range(content.choices)]
+            answers = [await answer_of(self._text, content.messages) for _ in range(content.choices)]
+            said = [as_completion(answer, content.messages) for answer in answers]
+            if said[0].finish == "context":
+                exchange.refuse(error(400), Outcome.ERROR)
+                return
+            texts, finish = [each.text for each in said], _FINISHES.get(said[0].finish, said[0].finish)
         if fault is not None and fault in HALVED:
             finish, texts = HALVED[fault], [half(text) for text in texts]
         if content.parameters.get("stream"):

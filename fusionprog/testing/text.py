@@ -7,23 +7,38 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, TypeAlias
 
-from fusionprog.lm.model import Message, Messages, approximate_tokens
+from fusionprog.lm.model import Completion, Message, Messages, approximate_tokens
 
-TextFunction: TypeAlias = Callable[[list[dict[str, str]]], str | Awaitable[str]]
+TextAnswer: TypeAlias = str | Completion
+TextFunction: TypeAlias = Callable[[list[dict[str, str]]], TextAnswer | Awaitable[TextAnswer]]
 
 
-async def text_of(function: TextFunction, messages: Messages) -> str:
+async def answer_of(function: TextFunction, messages: Messages) -> TextAnswer:
     """Returns a text function's answer; the function gets a copy of the messages.
 
     Raises:
-        TypeError: if the answer is no text.
+        TypeError: if the answer is neither a text nor a ``Completion``.
     """
     answer = function([dict(message) for message in messages])
-    if inspect.isawaitable(answer):
-        answer = await answer
-    if not isinstance(answer, str):
-        raise TypeError(f"a text function must return a str, and returned {answer!r}")
-    return answer
+    return checked(await answer if inspect.isawaitable(answer) else answer)
+
+
+def checked(answer: Any) -> TextAnswer:
+    """Returns an answer of a text function.
+
+    Raises:
+        TypeError: if it is neither a text nor a ``Completion``.
+    """
+    if isinstance(answer, (str, Completion)):
+        return answer
+    raise TypeError(f"a text function must return a str or a Completion, and returned {answer!r}")
+
+
+def as_completion(answer: TextAnswer, messages: Messages) -> Completion:
+    """Returns an answer with its tokens, counted as the offline model counts them where it is a text."""
+    if isinstance(answer, Completion):
+        return answer
+    return Completion(answer, prompt_tokens(messages), approximate_tokens(answer))
 
 
 def offline_text() -> TextFunction:

@@ -12,11 +12,12 @@ import pytest
 
 
 class Provider:
-    """An OpenAI-compatible endpoint on loopback; ``status`` and ``body`` are what it says next."""
+    """An OpenAI-compatible endpoint on loopback; ``content``, or ``status`` and ``body``, are what it says next."""
 
     def __init__(self) -> None:
         self.status = 200
         self.body: dict[str, Any] = {}
+        self.content: str | None = "pong"
         self.usage: dict[str, int] | None = {"prompt_tokens": 11, "completion_tokens": 3, "total_tokens": 14}
         self.requests: list[dict[str, Any]] = []
         self.keys: list[str | None] = []
@@ -37,7 +38,11 @@ class Provider:
                     "object": "chat.completion",
                     "model": "m",
                     "choices": [
-                        {"index": 0, "message": {"role": "assistant", "content": "pong"}, "finish_reason": "stop"}
+                        {
+                            "index": 0,
+                            "message": {"role": "assistant", "content": provider.content},
+                            "finish_reason": "stop",
+                        }
                     ],
                 }
                 if provider.usage is not None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
+import threading
 from typing import Any, Literal
 
 import dspy
@@ -12,7 +14,7 @@ from dspy.utils.callback import BaseCallback
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fusionprog.errors import LMError, LMOutputError
+from fusionprog.errors import LMError, LMOutputError, LMServerError
 from fusionprog.lm.dspy_adapters import PromptFormat
 from fusionprog.lm.dspy_lm import DSPyModel
 from fusionprog.lm.model import Completion
@@ -87,17 +89,94 @@ def test_callbacks_of_the_lm_and_of_the_settings_hear_every_call() -> None:
     assert Ear.heard == 3
 
 
-def test_a_failure_that_may_pass_is_tried_again_as_the_lm_would() -> None:
+@pytest.mark.parametrize("heard", [False, True])
+def test_a_failure_is_not_tried_again(heard: bool) -> None:
     engine = AsyncEngine(failures=1)
-    (answer,) = ask(model_on(engine), "two")
-    assert answer.text == "said two" and len(engine.requests) == 2
+    callbacks = [BaseCallback()] if heard else []
+    with pytest.raises(LMServerError, match="try later"):
+        ask(model_on(engine, num_retries=5, callbacks=callbacks), "two")
+    assert len(engine.requests) == 1
 
 
-def test_a_failure_that_persists_is_an_error_with_the_providers_words() -> None:
-    engine = AsyncEngine(failures=99)
-    with pytest.raises(LMError, match="try later"):
-        ask(model_on(engine, num_retries=0), "two")
-    assert len(engine.requests) == 2
+def test_an_engine_that_dspy_owns_is_made_again_after_it_was_closed() -> None:
+    async def main(lm: dspy.LM) -> list[str]:
+        model, messages = DSPyModel(lm), ({"role": "user", "content": "hello"},)
+        answers = []
+        for _ in range(2):
+            answers.append((await model.complete(messages)).text)
+            await lm.aclose()
+        return answers
+
+    with LMServer(lambda messages: "yes") as server:
+        lm = dspy.LM("openai/m", api_base=server.url, api_key="x", engine="lm15", cache=False)
+        assert asyncio.run(main(lm)) == ["yes", "yes"]
+
+
+def test_an_engine_without_async_side_is_asked_in_the_callers_context() -> None:
+    number: contextvars.ContextVar[int] = contextvars.ContextVar("number")
+
+    class Knowing(Engine):
+        def complete(self, request: Request) -> Response:
+            seen.append((number.get(), threading.current_thread().name))
+            return super().complete(request)
+
+    async def one(value: int) -> None:
+        number.set(value)
+        await model.complete(({"role": "user", "content": "x"},))
+
+    async def main() -> None:
+        await asyncio.gather(*(one(value) for value in range(5)))
+
+    seen: list[tuple[int, str]] = []
+    model = DSPyModel(dspy.LM("test/m", engine=Knowing(), cache=False))
+    asyncio.run(main())
+    assert sorted(value for value, _ in seen) == [0, 1, 2, 3, 4]
+    assert {thread for _, thread in seen} == {"fusionprog-lm"}
+
+
+@pytest.mark.parametrize("engine", ["lm15", "litellm"])
+def test_what_goes_over_the_wire_is_what_dspy_sends(engine: str) -> None:
+    """The parameters of the LM, those that only LiteLLM takes among them, directly and the long way."""
+    own = {"extra_headers": {"X-Own": "1"}, "logit_bias": {"5": 1}} if engine == "litellm" else {"seed": 7}
+    options: dict[str, Any] = {"temperature": 0.25, "max_tokens": 9, "stop": ["END"], "n": 3, **own}
+
+    async def main(url: str) -> list[Completion]:
+        answers = []
+        for callbacks in ([], [BaseCallback()]):
+            lm = dspy.LM(
+                "openai/m", api_base=url, api_key="x", engine=engine, cache=False, callbacks=callbacks, **options
+            )
+            answers.append(await DSPyModel(lm).complete((*MESSAGES, {"role": "user", "content": "two ü"})))
+            await lm.aclose()
+        return answers
+
+    with LMServer(lambda messages: f"said {messages[-1]['content']}") as server:
+        answers = asyncio.run(main(server.url))
+        direct, long = server.requests
+    assert answers[0] == answers[1]
+    assert (answers[0].text, answers[0].finish) == ("said two ü", "stop")
+    assert direct.messages == long.messages and direct.parameters == long.parameters
+    assert direct.parameters["temperature"] == 0.25 and direct.parameters.get("n", 1) == 1
+    assert direct.headers.get("x-own") == long.headers.get("x-own") == ("1" if engine == "litellm" else None)
+
+
+def test_a_logger_of_the_users_own_is_still_called() -> None:
+    calls: list[str] = []
+
+    async def main(url: str) -> None:
+        lm = dspy.LM(
+            "openai/m",
+            api_base=url,
+            api_key="x",
+            engine="litellm",
+            cache=False,
+            logger_fn=lambda details: calls.append(details["log_event_type"]),
+        )
+        await DSPyModel(lm, "own").complete(({"role": "user", "content": "hello"},))
+
+    with LMServer(lambda messages: "yes") as server:
+        asyncio.run(main(server.url))
+    assert "post_api_call" in calls
 
 
 def test_another_beginning_is_another_request() -> None:

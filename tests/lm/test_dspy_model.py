@@ -13,10 +13,21 @@ import dspy
 import pytest
 from dspy import lm15
 from dspy.clients.base_lm import GLOBAL_HISTORY
-from dspy.utils import DummyLM
+from dspy.utils import DummyLM, exceptions
 
 from fusionprog._internal import sync
-from fusionprog.errors import LMConfigurationError, LMError
+from fusionprog.errors import (
+    LMAuthError,
+    LMBillingError,
+    LMConfigurationError,
+    LMError,
+    LMIncompleteError,
+    LMNotFoundError,
+    LMRateLimitError,
+    LMServerError,
+    LMTimeoutError,
+    LMTransportError,
+)
 from fusionprog.lm.dspy_lm import DSPyModel
 from fusionprog.lm.model import Completion
 
@@ -235,26 +246,47 @@ def test_an_empty_answer_is_an_answer() -> None:
 @pytest.mark.parametrize(
     ("failure", "expected"),
     [
-        (lm15.RateLimitError("slow down, quota 3/min", provider="mine"), LMError),
-        (lm15.ServerError("the model is overloaded", provider="mine"), LMError),
+        (lm15.RateLimitError("slow down, quota 3/min", provider="mine"), LMRateLimitError),
+        (lm15.ServerError("the model is overloaded", provider="mine"), LMServerError),
+        (lm15.TransportError("the line is dead"), LMTransportError),
+        (lm15.TimeoutError("nobody is there", provider="mine"), LMTimeoutError),
+        (exceptions.LMRateLimitError("slow down a little"), LMRateLimitError),
+        (ConnectionResetError("the peer is gone"), LMTransportError),
+        (TimeoutError("it took too long"), LMTimeoutError),
         (RuntimeError("a bug of the engine"), LMError),
+        (TypeError("another bug of the engine"), LMError),
+        (OSError("the disk is full"), LMError),
         (StopIteration("the script is over"), LMError),
-        (lm15.AuthError("this account is closed", provider="mine"), LMConfigurationError),
-        (lm15.UnsupportedModelError("there is no such model", provider="mine"), LMConfigurationError),
+        (lm15.BillingError("no money left", provider="mine"), LMBillingError),
+        (lm15.AuthError("this account is closed", provider="mine"), LMAuthError),
+        (lm15.UnsupportedModelError("there is no such model", provider="mine"), LMNotFoundError),
         (lm15.NotConfiguredError("set MINE_API_KEY", provider="mine"), LMConfigurationError),
+        (LMServerError("own words"), LMServerError),
     ],
 )
-def test_failures_keep_the_providers_words(failure: Exception, expected: type[LMError]) -> None:
+@pytest.mark.parametrize("heard", [False, True], ids=["direct", "heard"])
+@pytest.mark.parametrize("asynchronous", [False, True], ids=["sync", "async"])
+def test_failures_keep_their_kind_and_the_providers_words(
+    failure: Exception, expected: type[LMError], asynchronous: bool, heard: bool
+) -> None:
     class Failing(SyncEngine):
         def complete(self, request: Any) -> Any:
             raise failure
 
+    class AsyncFailing:
+        async def complete(self, request: Any) -> Any:
+            raise failure
+
+    other = AsyncFailing() if asynchronous else None
+    if asynchronous and isinstance(failure, StopIteration):
+        pytest.skip("Python itself makes a RuntimeError of it")
+    callbacks = [dspy.utils.BaseCallback()] if heard else []
     with pytest.raises(LMError) as caught:
-        ask(dspy.LM("mine/m", engine=Failing(), num_retries=0))
+        ask(dspy.LM("mine/m", engine=Failing(), async_engine=other, callbacks=callbacks))
 
     assert type(caught.value) is expected
     assert str(failure).splitlines()[0].removesuffix(" (mine)") in str(caught.value)
-    assert "'mine/m'" in str(caught.value)
+    assert "'mine/m'" in str(caught.value) or isinstance(failure, LMError)
     assert str(pickle.loads(pickle.dumps(caught.value))) == str(caught.value)
 
 
@@ -273,18 +305,72 @@ def test_what_dspy_will_not_send_is_a_configuration_error() -> None:
     assert engine.requests == []
 
 
-def test_retries_are_dspys_own() -> None:
-    class Once(SyncEngine):
+def test_the_time_to_wait_is_the_providers_own() -> None:
+    class Busy(SyncEngine):
         def complete(self, request: Any) -> Any:
             self.requests.append(request)
-            if len(self.requests) == 1:
-                raise lm15.ServerError("busy", provider="mine", retry_after=0.0)
-            return response(request)
+            raise lm15.RateLimitError("busy", provider="mine", retry_after=7.5)
 
-    engine = Once()
+    engine = Busy()
+    with pytest.raises(LMRateLimitError) as caught:
+        ask(dspy.LM("mine/m", engine=engine, num_retries=4))
 
-    assert ask(dspy.LM("mine/m", engine=engine, num_retries=1)).text == "pong"
-    assert len(engine.requests) == 2
+    assert caught.value.retry_after == 7.5
+    assert len(engine.requests) == 1
+
+
+def test_a_subclass_with_a_forward_of_its_own_makes_one_attempt() -> None:
+    class Once(dspy.LM):
+        def forward(self, prompt: Any = None, messages: Any = None, **kwargs: Any) -> Any:
+            return super().forward(prompt, messages, **kwargs)
+
+    class Busy(SyncEngine):
+        def complete(self, request: Any) -> Any:
+            self.requests.append(request)
+            raise lm15.ServerError("busy", provider="mine")
+
+    engine = Busy()
+    with pytest.raises(LMServerError, match="busy"):
+        ask(Once("mine/m", engine=engine, num_retries=4))
+    assert len(engine.requests) == 1
+
+
+@pytest.mark.parametrize("heard", [False, True], ids=["direct", "heard"])
+@pytest.mark.parametrize(
+    ("reason", "part", "expected"),
+    [
+        ("stop", lm15.TextPart("half of"), ("half of", "stop")),
+        ("length", lm15.TextPart("half of"), ("half of", "length")),
+        ("length", lm15.ThinkingPart("hm"), ("", "length")),
+        ("content_filter", lm15.TextPart("half of"), ("half of", "refused")),
+        ("stop", lm15.RefusalPart("I must not"), ("I must not", "refused")),
+        ("tool_call", lm15.TextPart("half of"), ("half of", "stop")),
+        ("stop", lm15.ThinkingPart("hm"), None),
+        ("error", lm15.TextPart("half of"), None),
+    ],
+)
+def test_why_an_answer_ended_is_kept(reason: Any, part: Any, expected: tuple[str, str] | None, heard: bool) -> None:
+    class Ending(SyncEngine):
+        def complete(self, request: Any) -> Any:
+            message = lm15.Message(role="assistant", parts=(part,))
+            return lm15.Response(id=None, model="m", message=message, finish_reason=reason, usage=lm15.Usage())
+
+    lm = dspy.LM("mine/m", engine=Ending(), callbacks=[dspy.utils.BaseCallback()] if heard else [])
+    if expected is None:
+        with pytest.raises(LMIncompleteError, match="gave no answer"):
+            ask(lm)
+    else:
+        answer = ask(lm)
+        assert (answer.text, answer.finish) == expected
+
+
+def test_an_engine_that_returns_no_response_is_an_lm_error() -> None:
+    class Wrong(SyncEngine):
+        def complete(self, request: Any) -> Any:
+            return {"text": "pong"}
+
+    with pytest.raises(LMError, match=r"must return a dspy\.lm15\.Response"):
+        ask(dspy.LM("mine/m", engine=Wrong()))
 
 
 def test_a_real_request_carries_key_and_parameters_and_brings_usage(provider: Any) -> None:
@@ -310,7 +396,7 @@ def test_usage_is_estimated_where_the_provider_reports_none(provider: Any) -> No
 
 
 @pytest.mark.parametrize(
-    ("status", "expected"), [(401, LMConfigurationError), (404, LMConfigurationError), (429, LMError), (500, LMError)]
+    ("status", "expected"), [(401, LMAuthError), (404, LMNotFoundError), (429, LMRateLimitError), (500, LMServerError)]
 )
 @pytest.mark.parametrize("key", ["sk-mine-1234567890", "a-key-of-another-form"])
 def test_a_provider_that_repeats_the_key_gives_nothing_away(
@@ -354,4 +440,4 @@ def test_a_provider_that_is_not_there_is_an_lm_error(provider: Any) -> None:
     with pytest.raises(LMError) as caught:
         ask(dspy.LM("openai/m", api_base=provider.url, api_key="sk-mine-123456", num_retries=0))
 
-    assert type(caught.value) is LMError
+    assert type(caught.value) is LMTransportError

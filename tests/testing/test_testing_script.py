@@ -10,13 +10,13 @@ import pytest
 
 from fusionprog.errors import LMError
 from fusionprog.testing import Script
-from fusionprog.testing.text import text_of
+from fusionprog.testing.text import TextAnswer, answer_of
 
 MESSAGES = [{"role": "system", "content": "Sort\nparcels."}, {"role": "user", "content": "My card 42 is gone."}]
 
 
-def answer(*rules: Any, **options: Any) -> str:
-    return asyncio.run(text_of(Script(rules, **options), MESSAGES))
+def answer(*rules: Any, **options: Any) -> TextAnswer:
+    return asyncio.run(answer_of(Script(rules, **options), MESSAGES))
 
 
 def test_the_first_rule_that_matches_answers() -> None:
