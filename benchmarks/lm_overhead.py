@@ -1,186 +1,136 @@
-"""What a model call costs in Python, beside ``dspy.Evaluate``: CPU time per call with a model that answers at once.
+"""What a model call costs in Python, beside ``dspy.Evaluate`` and MIPROv2: CPU time with a model that answers at once.
 
-    python benchmarks/lm_overhead.py --rows 1000
+    python benchmarks/lm_overhead.py --rows 700 --rounds 3
 
-Both sides run three nodes in a row with the same signatures and the same four demonstrations a node, on the same
-in-process engine, which answers at once and costs little; the bare engine is measured too. Imports and a warm-up run
-are not counted. Times are CPU times of the process, per model call, the median of several rounds.
+All sides run the same three nodes with four demonstrations each, on the same in-process engine, which is measured
+alone too. A side's own cost is its CPU time per call less the engine's. CPU times are those of the whole process, all
+threads together, per call that reached the engine, from the first call on; what comes before it (checks, plans) is
+reported apart. The first round of every side is to warm up.
 """
 
 from __future__ import annotations
 
 import argparse
+import asyncio
+import contextlib
 import functools
+import io
+import logging
 import os
-import statistics
+import tempfile
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Sequence
 from typing import Any
 
 os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"
 
 import dspy
-from dspy.lm15 import Message, Request, Response, Usage
 
-import fusionprog as fp
-from fusionprog._internal import sync
-from fusionprog.evaluation.evaluator import Evaluator
-from fusionprog.evaluation.metrics import as_metric
-from fusionprog.evaluation.program import make_scorer
-from fusionprog.lm.client import LMClient
-from fusionprog.lm.resolve import resolve_models
-from fusionprog.program.data import read_rows
-from fusionprog.program.task import bind
-from fusionprog.prompts.schedule import Schedule
-from fusionprog.runtime.executor import Executor, NodeMemo
-from fusionprog.runtime.render import Renderer, TaskView
-from fusionprog.store.store import Store
+from _desk import VALUES, DSPyDesk, correct, examples, make_rows
+from _engines import Answers, AsyncEngine, Engine, Meter, make_lm
+from _fusionprog import DEMO_ROWS, Evaluation, compile_once
+from _measure import measure, table
 
-NODES = 3
-ANSWER = "[[ ## answer ## ]]\nyes\n\n[[ ## completed ## ]]"
+BAR = 0.1
 
 
-class Step(fp.Signature):
-    """Answer the question about the text."""
-
-    text: str = fp.InputField()
-    question: str = fp.InputField()
-    answer: str = fp.OutputField()
-
-
-# Three texts, so that no node's call is another's and both sides make as many calls.
-SIGNATURES = [Step.with_instructions(f"{Step.instructions} This is step {index} of three.") for index in range(NODES)]
-DEMOS = [
-    {"text": f"A text of some length about matter number {index}. " * 4, "question": "Is it so?", "answer": "yes"}
-    for index in range(4)
-]
-
-
-class Instant:
-    """An engine that answers at once."""
-
-    calls = 0
-
-    def complete(self, request: Request) -> Response:
-        """Returns the same answer to everything."""
-        Instant.calls += 1
-        return Response(
-            id="1",
-            model=request.model,
-            message=Message.assistant(ANSWER),
-            finish_reason="stop",
-            usage=Usage(input_tokens=100, output_tokens=5),
+def mipro_once(lm: dspy.LM, rows: list[dict[str, str]], trials: int) -> None:
+    """Runs a whole compile of MIPROv2 with up to four demonstrations a node."""
+    optimizer = dspy.MIPROv2(
+        metric=correct,
+        prompt_model=lm,
+        task_model=lm,
+        auto=None,
+        num_candidates=12,
+        num_threads=1,
+        max_bootstrapped_demos=4,
+        max_labeled_demos=4,
+        track_stats=False,
+    )
+    silent = io.StringIO()
+    with contextlib.redirect_stdout(silent), contextlib.redirect_stderr(silent):
+        optimizer.compile(
+            DSPyDesk(),
+            trainset=examples(rows[:50]),
+            valset=examples(rows[50:250]),
+            num_trials=trials,
+            program_aware_proposer=False,
+            data_aware_proposer=False,
         )
 
 
-class AsyncInstant(Instant):
-    """The same for asynchronous callers."""
-
-    async def complete(self, request: Request) -> Response:
-        """Returns the same answer to everything."""
-        return Instant.complete(self, request)
-
-
-class Chain(fp.Program):
-    """Three nodes in a row."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.steps = [fp.modules.Predict(signature) for signature in SIGNATURES]
-
-    def forward(self, text: str) -> Any:
-        """Feeds each answer to the next node's question."""
-        question: Any = "Is it so?"
-        for step in self.steps:
-            question = step(text=text, question=question).answer
-        return {"answer": question}
+def bare(engine: Engine, calls: int) -> None:
+    """Asks the engine the last request again and again."""
+    request = engine.requests[-1]
+    for _ in range(calls):
+        engine.complete(request)
 
 
-class DSPyChain(dspy.Module):
-    """The same with DSPy's own modules."""
+def bare_async(engine: Engine, calls: int) -> None:
+    """The same from a coroutine."""
 
-    def __init__(self) -> None:
-        super().__init__()
-        self.steps = [dspy.Predict(signature) for signature in SIGNATURES]
-        for step in self.steps:
-            step.demos = list(DEMOS)
+    async def ask() -> None:
+        client, request = AsyncEngine(engine), engine.requests[-1]
+        for _ in range(calls):
+            await client.complete(request)
 
-    def forward(self, text: str) -> Any:
-        """Feeds each answer to the next node's question."""
-        prediction = dspy.Prediction(answer="Is it so?")
-        for step in self.steps:
-            prediction = step(text=text, question=prediction.answer)
-        return prediction
+    asyncio.run(ask())
 
 
-def correct(example: Any, prediction: Any, trace: Any = None) -> bool:
-    """Both sides' metric."""
-    return bool(prediction.answer == "yes")
-
-
-def cpu_per_call(work: Callable[[], Any], rounds: int) -> float:
-    """Returns the median CPU microseconds per engine call of a piece of work."""
-    work()
-    times = []
-    for _ in range(rounds):
-        before, started = Instant.calls, time.process_time()
-        work()
-        times.append((time.process_time() - started) / (Instant.calls - before) * 1e6)
-    return statistics.median(times)
-
-
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     """Measures all sides and prints a table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rows", type=int, default=1000)
-    parser.add_argument("--rounds", type=int, default=5)
-    arguments = parser.parse_args()
+    parser.add_argument("--rows", type=int, default=700, help="rows that are evaluated; three calls each")
+    parser.add_argument("--calls", type=int, default=4000, help="budget of fusionprog's compile")
+    parser.add_argument("--trials", type=int, default=20, help="trials of MIPROv2")
+    parser.add_argument("--rounds", type=int, default=3)
+    options = parser.parse_args(arguments)
+    print(f"imports: {time.process_time():.1f} s of CPU\n", flush=True)
     warnings.simplefilter("ignore")
-    lm = dspy.LM("test/instant", engine=Instant(), async_engine=AsyncInstant(), cache=False)
-    rows = [{"text": f"row {index} " * 10, "answer": "yes"} for index in range(arguments.rows)]
+    logging.disable(logging.WARNING)
 
-    request = Request(model="test/instant", messages=(Message.user("hello"),))
-    engine = Instant()
-
-    def ask_bare() -> None:
-        for _ in range(arguments.rows):
-            engine.complete(request)
-
-    bare = cpu_per_call(ask_bare, arguments.rounds)
-
-    dspy.configure(lm=lm)
-    examples = [dspy.Example(**row).with_inputs("text") for row in rows]
-    results = {}
+    meter = Meter()
+    engine = Engine(Answers(VALUES), meter)
+    lms = {"async": make_lm(engine), "sync": make_lm(engine, sync_only=True)}
+    dspy.configure(lm=lms["async"])
+    rows = make_rows(max(options.rows, 300))
+    evaluated = rows[: options.rows]
+    data = examples(evaluated)
+    sides: dict[str, Any] = {}
     for threads in (1, 8):
-        evaluate = dspy.Evaluate(
-            devset=examples, metric=correct, num_threads=threads, display_progress=False, max_errors=1
+        evaluate = dspy.Evaluate(devset=data, metric=correct, num_threads=threads, display_progress=False)
+        sides[f"dspy.Evaluate, threads: {threads}"] = functools.partial(evaluate, DSPyDesk(DEMO_ROWS))
+    sides["MIPROv2, threads: 1"] = functools.partial(mipro_once, lms["async"], rows, options.trials)
+    sides["bare engine, sync"] = functools.partial(bare, engine, options.rows * 3)
+    sides["bare engine, async"] = functools.partial(bare_async, engine, options.rows * 3)
+    with tempfile.TemporaryDirectory() as folder:
+        for kind, lm in lms.items():
+            for where, place in (("memory", None), ("file", folder)):
+                sides[f"evaluation, {kind}, {where}"] = Evaluation(lm, evaluated, place)
+                sides[f"fp.compile, {kind}, {where}"] = functools.partial(compile_once, lm, rows, options.calls, place)
+        costs = measure(sides, meter, options.rounds)
+
+    bares = {name: costs[f"bare engine, {'async' if ', async' in name else 'sync'}"] for name in costs}
+    own = {name: cost.cpu - bares[name].cpu for name, cost in costs.items()}
+    lines = []
+    for name, cost in costs.items():
+        ours = name.startswith(("evaluation", "fp.compile"))
+        ratios = [own[name] / own[side] for side in ("dspy.Evaluate, threads: 1", "MIPROv2, threads: 1")]
+        lines.append(
+            [
+                name,
+                f"{cost.calls:,}",
+                f"{cost.demos:.1f}",
+                f"{cost.cpu:.1f}",
+                "" if name.startswith("bare") else f"{own[name]:.1f}",
+                *(f"{ratio:.3f}{'' if ratio <= BAR else ' > 0.1'}" if ours else "" for ratio in ratios),
+                f"{cost.fixed:.0f}",
+            ]
         )
-        results[threads] = cpu_per_call(functools.partial(evaluate, DSPyChain()), arguments.rounds)
-
-    graph = Chain().graph()
-    pinned = {
-        f"steps.{index}": fp.DemoSet(f"d{index}", DEMOS, node=f"steps.{index}", pinned=True) for index in range(NODES)
-    }
-    task = fp.Task("chain", train=rows[:1], val=rows[:2], metric=correct)
-    offered = {node: {item.id: item.demos} for node, item in pinned.items()}
-    view = TaskView("chain", "chain", bind(graph, task), (), offered)
-    scorer = make_scorer(view, as_metric(correct), resolve_models(lm, list(graph.nodes)))
-    prompts = Renderer({item.id: item for item in pinned.values()}).prompts(Schedule(), view)
-    data = read_rows(rows, "rows")
-
-    def own() -> None:
-        async def run() -> None:
-            evaluator = Evaluator(Executor(LMClient(Store(), 32, fresh=True), NodeMemo()))
-            await evaluator.outcomes(scorer, prompts, data)
-
-        sync.run(run())
-
-    ours = cpu_per_call(own, arguments.rounds)
-    print(f"the bare engine             {bare:7.1f} µs of CPU per call")
-    print(f"dspy.Evaluate, 1 thread     {results[1]:7.1f}")
-    print(f"dspy.Evaluate, 8 threads    {results[8]:7.1f}")
-    print(f"fusionprog                  {ours:7.1f}   (1/{results[1] / ours:.1f} of dspy.Evaluate with 1 thread)")
+    head = ["side", "calls", "demos", "CPU µs/call", "own", "of Evaluate", "of MIPROv2", "before, ms"]
+    print(table(head, lines))
+    print(f"\nown: CPU less the bare engine's; bar: at most {BAR} of dspy.Evaluate's and of MIPROv2's, 1 thread each")
 
 
 if __name__ == "__main__":
