@@ -1,11 +1,13 @@
 """The program that is killed, cut off and interrupted here: two nodes and two tasks, small enough for a second.
 
-It is compiled from this file by the command line, where ``DESK_URL`` says where its model is, and by tests in process.
+It is compiled from this file by the command line, and by tests in process. ``DESK_URL`` says where its model is,
+``DESK_LM`` what its LM is given beside, ``DESK_LOG`` where loggers write.
 """
 
 from __future__ import annotations
 
 import json
+import logging
 import os
 from typing import Any
 
@@ -88,6 +90,11 @@ pool = fp.PromptPool(
     ]
 )
 budget = fp.Budget(calls=480)
+if "DESK_LOG" in os.environ:
+    logging.basicConfig(filename=os.environ["DESK_LOG"], level=logging.INFO)
+    for name in ("fusionprog", "dspy", "sqlalchemy.pool", "optuna"):
+        logging.getLogger(name).setLevel(logging.DEBUG)
+    logging.getLogger("desk").info("every line that is logged goes here")
 if "DESK_URL" in os.environ:
     lm = dspy.LM(
         "openai/desk-model",
