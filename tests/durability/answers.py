@@ -32,7 +32,9 @@ def answer(messages: Sequence[dict[str, str]]) -> str:
     value = values[(number + (not right)) % len(values)]
     if form is _JSON:
         return json.dumps({field: value})
-    return f"<{field}>\n{value}\n</{field}>" if form is _XML else f"[[ ## {field} ## ]]\n{value}\n\n[[ ## completed ## ]]"
+    return (
+        f"<{field}>\n{value}\n</{field}>" if form is _XML else f"[[ ## {field} ## ]]\n{value}\n\n[[ ## completed ## ]]"
+    )
 
 
 def answer_to(content: str) -> str:

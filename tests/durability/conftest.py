@@ -7,8 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.durability.cluster import Cluster, open_cluster, postgres_binaries
-from tests.durability.kept import trial_numbers
+from tests.durability.kept import optuna_trials
 from tests.durability.scene import Scene, Whole, open_scene
 
 
@@ -40,15 +39,5 @@ def undisturbed(scene: Scene, folder: Path) -> Whole:
     return Whole(
         (folder / "desk.json").read_bytes(),
         frozenset(scene.asked()),
-        tuple(map(tuple, trial_numbers(folder / "desk.db"))),
+        tuple(map(tuple, optuna_trials(folder / "desk.db"))),
     )
-
-
-@pytest.fixture(scope="session")
-def cluster() -> Iterator[Cluster]:
-    """A PostgreSQL server; its tests are skipped where PostgreSQL is not installed."""
-    binaries = postgres_binaries()
-    if binaries is None:
-        pytest.skip("PostgreSQL is not installed")
-    with open_cluster(binaries) as cluster:
-        yield cluster

@@ -19,6 +19,7 @@ _CALLS = (
     "select prompts.messages, calls.content, calls.text from fusionprog_calls as calls"
     " join fusionprog_prompts as prompts on prompts.id = calls.prompt"
 )
+_TRIALS = "select fold, number from fusionprog_trials order by fold, number"
 
 
 def content_of(messages: Sequence[Mapping[str, str]]) -> str:
@@ -32,8 +33,14 @@ def committed(database: Path | str) -> dict[str, str]:
     Args:
         database: A SQLite file, which need not exist yet; or the URL of a PostgreSQL database.
     """
-    rows = _file_rows(database, _CALLS) if isinstance(database, Path) else _server_rows(database, _CALLS)
+    rows = _rows(database, _CALLS)
     return {content_of([*json.loads(prompt), {"role": "user", "content": last}]): text for prompt, last, text in rows}
+
+
+def kept_trials(database: Path | str) -> list[list[int]]:
+    """Returns the numbers of the trials in a store's own table, in order, for every fold."""
+    rows = _rows(database, _TRIALS)
+    return [[number for fold, number in rows if fold == each] for each in sorted({fold for fold, _ in rows})]
 
 
 def statuses(database: Path) -> set[str]:
@@ -46,8 +53,8 @@ def is_sound(database: Path) -> bool:
     return _file_rows(database, "pragma integrity_check") == [("ok",)]
 
 
-def trial_numbers(database: Path | str) -> list[list[int]]:
-    """Returns the numbers of the trials that are kept, in order, for every study of a store."""
+def optuna_trials(database: Path | str) -> list[list[int]]:
+    """Returns the numbers of the trials in Optuna's storage beside a store, in order, for every study."""
     storage: optuna.storages.BaseStorage
     if isinstance(database, Path):
         storage = optuna.storages.JournalStorage(JournalFileBackend(str(database.with_suffix(".study.log"))))
@@ -59,6 +66,10 @@ def trial_numbers(database: Path | str) -> list[list[int]]:
         storage.remove_session()
         storage.engine.dispose()
     return numbers
+
+
+def _rows(database: Path | str, query: str) -> list[Any]:
+    return _file_rows(database, query) if isinstance(database, Path) else _server_rows(database, query)
 
 
 def _file_rows(database: Path, query: str) -> list[Any]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
-from tests.durability.kept import committed, content_of, trial_numbers
-from tests.durability.kills import Kill
+from tests.durability.kept import committed, content_of
+from tests.durability.kills import Kill, check_trials
 from tests.durability.scene import SLOTS, Scene, Whole
 
 WORKERS = 3
@@ -52,4 +52,4 @@ def kill_one_worker(scene: Scene, folder: Path, url: str, whole: Whole, victim: 
 def check_kept(url: str, whole: Whole) -> None:
     """Checks that a database holds every call of a compile, and every trial exactly once."""
     assert committed(url).keys() == whole.contents
-    assert tuple(map(tuple, trial_numbers(url))) == whole.trials
+    check_trials(url, whole)
