@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -14,6 +15,7 @@ from fusionprog.evaluation.evaluator import Evaluator, TaskScorer
 from fusionprog.evaluation.statistics import compare
 from fusionprog.lm.budget import Cost, Ledger
 from fusionprog.lm.client import LMClient
+from fusionprog.lm.slots import behind_others
 from fusionprog.optimizers.registry import register_optimizer
 from fusionprog.program.data import Row
 from fusionprog.prompts.items import Item
@@ -213,6 +215,36 @@ class _Run:
         items = {item.id: item for item in job.pool}
         self.bench = self._bench(scorers, evaluator, items)
         space = make_space(job, {name: scorer.view for name, scorer in scorers.items()}, items)
+        ahead = self._measure_ahead()
+        try:
+            return await self._search_and_report(optimizer, scorers, items, space)
+        finally:
+            ahead.cancel()
+            await asyncio.gather(ahead, return_exceptions=True)
+
+    def _measure_ahead(self) -> asyncio.Future[Any]:
+        """Measures what is sure to be asked for later, in slots that nothing else waits for.
+
+        That is the program as written on the rows of confirmation and test: it fills the slots where one part of the
+        compile ends and the next begins. Where size or time is limited, nothing is done ahead of its turn.
+        """
+        if self.job.budget.by_size or self.job.budget.seconds is not None:
+            return asyncio.ensure_future(asyncio.sleep(0))
+        parts = [block(fold.confirmation, 0, self.job.plan.confirmation) for fold in self.job.folds]
+        parts.append({name: task.rows["test"] for name, task in self.job.tasks.items() if task.rows["test"]})
+        with behind_others():
+            return asyncio.gather(
+                *(asyncio.ensure_future(self.bench.measure(Schedule(), rows)) for rows in parts), return_exceptions=True
+            )
+
+    async def _search_and_report(
+        self,
+        optimizer: Mapping[str, Any],
+        scorers: Mapping[str, TaskScorer],
+        items: Mapping[str, Item],
+        space: Space,
+    ) -> CompiledProgram:
+        job = self.job
         finalists: list[Finalist] = []
         confirmed_on: list[Mapping[str, Sequence[Row]]] = []
         unchanged: dict[str, Comparison] = {}
@@ -230,7 +262,6 @@ class _Run:
             )
             self.tell(PhaseStarted("confirmation", len(chosen)))
             rows = block(fold.confirmation, 0, job.plan.confirmation)
-            self.bench.ended_by = None
             baseline, *results = await self.bench.measure_all([Schedule(), *chosen], rows)
             if self.bench.ended_by is not None:
                 self.cut = self.cut or used_up(self.bench.ended_by)

@@ -121,6 +121,8 @@ def mix(
     costs: Mapping[str, float],
     temperature: float,
     gates: Mapping[Facet, float],
+    *,
+    open_only: bool = False,
 ) -> Mixture:
     """Returns a node's mixtures in one task.
 
@@ -131,14 +133,15 @@ def mix(
         costs: Item → the effect above which its gate opens; 0 where it is not named.
         temperature: Diversity of the mixtures, above 0.
         gates: Facet → the share of its cap, in [0, 1]; 0 where it is not named.
+        open_only: Whether the items whose gate is closed are left out of the result; they change no prompt.
     """
     effect = {key: effects.get(key, 0.0) for key in offered}
-    ranked = sorted(offered, key=lambda key: (-effect[key], key))
-    spread = float(np.std([effect[key] for key in ranked] or [0.0])) or 1.0
+    spread = float(np.std(sorted(effect.values()) or [0.0])) or 1.0
     rooms = {facet: math.ceil(round(gates.get(facet, 0.0) * cap, _ROOM_DIGITS)) for facet, cap in CAPS.items()}
+    pinned = {key for key in effect if items[key].pinned}
+    helpful = {key for key, value in effect.items() if value > costs.get(key, 0.0) and rooms[items[key].facet]}
+    ranked = sorted(helpful | pinned if open_only else effect, key=lambda key: (-effect[key], key))
     by_facet = {facet: [key for key in ranked if items[key].facet == facet] for facet in CAPS}
-    pinned = {key for key in ranked if items[key].pinned}
-    helpful = {key for key in ranked if effect[key] > costs.get(key, 0.0) and rooms[items[key].facet]}
     is_open = _settle([key for key in ranked if key in helpful or key in pinned], pinned, items)
     while True:
         weights: dict[str, float] = {}
@@ -159,6 +162,7 @@ def mix(
         facet: tuple(
             Weighted(key, round(weights.get(key, 0.0), 4), round(effect[key], 4), key in is_open, amounts.get(key, 0))
             for key in mine
+            if not open_only or key in is_open
         )
         for facet, mine in by_facet.items()
     }

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import operator
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal, get_args
 
@@ -65,11 +66,18 @@ class Schedule:
 
     def effect(self, node: str, task: str, embedding: tuple[float, ...], item: str) -> float:
         """Returns an item's effect at a node in a task, in units of score."""
-        total = self.everywhere.get(item, 0.0) + self.at_node.get(node, {}).get(item, 0.0)
-        direction = self.directions.get(node, {}).get(item, ())
-        total += sum(one * other for one, other in zip(direction, embedding, strict=False))
-        total += self.in_task.get(task, {}).get(node, {}).get(item, 0.0)
-        return round(total, _DIGITS)
+        return self._effects(node, task, embedding, [item])[item]
+
+    def _effects(self, node: str, task: str, embedding: tuple[float, ...], items: Iterable[str]) -> dict[str, float]:
+        here, directions = self.at_node.get(node, {}), self.directions.get(node, {})
+        own = self.in_task.get(task, {}).get(node, {})
+        found = {}
+        for item in items:
+            total = self.everywhere.get(item, 0.0) + here.get(item, 0.0)
+            if item in directions:
+                total += sum(map(operator.mul, directions[item], embedding))
+            found[item] = round(total + own.get(item, 0.0), _DIGITS)
+        return found
 
     def mixture(
         self,
@@ -78,6 +86,8 @@ class Schedule:
         embedding: tuple[float, ...],
         items: Mapping[str, Item],
         offered: Mapping[str, Content],
+        *,
+        open_only: bool = False,
     ) -> Mixture:
         """Returns a node's mixtures in a task.
 
@@ -87,7 +97,8 @@ class Schedule:
             embedding: The task's coordinates, shape ``(n_components,)``.
             items: All items by id.
             offered: What is on offer at the node in the task, by item id.
+            open_only: Whether the items whose gate is closed are left out of the result; they change no prompt.
         """
         settings = self.settings(node, task)
-        effects = {item: self.effect(node, task, embedding, item) for item in offered}
-        return mix(items, offered, effects, self.costs, settings.temperature, settings.gates)
+        effects = self._effects(node, task, embedding, offered)
+        return mix(items, offered, effects, self.costs, settings.temperature, settings.gates, open_only=open_only)

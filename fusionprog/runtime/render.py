@@ -168,6 +168,7 @@ class Renderer:
     def __init__(self, items: Mapping[str, Item]) -> None:
         self._items = items
         self._frames: dict[tuple[int, str], Frame] = {}
+        self._recent: OrderedDict[tuple[int, int, str], tuple[Schedule, TaskView, RenderedPrompt]] = OrderedDict()
         self._made: OrderedDict[tuple[str, str, Hashable], RenderedPrompt] = OrderedDict()
 
     def mixtures(self, schedule: Schedule, task: TaskView) -> dict[str, Mixture]:
@@ -179,11 +180,7 @@ class Renderer:
     ) -> dict[str, RenderedPrompt]:
         """Returns node → prompt of a task, for all nodes that ask a model or those among ``nodes``."""
         wanted = set(task.prompting_nodes if nodes is None else nodes)
-        return {
-            node: self.from_mixture(schedule, task, node, self._mixture(schedule, task, node))
-            for node in task.prompting_nodes
-            if node in wanted
-        }
+        return {node: self._prompt(schedule, task, node) for node in task.prompting_nodes if node in wanted}
 
     def from_mixture(self, schedule: Schedule, task: TaskView, node: str, mixture: Mixture) -> RenderedPrompt:
         """Returns the prompt that a mixture makes at a node of a task."""
@@ -206,5 +203,15 @@ class Renderer:
             self._frames[key] = Frame(signature, form)
         return self._frames[key]
 
-    def _mixture(self, schedule: Schedule, task: TaskView, node: str) -> Mixture:
-        return schedule.mixture(node, task.name, task.embedding, self._items, task.offered.get(node, {}))
+    def _prompt(self, schedule: Schedule, task: TaskView, node: str) -> RenderedPrompt:
+        key = (id(schedule), id(task), node)  # both are held: their ids stay their own
+        if key not in self._recent:
+            mixture = self._mixture(schedule, task, node, open_only=True)
+            self._recent[key] = schedule, task, self.from_mixture(schedule, task, node, mixture)
+            if len(self._recent) > _REMEMBERED:
+                self._recent.popitem(last=False)
+        return self._recent[key][2]
+
+    def _mixture(self, schedule: Schedule, task: TaskView, node: str, *, open_only: bool = False) -> Mixture:
+        offered = task.offered.get(node, {})
+        return schedule.mixture(node, task.name, task.embedding, self._items, offered, open_only=open_only)

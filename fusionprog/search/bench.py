@@ -35,7 +35,7 @@ class Bench:
         keep: Keeps per-example scores.
 
     Attributes:
-        ended_by: The limit of the budget that cut a measurement short; ``None`` if none did.
+        ended_by: The limit of the budget that cut the last ``measure_all`` short; ``None`` if none did.
     """
 
     def __init__(
@@ -91,6 +91,7 @@ class Bench:
             rows: Task → rows.
             keep: What the budget must still have when it is done.
         """
+        self.ended_by = None
         longest = max((len(mine) for mine in rows.values()), default=0)
         results: list[dict[str, list[Outcome]]] = [{task: [] for task in rows} for _ in schedules]
         done = 0

@@ -79,7 +79,8 @@ async def run_study(
                     if asked < len(start):
                         study.enqueue_trial(dict(start[asked]))
                     study.sampler = sampler(seed_of(seed, asked), trials)
-                    waiting = study.ask(dict(distributions))
+                    # In a thread: the sampler may think for long, and the trials under way must go on.
+                    waiting = await asyncio.to_thread(study.ask, dict(distributions))
                     asked += 1
                 work = runner.begin(waiting.number, waiting.params, alone=not running)
                 if work is None:

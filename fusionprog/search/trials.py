@@ -124,7 +124,6 @@ class Trials:
         return self._objective(task_means(outcomes))
 
     async def _measure_in_pieces(self, number: int, schedule: Schedule) -> float | None:
-        self._bench.ended_by = None
         (outcomes,) = await self._bench.measure_all([schedule], self._rows, keep=self._keep())
         self._in_pieces = False
         if self._bench.ended_by is not None:

@@ -89,9 +89,7 @@ def test_each_is_told_once_for_its_own_calls(store: Store, hands: Any) -> None:
     assert set(one.errors) == {None}
 
 
-def test_what_comes_during_a_commit_is_the_next_one(
-    path: Path, hands: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_comes_during_a_commit_is_the_next_one(path: Path, hands: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     told = Told()
     with Store(path) as store:
         while_writing(monkeypatch, lambda: [hands.put(store, n, written=told) for n in range(10)] and None)
@@ -139,9 +137,7 @@ def test_stores_that_open_a_new_database_together_do_not_disturb_each_other(tmp_
         assert hands.rows(path, "select value from fusionprog_info") == [(str(SCHEMA_VERSION),)]
 
 
-def test_stores_that_open_a_new_server_database_together_do_not_disturb_each_other(
-    postgres: str, hands: Any
-) -> None:
+def test_stores_that_open_a_new_server_database_together_do_not_disturb_each_other(postgres: str, hands: Any) -> None:
     def work() -> None:
         with Store(postgres) as store:
             hands.put(store, threading.get_ident())

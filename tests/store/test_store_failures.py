@@ -173,9 +173,7 @@ def test_a_damaged_file_is_told(path: Path, hands: Any, use: str) -> None:
         work[use]()
 
 
-def test_a_file_that_is_damaged_while_it_is_open_loses_nothing_that_was_told_as_written(
-    path: Path, hands: Any
-) -> None:
+def test_a_file_that_is_damaged_while_it_is_open_loses_nothing_that_was_told_as_written(path: Path, hands: Any) -> None:
     with Store(path) as store:
         hands.put(store, "k")
     store = Store(path)

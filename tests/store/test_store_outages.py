@@ -36,9 +36,7 @@ def short(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Store, "outage", 0.3)
 
 
-def test_a_restart_in_mid_run_loses_no_row(
-    postgres: str, restart: Callable[[], None], hands: Any
-) -> None:
+def test_a_restart_in_mid_run_loses_no_row(postgres: str, restart: Callable[[], None], hands: Any) -> None:
     told: list[tuple[int, StoreError | None]] = []
     with Store(postgres) as store:
         hands.put(store, "first")
