@@ -56,7 +56,7 @@ def many_at_once(work: list[Callable[[], None]]) -> None:
         raise errors[0]
 
 
-def while_writing(monkeypatch: pytest.MonkeyPatch, work: Callable[[], None]) -> None:
+def while_writing(monkeypatch: pytest.MonkeyPatch, work: Callable[[], object]) -> None:
     """Lets ``work`` happen once, in the middle of the next transaction."""
     tables = Batch.tables
 
@@ -89,12 +89,10 @@ def test_each_is_told_once_for_its_own_calls(store: Store, hands: Any) -> None:
     assert set(one.errors) == {None}
 
 
-def test_what_comes_during_a_commit_is_the_next_one(
-    path: Path, hands: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_comes_during_a_commit_is_the_next_one(path: Path, hands: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     told = Told()
     with Store(path) as store:
-        while_writing(monkeypatch, lambda: [hands.put(store, n, written=told) for n in range(10)] and None)
+        while_writing(monkeypatch, lambda: [hands.put(store, n, written=told) for n in range(10)])
         hands.put(store, "first", written=told)
         told.wait(11)
     assert told.counts == [1, 10]
@@ -139,9 +137,7 @@ def test_stores_that_open_a_new_database_together_do_not_disturb_each_other(tmp_
         assert hands.rows(path, "select value from fusionprog_info") == [(str(SCHEMA_VERSION),)]
 
 
-def test_stores_that_open_a_new_server_database_together_do_not_disturb_each_other(
-    postgres: str, hands: Any
-) -> None:
+def test_stores_that_open_a_new_server_database_together_do_not_disturb_each_other(postgres: str, hands: Any) -> None:
     def work() -> None:
         with Store(postgres) as store:
             hands.put(store, threading.get_ident())
@@ -216,7 +212,7 @@ def test_an_answer_that_is_put_again_while_it_is_written_is_not_lost(
     path: Path, hands: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with Store(path) as store:
-        while_writing(monkeypatch, lambda: hands.put(store, "k", "second") and None)
+        while_writing(monkeypatch, lambda: hands.put(store, "k", "second"))
         hands.put(store, "k", "first")
         store.flush()
         found = hands.get(store, "k")

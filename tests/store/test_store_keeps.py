@@ -44,9 +44,7 @@ def test_everything_is_there_at_the_next_opening(place: str, hands: Any) -> None
     (call,) = hands.rows(place, "select key, model, prompt, content, sample, finish from fusionprog_calls")
     assert call == (hands.key("k"), "model", "prompt", "hi", 2, "length")
     assert hands.rows(place, "select * from fusionprog_models") == [("model", '{"model": "m"}')]
-    assert hands.rows(place, "select * from fusionprog_prompts") == [
-        ("prompt", '[{"role": "system", "content": "é"}]')
-    ]
+    assert hands.rows(place, "select * from fusionprog_prompts") == [("prompt", '[{"role": "system", "content": "é"}]')]
     scores = hands.rows(place, "select example, score, status, error from fusionprog_scores order by example")
     assert scores == [("1", 1.0, "ok", ""), ("2", 0.25, "ok", "")]
     trials = hands.rows(place, "select * from fusionprog_trials order by number")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import threading
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -36,9 +37,7 @@ def short(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Store, "outage", 0.3)
 
 
-def test_a_restart_in_mid_run_loses_no_row(
-    postgres: str, restart: Callable[[], None], hands: Any
-) -> None:
+def test_a_restart_in_mid_run_loses_no_row(postgres: str, restart: Callable[[], None], hands: Any) -> None:
     told: list[tuple[int, StoreError | None]] = []
     with Store(postgres) as store:
         hands.put(store, "first")
@@ -142,11 +141,9 @@ class Cut:
             test.times += 1
             return test._cut(connection, pipeline(connection), committed)
 
-        monkeypatch.setattr(postgres_module.psycopg.Connection, "pipeline", cut)
+        monkeypatch.setattr(psycopg.Connection, "pipeline", cut)
 
     def _cut(self, connection: psycopg.Connection, inner: Any, committed: bool) -> Any:
-        import contextlib
-
         @contextlib.contextmanager
         def work() -> Iterator[None]:
             if committed:
