@@ -13,6 +13,7 @@ from fusionprog.cli.evaluate import eval_command
 from fusionprog.cli.init import init_command
 from fusionprog.cli.run import run_command
 from fusionprog.cli.show import show_command
+from fusionprog.cli.store import store_command
 from fusionprog.errors import FusionProgError
 
 EXIT_CODES = """\b
@@ -36,7 +37,7 @@ def cli() -> None:
     """The group of all commands."""
 
 
-for _command in (init_command, compile_command, run_command, eval_command, show_command, diff_command):
+for _command in (init_command, compile_command, run_command, eval_command, show_command, diff_command, store_command):
     cli.add_command(_command)
 
 

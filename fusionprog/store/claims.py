@@ -14,7 +14,7 @@ from psycopg import Connection
 from fusionprog.errors import StoreError
 from fusionprog.store.asks import Abandon, Ask, Find, GiveUp, Pace, deliver
 from fusionprog.store.calls import CallRow, StoredCall
-from fusionprog.store.failures import closed_store
+from fusionprog.store.failures import closed_store, store_failure
 from fusionprog.store.locks import key_number
 from fusionprog.store.nul import unescaped
 from fusionprog.store.pacing import reserve
@@ -75,10 +75,11 @@ class Claims:
                 self._answer(self._session.run(lambda connection: self._look(connection, looks), "read"))
             if paces:
                 self._answer(self._session.run(lambda connection: reserve(connection, paces), "written"))
-        except StoreError as error:
+        except Exception as error:
+            failure = error if isinstance(error, StoreError) else store_failure(self._name, "read", error)
             # Locks that were taken before the failure end with their connection.
             self._session.close()
-            self._answer([(ask, error) for ask in (*self._waiting, *paces)])
+            self._answer([(ask, failure) for ask in (*self._waiting, *paces)])
         return _POLL if self._waiting else None
 
     def close(self) -> None:

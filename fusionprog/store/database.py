@@ -33,5 +33,11 @@ class Database(Protocol):
     def now(self) -> float:
         """The unix time by which rows of calls are marked."""
 
+    def size(self) -> int:
+        """Bytes that the store takes on its disk, or in memory."""
+
+    def compact(self) -> None:
+        """Gives back the room of what was deleted, where the database does not do so by itself."""
+
     def close(self) -> None:
         """Lets go of the database."""

@@ -22,7 +22,7 @@ from fusionprog.store.pending import Batch, Row
 from fusionprog.store.schema import prepare
 from fusionprog.store.session import Session, connect_options
 from fusionprog.store.statements import upserts
-from fusionprog.store.tables import calls
+from fusionprog.store.tables import calls, metadata
 from fusionprog.store.urls import public_name, secrets_of
 
 _CLOCK = "extract(epoch from clock_timestamp())::float8"
@@ -98,6 +98,15 @@ class PostgresDatabase:
         """The unix time by which rows of calls are marked: the server's."""
         with self.transaction("read", writes=False) as connection:
             return float(connection.execute(text(f"select {_CLOCK}")).scalar_one())
+
+    def size(self) -> int:
+        """Bytes that the store's tables take on the server's disk."""
+        sizes = text("select pg_total_relation_size(to_regclass(name)) from unnest(cast(:names as text[])) as name")
+        with self.transaction("read", writes=False) as connection:
+            return sum(connection.execute(sizes, {"names": list(metadata.tables)}).scalars())
+
+    def compact(self) -> None:
+        """Does nothing: the server gives the room of deleted rows to new ones by itself."""
 
     @contextmanager
     def exclusive(self, name: str) -> Iterator[None]:

@@ -135,6 +135,23 @@ class SqliteDatabase:
         """The unix time by which rows of calls are marked: this machine's."""
         return time.time()
 
+    def size(self) -> int:
+        """Bytes that the database takes."""
+        with self.transaction("read", writes=False) as connection:
+            pages, size = (
+                int(connection.exec_driver_sql(f"PRAGMA page_{what}").scalar_one()) for what in ("count", "size")
+            )
+        return pages * size
+
+    def compact(self) -> None:
+        """Gives back the room of what was deleted."""
+        try:
+            with self._turn:
+                self._writer.execute("VACUUM")
+                self._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        except sqlite3.Error as error:
+            raise store_failure(self.name, "compacted", error) from error
+
     @contextmanager
     def exclusive(self, name: str) -> Iterator[None]:
         """Holds what only one process, and one thread of it, holds at a time; waits for it as long as it takes.

@@ -58,7 +58,8 @@ class Store:
         self.url = self._parsed.render_as_string(hide_password=False)
         self.name = public_name(self._parsed)
         self._pending = Pending()
-        self._named: set[str] = set()
+        self._models_put: set[str] = set()
+        self._prompts_put: set[str] = set()
         self._closed = False
         self._open()
         atexit.register(self.close)
@@ -171,13 +172,13 @@ class Store:
 
     def put_model(self, model_id: str, identity: Mapping[str, Any]) -> None:
         """Stores what a model is, once; it is written with the next call."""
-        if self._is_new(model_id):
+        if _is_new(self._models_put, model_id):
             text = _clean(json.dumps(identity, sort_keys=True))
             self._pending.add(models.name, {model_id: (model_id, text)}, wake=False)
 
     def put_prompt(self, prompt_id: str, messages: Sequence[Mapping[str, str]]) -> None:
         """Stores the messages that many calls begin with, once; they are written with the next call."""
-        if self._is_new(prompt_id):
+        if _is_new(self._prompts_put, prompt_id):
             text = _clean(json.dumps([dict(message) for message in messages], ensure_ascii=False))
             self._pending.add(prompts.name, {prompt_id: (prompt_id, text)}, wake=False)
 
@@ -298,6 +299,15 @@ class Store:
         with self._database.transaction("written", writes=True) as connection:
             yield connection
 
+    def size(self) -> int:
+        """Returns the bytes that the store takes."""
+        return self._database.size()
+
+    def compact(self) -> None:
+        """Gives back the room of what was deleted; a server does so by itself."""
+        self.flush()
+        self._database.compact()
+
     def flush(self) -> None:
         """Waits until everything that was put is in the database.
 
@@ -339,13 +349,14 @@ class Store:
         if self._writer.failure is not None:
             raise self._writer.failure
 
-    def _is_new(self, name: str) -> bool:
-        if name in self._named:
-            return False
-        if len(self._named) >= _NAMED:
-            self._named.clear()
-        self._named.add(name)
-        return True
+
+def _is_new(put: set[str], name: str) -> bool:
+    if name in put:
+        return False
+    if len(put) >= _NAMED:
+        put.clear()
+    put.add(name)
+    return True
 
 
 def _check(text: str) -> None:

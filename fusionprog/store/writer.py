@@ -111,8 +111,9 @@ class Writer:
         self.failure = None
         try:
             self._write(batch)
-        except StoreError as error:
-            self.failure = error
+        except Exception as error:
+            found = StoreError("calls and scores cannot be written", found=repr(error))
+            self.failure = error if isinstance(error, StoreError) else found
             self._pending.put_back(batch)
         else:
             self._pending.written(batch)

@@ -74,6 +74,7 @@ def place(request: pytest.FixtureRequest, path: Path) -> str:
 @pytest.fixture(params=["memory", "file", "postgres"])
 def store(request: pytest.FixtureRequest, path: Path) -> Iterator[Store]:
     """An open store of each kind."""
-    places = {"memory": lambda: None, "file": lambda: path, "postgres": lambda: request.getfixturevalue("postgres")}
-    with Store(places[request.param]()) as made:
+    places = {"memory": None, "file": path}
+    at = request.getfixturevalue("postgres") if request.param == "postgres" else places[request.param]
+    with Store(at) as made:
         yield made

@@ -56,7 +56,7 @@ def many_at_once(work: list[Callable[[], None]]) -> None:
         raise errors[0]
 
 
-def while_writing(monkeypatch: pytest.MonkeyPatch, work: Callable[[], None]) -> None:
+def while_writing(monkeypatch: pytest.MonkeyPatch, work: Callable[[], object]) -> None:
     """Lets ``work`` happen once, in the middle of the next transaction."""
     tables = Batch.tables
 
@@ -92,7 +92,7 @@ def test_each_is_told_once_for_its_own_calls(store: Store, hands: Any) -> None:
 def test_what_comes_during_a_commit_is_the_next_one(path: Path, hands: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     told = Told()
     with Store(path) as store:
-        while_writing(monkeypatch, lambda: [hands.put(store, n, written=told) for n in range(10)] and None)
+        while_writing(monkeypatch, lambda: [hands.put(store, n, written=told) for n in range(10)])
         hands.put(store, "first", written=told)
         told.wait(11)
     assert told.counts == [1, 10]
@@ -212,7 +212,7 @@ def test_an_answer_that_is_put_again_while_it_is_written_is_not_lost(
     path: Path, hands: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with Store(path) as store:
-        while_writing(monkeypatch, lambda: hands.put(store, "k", "second") and None)
+        while_writing(monkeypatch, lambda: hands.put(store, "k", "second"))
         hands.put(store, "k", "first")
         store.flush()
         found = hands.get(store, "k")

@@ -126,7 +126,7 @@ def test_a_full_disk_is_told_and_what_did_not_fit_is_written_when_there_is_room(
     told: list[StoreError | None] = []
     for number in range(100):
         hands.put(store, number, "x" * 10_000, written=lambda count, error: told.append(error))
-    with pytest.raises(StoreError, match="disk is full.*Make room"):
+    with pytest.raises(StoreError, match=r"disk is full.*Make room"):
         store.flush()
     assert any(isinstance(error, StoreError) for error in told)
     assert all(hands.get(store, number) is not None for number in range(100))
@@ -144,9 +144,9 @@ def test_a_file_that_another_process_holds_is_waited_for_and_told(
     other = sqlite3.connect(path, isolation_level=None)
     other.execute("begin immediate")
     hands.put(store, "k")
-    with pytest.raises(StoreError, match="locked.*Another process holds it"):
+    with pytest.raises(StoreError, match=r"locked.*Another process holds it"):
         store.flush()
-    with pytest.raises(StoreError, match="locked.*Another process holds it"):
+    with pytest.raises(StoreError, match=r"locked.*Another process holds it"):
         Store(path)
     other.execute("rollback")
     other.close()
@@ -169,7 +169,7 @@ def test_a_damaged_file_is_told(path: Path, hands: Any, use: str) -> None:
     damage(path)
 
     work: dict[str, Callable[[], Any]] = {"find": lambda: hands.get(Store(path), 1), "open": lambda: Store(path)}
-    with pytest.raises(StoreError, match="malformed.*The file is damaged"):
+    with pytest.raises(StoreError, match=r"malformed.*The file is damaged"):
         work[use]()
 
 

@@ -26,7 +26,8 @@ CREATE TABLE fusionprog_calls (
     sample INTEGER NOT NULL, text TEXT NOT NULL, input_tokens INTEGER NOT NULL, output_tokens INTEGER NOT NULL,
     usd FLOAT, PRIMARY KEY (key)
 );
-INSERT INTO fusionprog_calls VALUES('0123456789abcdef0123456789abcdef','m1','p1','Where is it?',0,'delivery',100,7,0.25);
+INSERT INTO fusionprog_calls
+VALUES('0123456789abcdef0123456789abcdef','m1','p1','Where is it?',0,'delivery',100,7,0.25);
 INSERT INTO fusionprog_calls VALUES('ffffffffffffffffffffffffffffffff','m1','p1','Was ist das?',1,'é',90,5,NULL);
 INSERT INTO fusionprog_calls VALUES('made by hand','m1','p1','?',1,'x',90,5,NULL);
 CREATE TABLE fusionprog_models (id VARCHAR(64) NOT NULL, identity TEXT NOT NULL, PRIMARY KEY (id));

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import threading
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -140,11 +141,9 @@ class Cut:
             test.times += 1
             return test._cut(connection, pipeline(connection), committed)
 
-        monkeypatch.setattr(postgres_module.psycopg.Connection, "pipeline", cut)
+        monkeypatch.setattr(psycopg.Connection, "pipeline", cut)
 
     def _cut(self, connection: psycopg.Connection, inner: Any, committed: bool) -> Any:
-        import contextlib
-
         @contextlib.contextmanager
         def work() -> Iterator[None]:
             if committed:
