@@ -74,7 +74,8 @@ def test_as_many_run_side_by_side_as_there_may_be_threads() -> None:
 
 def test_a_call_that_is_given_up_does_no_harm() -> None:
     release, started = threading.Event(), threading.Event()
-    one, ran = Threads(1, "test-one"), []
+    one = Threads(1, "test-one")
+    ran: list[str] = []
 
     def wait(_: None) -> None:
         started.set()
