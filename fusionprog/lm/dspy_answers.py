@@ -25,44 +25,50 @@ _UNFINISHED = "an answer that breaks off without a reason"
 _NULL_REASON = re.compile(r'"finish_reason"\s*:\s*null')
 
 
-def read_response(response: Response, name: str) -> Answer:
+def read_response(response: Response, name: str, *, streamed: bool = False) -> Answer:
     """Returns the text of a canonical response and why it ended.
 
     Args:
         response: What the engine returned.
         name: The model's, for messages.
+        streamed: Whether it came in pieces: DSPy has then checked its end, and has only the last piece's body.
 
     Raises:
         LMIncompleteError: if the provider sent no text, or did not finish.
     """
     parts, reason, data = response.message.parts, response.finish_reason, response.provider_data
-    missing = _missing(data) if isinstance(data, Mapping) else None
+    missing = _missing(data) if isinstance(data, Mapping) and not streamed else None
     if len(parts) == 1 and type(parts[0]) is TextPart:
         text: str | None = parts[0].text or None if missing == _NO_TEXT else parts[0].text
     else:
         texts = [_text(part) for part in parts if isinstance(part, (TextPart, DataPart))]
         text = "".join(texts) if texts else None
+    if streamed and not text:  # no piece had any
+        text = None
     refusals = [part.text for part in parts if isinstance(part, RefusalPart)]
     if reason == "error":
         missing = _UNFINISHED
     return _answer(text, reason, "".join(refusals), None if missing == _NO_TEXT else missing, name)
 
 
-def read_result(result: Any, name: str, *, heard: Sequence[str] | None) -> Answer:
+def read_result(result: Any, name: str, *, heard: Sequence[str] | None, streamed: bool = False) -> Answer:
     """Returns the text of a result in the form of OpenAI's client and why it ended.
 
     Args:
         result: DSPy's result of a call.
         name: The model's, for messages.
         heard: What LiteLLM heard from the provider; ``None`` where the answer came another way.
+        streamed: Whether it came in pieces.
 
     Raises:
         LMIncompleteError: if the provider sent no text, or did not finish.
     """
     if result.responses:
-        return read_response(result.responses[0], name)
+        return read_response(result.responses[0], name, streamed=streamed)
     output = result.outputs[0] if result.outputs else None
     text = output.get("text") if isinstance(output, dict) else output
+    if streamed and not text:
+        text = None
     choices = _get(result.raw, "choices")
     choice = choices[0] if choices else None
     message = _get(choice, "message")

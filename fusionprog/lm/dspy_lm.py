@@ -156,7 +156,9 @@ class DSPyModel:
                 await acall(self._lm, messages=asked, **self._options)
             else:
                 await _THREADS.run(lambda _: call(self._lm, messages=asked, **self._options), None)
-        return self._priced(messages, read_result(results[-1], self.name, heard=heard), results[-1].usage)
+        streamed = dspy.settings.send_stream is not None
+        answer = read_result(results[-1], self.name, heard=heard, streamed=streamed)
+        return self._priced(messages, answer, results[-1].usage)
 
     def _priced(self, messages: Messages, answer: Answer, usage: Mapping[str, Any]) -> Completion:
         return self._completion(messages, answer, usage.get("prompt_tokens"), usage.get("completion_tokens"))

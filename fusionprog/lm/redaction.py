@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any
+from urllib.parse import unquote
 
 _WORDS = r"api[_-]?keys?|key|token|secret|signature|sig|password|credentials?|headers?|authorization"
 _NAME = re.compile(rf"(?:^|[_-])(?:{_WORDS})(?:$|[_-])", re.IGNORECASE)
 _URL_CREDENTIALS = re.compile(r"//[^/@\s]*@")
-_URL_PARAMETER = re.compile(rf"([?&](?:[^=&\s]*[_-])?(?:{_WORDS})=)[^&\s]+", re.IGNORECASE)
+_URL_PARAMETER = re.compile(rf"([?&](?:[^=&\s]*[_-])?(?:{_WORDS})=)([^&\s]+)", re.IGNORECASE)
 _LOOKS_SECRET = re.compile(r"\bsk-[\w-]{8,}|(?<=Bearer )\S+")
 _SHORTEST = 6  # a shorter value is no key, and taking it out would spoil the text
 
@@ -29,17 +30,28 @@ def public(value: Any) -> Any:
 
 
 def secrets_in(values: Mapping[str, Any]) -> Iterator[str]:
-    """Yields the values whose names say that they are secret."""
+    """Yields the values whose names say that they are secret, and the credentials in URLs."""
     for name, value in values.items():
         if isinstance(value, Mapping):
             yield from secrets_in({key if _NAME.search(key) else name: item for key, item in value.items()})
-        elif isinstance(value, str) and len(value) >= _SHORTEST and _NAME.search(name):
-            yield value
+        elif isinstance(value, str):
+            found = [value, value.rpartition(" ")[2]] if _NAME.search(name) else []  # "Bearer ..." and what it bears
+            yield from (secret for secret in (*found, *_in_url(value)) if len(secret) >= _SHORTEST)
+
+
+def _in_url(text: str) -> Iterator[str]:
+    if "//" not in text:
+        return
+    for credentials in _URL_CREDENTIALS.findall(text):
+        password = credentials[2:-1].partition(":")[2]
+        yield from (password, unquote(password))
+    for parameter in _URL_PARAMETER.finditer(text):
+        yield from (parameter[2], unquote(parameter[2]))
 
 
 def redact(text: str, *sources: Mapping[str, Any]) -> str:
     """Returns a text without the secrets of ``sources`` and without what looks like one."""
-    for source in sources:
-        for secret in secrets_in(source):
-            text = text.replace(secret, "***")
+    secrets = {secret for source in sources for secret in secrets_in(source) if secret in text}
+    for secret in sorted(secrets, key=len, reverse=True):  # the longest first: one may be a part of another
+        text = text.replace(secret, "***")
     return _LOOKS_SECRET.sub("***", without_credentials(text))

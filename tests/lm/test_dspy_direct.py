@@ -7,6 +7,7 @@ import contextvars
 import threading
 from typing import Any, Literal
 
+import anyio
 import dspy
 import pytest
 from dspy.lm15 import Message, Request, Response, ServerError, Usage
@@ -233,3 +234,53 @@ async def _ask_and_close(lm: dspy.LM) -> None:
         await DSPyModel(lm).complete(({"role": "user", "content": "hello"},))
     finally:
         await lm.aclose()
+
+
+@pytest.mark.parametrize("engine", ["lm15", "litellm", "sync"])
+def test_each_listener_hears_each_call_once(engine: str) -> None:
+    class Ear(BaseCallback):
+        def __init__(self, name: str) -> None:
+            self.name = name
+
+        def on_lm_start(self, call_id: str, instance: Any, inputs: dict[str, Any]) -> None:
+            heard.append((self.name, "start", inputs["messages"][-1]["content"]))
+
+        def on_lm_end(self, call_id: str, outputs: Any, exception: Exception | None = None) -> None:
+            heard.append((self.name, "end", outputs or type(exception).__name__))
+
+    heard: list[tuple[str, str, Any]] = []
+
+    async def main(url: str) -> None:
+        callbacks = [Ear("own")]
+        if engine == "sync":
+            lm = dspy.LM("test/m", engine=Engine(), cache=False, callbacks=callbacks)
+        else:
+            lm = dspy.LM("openai/m", api_base=url, api_key="x", engine=engine, cache=False, callbacks=callbacks)
+        with dspy.context(callbacks=[Ear("settings")]), dspy.track_usage() as tracker:
+            answer = await DSPyModel(lm).complete(({"role": "user", "content": "two"},))
+        await lm.aclose()
+        assert answer.text == "said two"
+        usage = tracker.get_total_tokens()[lm.model]
+        assert (usage["prompt_tokens"], usage["completion_tokens"]) == (answer.input_tokens, answer.output_tokens)
+
+    with LMServer(lambda messages: f"said {messages[-1]['content']}") as server:
+        asyncio.run(main(server.url))
+    names = ("settings", "own")
+    assert heard == [*((name, "start", "two") for name in names), *((name, "end", ["said two"]) for name in names)]
+
+
+@pytest.mark.parametrize("engine", ["lm15", "litellm"])
+def test_a_stream_gets_the_answer_in_pieces(engine: str) -> None:
+    async def main(url: str) -> None:
+        send, receive = anyio.create_memory_object_stream[Any](100)
+        lm = dspy.LM("openai/m", api_base=url, api_key="x", engine=engine, cache=False)
+        with send, receive:
+            with dspy.context(send_stream=send):
+                answer = await DSPyModel(lm).complete(({"role": "user", "content": "two"},))
+            assert receive.statistics().current_buffer_used > 1
+        await lm.aclose()
+        assert (answer.text, answer.finish) == ("one two three", "stop")
+
+    with LMServer(lambda messages: "one two three") as server:
+        asyncio.run(main(server.url))
+        assert server.requests[0].parameters["stream"] is True

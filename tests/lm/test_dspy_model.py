@@ -13,6 +13,7 @@ import dspy
 import pytest
 from dspy import lm15
 from dspy.clients.base_lm import GLOBAL_HISTORY
+from dspy.clients.engines import LiteLLMEngine
 from dspy.utils import DummyLM, exceptions
 
 from fusionprog._internal import sync
@@ -278,14 +279,15 @@ def test_failures_keep_their_kind_and_the_providers_words(
             raise failure
 
     other = AsyncFailing() if asynchronous else None
-    if asynchronous and isinstance(failure, StopIteration):
-        pytest.skip("Python itself makes a RuntimeError of it")
+    words = str(failure).splitlines()[0].removesuffix(" (mine)")
+    if asynchronous and isinstance(failure, StopIteration):  # Python itself makes another error of it
+        words = "StopIteration"
     callbacks = [dspy.utils.BaseCallback()] if heard else []
     with pytest.raises(LMError) as caught:
         ask(dspy.LM("mine/m", engine=Failing(), async_engine=other, callbacks=callbacks))
 
     assert type(caught.value) is expected
-    assert str(failure).splitlines()[0].removesuffix(" (mine)") in str(caught.value)
+    assert words in str(caught.value)
     assert "'mine/m'" in str(caught.value) or isinstance(failure, LMError)
     assert str(pickle.loads(pickle.dumps(caught.value))) == str(caught.value)
 
@@ -395,24 +397,86 @@ def test_usage_is_estimated_where_the_provider_reports_none(provider: Any) -> No
     assert (answer.input_tokens, answer.output_tokens) == (5, 1)
 
 
+SHOWN = [  # how a provider may repeat a secret, and what it must not say
+    ({"api_key": "sk-mine-1234567890"}, "sk-mine-1234567890"),
+    ({"api_key": "a-key-of-another-form"}, "a-key-of-another-form"),
+    ({"extra_headers": {"X-Mine": "header-value-1"}}, "header-value-1"),
+    ({"extra_headers": {"Authorization": "Bearer borne-value-1"}}, "borne-value-1"),
+    ({"api_base": "http://me:pass%2Dword@{}"}, "pass-word"),
+    ({"api_base": "http://me:pass%2Dword@{}"}, "pass%2Dword"),
+    ({"api_base": "{}?api-key=query-value"}, "query-value"),
+]
+
+
+@pytest.mark.parametrize("heard", [False, True], ids=["direct", "heard"])
+@pytest.mark.parametrize("engine", ["lm15", "litellm"])
 @pytest.mark.parametrize(
     ("status", "expected"), [(401, LMAuthError), (404, LMNotFoundError), (429, LMRateLimitError), (500, LMServerError)]
 )
-@pytest.mark.parametrize("key", ["sk-mine-1234567890", "a-key-of-another-form"])
-def test_a_provider_that_repeats_the_key_gives_nothing_away(
-    provider: Any, status: int, expected: type[LMError], key: str
+@pytest.mark.parametrize(("options", "secret"), SHOWN)
+def test_a_provider_that_repeats_a_secret_gives_nothing_away(
+    provider: Any,
+    status: int,
+    expected: type[LMError],
+    options: dict[str, Any],
+    secret: str,
+    engine: str,
+    heard: bool,
 ) -> None:
     provider.status = status
     code = "model_not_found" if status == 404 else "error"
-    provider.body = {"error": {"message": f"refused: {key} is not welcome here", "code": code, "type": code}}
+    provider.body = {"error": {"message": f"refused: {secret} is not welcome here", "code": code, "type": code}}
+    given = {"api_key": "x", "api_base": provider.url} | options
+    place = provider.url.removeprefix("http://") if "@" in given["api_base"] else provider.url
+    given["api_base"] = given["api_base"].format(place)
+    if engine == "lm15" and ("extra_headers" in given or "@" in given["api_base"] or "?" in given["api_base"]):
+        engine = "auto"  # what the native client does not take, LiteLLM does
+    callbacks = [dspy.utils.BaseCallback()] if heard else []
 
     with pytest.raises(LMError) as caught:
-        ask(dspy.LM("openai/m", api_base=provider.url, api_key=key, num_retries=0))
+        ask(dspy.LM("openai/m", engine=engine, callbacks=callbacks, **given))
 
-    shown = "".join(traceback.format_exception(caught.value))
-    assert type(caught.value) is expected
-    assert "is not welcome here" in str(caught.value)
-    assert key not in str(caught.value) and key not in shown
+    error: Any = caught.value
+    shown = "".join(traceback.format_exception(error)) + repr(error) + repr(vars(error))
+    assert secret not in shown
+    if "api_base" not in options:
+        assert type(error) is expected
+        assert "is not welcome here" in str(error)
+    while error is not None:
+        assert secret not in str(error)
+        error = error.__cause__ or error.__context__
+
+
+def test_the_keys_of_an_engine_are_not_shown(provider: Any) -> None:
+    provider.status = 401
+    provider.body = {"error": {"message": "engine-key-1 is wrong", "code": "invalid_api_key"}}
+    engine = LiteLLMEngine(wire_model="openai/m", api_base=provider.url, api_key="engine-key-1")
+
+    with pytest.raises(LMAuthError, match="is wrong") as caught:
+        ask(dspy.LM("openai/m", engine=engine))
+
+    assert "engine-key-1" not in "".join(traceback.format_exception(caught.value))
+
+
+def test_what_an_engine_says_in_this_packages_own_errors_is_cleaned_too() -> None:
+    class Talking(SyncEngine):
+        api_key = ""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.api_key = "engine-key-1"
+
+        def complete(self, request: Any) -> Any:
+            try:
+                raise RuntimeError("engine-key-1 is tired")
+            except RuntimeError as error:
+                raise LMRateLimitError("too fast", found="engine-key-1", retry_after=2.0) from error
+
+    with pytest.raises(LMRateLimitError, match=r"too fast: found \*\*\*") as caught:
+        ask(dspy.LM("mine/m", engine=Talking()))
+
+    assert caught.value.retry_after == 2.0
+    assert "engine-key-1" not in "".join(traceback.format_exception(caught.value))
 
 
 def test_keys_of_the_environment_are_not_shown_either(provider: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -105,15 +105,18 @@ def test_empty_choices_are_an_empty_list(stream: bool, server: LMServer, client:
 
 
 @pytest.mark.parametrize("stream", [False, True])
-def test_a_truncated_answer_has_half_of_the_text(stream: bool, server: LMServer, client: Callable[..., Any]) -> None:
-    server.next(Fault.TRUNCATED)
+@pytest.mark.parametrize(("fault", "reason"), [(Fault.TRUNCATED, "length"), (Fault.UNFINISHED, None)])
+def test_half_of_the_text_comes_with_its_reason(
+    fault: Fault, reason: str | None, stream: bool, server: LMServer, client: Callable[..., Any]
+) -> None:
+    server.next(fault)
     answer = client(server).ask(stream=stream)
     if stream:
         text = "".join(event["choices"][0]["delta"].get("content", "") for event in answer.events)
         finish = answer.events[-1]["choices"][0]["finish_reason"]
     else:
         text, finish = answer.text, answer.json["choices"][0]["finish_reason"]
-    assert (text, finish) == (TEXT[: len(TEXT) // 2], "length")
+    assert (text, finish) == (TEXT[: len(TEXT) // 2], reason)
 
 
 def test_a_hanging_request_is_in_the_log_while_the_client_still_waits(
@@ -131,14 +134,15 @@ def test_a_hanging_request_is_in_the_log_while_the_client_still_waits(
 
 
 @pytest.mark.parametrize(
-    ("fault", "outcome"), [(Fault.EMPTY_CHOICES, Fault.EMPTY_CHOICES), (Fault.TRUNCATED, Outcome.OK)]
+    ("fault", "outcome"),
+    [(Fault.EMPTY_CHOICES, Fault.EMPTY_CHOICES), (Fault.TRUNCATED, Outcome.OK), (Fault.UNFINISHED, Outcome.OK)],
 )
 def test_embeddings_have_the_faults_that_they_can_have(
     fault: Fault, outcome: str, server: LMServer, client: Callable[..., Any]
 ) -> None:
     server.next(fault)
     answer = client(server).request("POST", "/embeddings", {"model": "e", "input": "x"})
-    assert len(answer.json["data"]) == (fault is Fault.TRUNCATED)
+    assert len(answer.json["data"]) == (fault is not Fault.EMPTY_CHOICES)
     assert server.counts == {outcome: 1}
 
 
@@ -174,7 +178,8 @@ def test_random_faults_let_the_third_try_through(server: LMServer, client: Calla
 
 def _outcomes(threads: int, client: Callable[..., Any]) -> dict[str, Counter[str]]:
     """What every prompt got, when each is asked four times."""
-    shares: Any = dict.fromkeys(["rate_limited", "server_error", "cut", "malformed", "empty_choices", "truncated"], 0.1)
+    kinds = ["rate_limited", "server_error", "cut", "malformed", "empty_choices", "unfinished", "truncated"]
+    shares: Any = dict.fromkeys(kinds, 0.1)
     prompts = [f"prompt {place}" for place in range(25)] * 4
 
     def ask(prompt: str) -> None:

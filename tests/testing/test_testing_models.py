@@ -9,11 +9,12 @@ import dspy
 import pytest
 
 import fusionprog as fp
+from fusionprog import errors
 from fusionprog.errors import LMError
 from fusionprog.lm.dspy_lm import DSPyModel
-from fusionprog.lm.model import LanguageModel, Messages, approximate_tokens
+from fusionprog.lm.model import Completion, LanguageModel, Messages, approximate_tokens
 from fusionprog.lm.resolve import UnboundModel, model_from_identity, resolve_model
-from fusionprog.testing import Faults, LMServer, Outcome, ScriptedModel, TextModel, engine, offline_text
+from fusionprog.testing import Fault, Faults, LMServer, Outcome, ScriptedModel, TextModel, engine, offline_text
 
 
 def user(text: str) -> Messages:
@@ -82,6 +83,107 @@ def test_failures_and_calls_given_up_are_counted() -> None:
     assert [record.outcome for record in model.requests] == [Outcome.FAILED, Outcome.ABANDONED]
     assert model.requests[0].detail == "LMError: no answer"
     assert model.in_flight == 0
+
+
+KINDS = {
+    Fault.RATE_LIMIT: errors.LMRateLimitError,
+    Fault.SERVER_ERROR: errors.LMServerError,
+    Fault.OVERLOADED: errors.LMServerError,
+    Fault.HANG: errors.LMTimeoutError,
+    Fault.CUT: errors.LMTransportError,
+    Fault.MALFORMED: errors.LMTransportError,
+    Fault.EMPTY_CHOICES: errors.LMIncompleteError,
+    Fault.UNFINISHED: errors.LMIncompleteError,
+}
+
+
+@pytest.mark.parametrize("fault", [fault for fault in Fault if fault is not Fault.TRUNCATED])
+def test_a_fault_is_the_error_that_a_client_makes_of_it(fault: Fault) -> None:
+    model = TextModel(lambda messages: "yes")
+    model.next(fault, retry_after=0.5)
+    with pytest.raises(errors.LMUnavailableError, match=fault.value) as caught:
+        asyncio.run(model.complete(user("x")))
+    assert type(caught.value) is KINDS[fault]
+    assert caught.value.retry_after == (0.5 if fault in (Fault.RATE_LIMIT, Fault.OVERLOADED) else None)
+    assert asyncio.run(model.complete(user("x"))).text == "yes"
+    assert model.counts == {fault: 1, "ok": 1}
+    assert [record.fault for record in model.requests] == [fault, None]
+    assert not model.repeated_after_success
+
+
+@pytest.mark.parametrize("answer", ["12345678", Completion("12345678", 7, 8, usd=0.5)], ids=["text", "completion"])
+def test_a_truncated_answer_is_an_answer(answer: Any) -> None:
+    model = TextModel(lambda messages: answer, faults=Faults(truncated=1.0), usd_per_token=(0.0, 2.0))
+    usd = 2.0 if isinstance(answer, str) else 0.5
+    said = asyncio.run(model.complete(user("1234")))
+    assert said == Completion("1234", 1 if isinstance(answer, str) else 7, 1, usd, "length")
+    assert model.counts == {Fault.TRUNCATED: 1}
+
+
+def test_faults_depend_on_the_prompt_alone_and_retries_come_through() -> None:
+    faults = Faults(rate_limited=0.3, cut=0.2, unfinished=0.2, retry_after=0.0, seed=4)
+
+    async def ask(model: TextModel, prompt: str) -> int:
+        for attempt in range(10):
+            try:
+                await model.complete(user(prompt))
+                return attempt
+            except errors.LMUnavailableError:
+                pass
+        raise AssertionError(prompt)
+
+    async def ask_all(model: TextModel, prompts: list[str]) -> list[int]:
+        return list(await asyncio.gather(*(ask(model, prompt) for prompt in prompts)))
+
+    prompts = [f"prompt {number}" for number in range(40)]
+    model, other = TextModel(lambda messages: "yes", faults=faults), TextModel(lambda messages: "yes")
+    other.faults = faults
+    attempts = asyncio.run(ask_all(model, prompts))
+    assert attempts == list(reversed(asyncio.run(ask_all(other, prompts[::-1]))))
+    assert set(attempts) == {0, 1, 2}
+    assert model.counts == other.counts and model.counts["ok"] == 40
+    model.reset()
+    assert asyncio.run(ask_all(model, prompts)) == attempts
+
+
+def test_an_answer_may_say_why_it_ended() -> None:
+    refused = Completion("no", 5, 1, finish="refused")
+    model = TextModel(lambda messages: refused, usd_per_token=(1.0, 1.0))
+    assert asyncio.run(model.complete(user("x"))) is refused
+
+
+@pytest.mark.parametrize("finish", ["stop", "length", "refused", "context"])
+@pytest.mark.parametrize("way", ["sync engine", "async engine", "server"])
+def test_engines_and_the_server_say_it_as_well(finish: Any, way: str) -> None:
+    async def main(lm: dspy.LM) -> Completion:
+        answer = await DSPyModel(lm).complete(user("x"))
+        await lm.aclose()
+        return answer
+
+    said = Completion("half", 3, 1, finish=finish)
+    sync, both = engine(lambda messages: said)
+    with LMServer(lambda messages: said) as server:
+        lm = {
+            "sync engine": dspy.LM("test/model", engine=sync, cache=False),
+            "async engine": dspy.LM("test/model", engine=sync, async_engine=both, cache=False),
+            "server": dspy.LM("openai/model", api_base=server.url, api_key="x", cache=False),
+        }[way]
+        answer = asyncio.run(main(lm))
+    assert (answer.text, answer.finish) == ("" if finish == "context" else "half", finish)
+
+
+def test_an_engines_own_errors_reach_the_caller_as_they_are() -> None:
+    def text(messages: Any) -> str:
+        raise errors.LMRateLimitError("too fast", retry_after=1.5)
+
+    sync, both = engine(text)
+    for lm in (
+        dspy.LM("test/model", engine=sync, cache=False),
+        dspy.LM("test/model", engine=sync, async_engine=both, cache=False),
+    ):
+        with pytest.raises(errors.LMRateLimitError, match="too fast") as caught:
+            asyncio.run(DSPyModel(lm).complete(user("x")))
+        assert caught.value.retry_after == 1.5
 
 
 def test_a_scripted_model_answers_by_rule() -> None:
