@@ -15,9 +15,10 @@ _CHAT, _JSON, _XML = re.compile(r"\[\[ ## (\w+) ## \]\]"), re.compile(r"`(\w+)`"
 
 
 def answer(messages: Sequence[dict[str, str]]) -> str:
-    """Answers in the form that is asked for: right on 4 of 10 cases, on 9 with the helpful text, on 1 with the harmful one.
+    """Answers in the form that is asked for: right on 4 of 10 cases.
 
-    Every other fragment, and every demonstration, changes which cases it is right on by a little.
+    With the helpful text it is 9, with the harmful one 1. Every other fragment, and every demonstration,
+    changes which cases it is right on by a little.
     """
     prompt, last = "\n".join(message["content"] for message in messages), messages[-1]["content"]
     case = _CASE.search(last)

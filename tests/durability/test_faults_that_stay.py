@@ -10,14 +10,14 @@ import dspy
 import pytest
 
 import fusionprog as fp
-from fusionprog.errors import LMAuthError, LMConfigurationError, LMNotFoundError, LMUnavailableError
+from fusionprog.errors import LMAuthError, LMBillingError, LMConfigurationError, LMNotFoundError, LMUnavailableError
 from fusionprog.testing import Fault, error
 from fusionprog.testing.faults import ErrorAnswer
 from tests.durability import desk
 from tests.durability.kept import committed, statuses
-from tests.durability.scene import Scene, Whole
+from tests.durability.scene import SLOTS, Scene, Whole
 
-STAYS = r"case-bank-val-7\."  # in no demonstration: those come from train
+STAYS = r"case-bank-val-\d*7\."  # in no demonstration: those come from train
 IMPATIENT = ("--timeout", "0.5", "--retries", "1")
 RETRIED = ("rate_limited", "server_error", "overloaded", "hang", "cut", "malformed", "empty_choices", "unfinished")
 
@@ -55,19 +55,20 @@ def test_the_error_is_of_the_family_that_is_retried(scene: Scene, tmp_path: Path
     assert "desk-model" in str(caught.value)
     again = pickle.loads(pickle.dumps(caught.value))
     assert type(again) is type(caught.value) and str(again) == str(caught.value)
-    scene.forget()  # what was asked, it was asked three times
-    scene.server.next(Fault(kind), times=None, match=STAYS)
-    with pytest.raises(LMUnavailableError):
-        compiled(scene, tmp_path, limits=limits)
     counts = [count for content, count in scene.asked().items() if re.search(STAYS, content)]
-    assert counts and all(count == 3 for count in counts)
+    assert max(counts) >= 3  # the first time and two times again
 
 
 @pytest.mark.parametrize(
     ("answer", "kind"),
-    [(error(401), LMAuthError), (error(403), LMConfigurationError), (error(404), LMNotFoundError)]
-    + [(error(402), LMConfigurationError), (error(429, "insufficient_quota"), LMConfigurationError)],
-    ids=["key", "permission", "model", "billing", "quota"],
+    [
+        (error(401), LMAuthError),
+        (error(402), LMBillingError),
+        (error(403), LMConfigurationError),
+        (error(404), LMNotFoundError),
+        (error(429, "insufficient_quota"), LMBillingError),
+    ],
+    ids=["key", "billing", "permission", "model", "quota"],
 )
 def test_what_must_be_set_first_is_not_tried_again(
     scene: Scene, tmp_path: Path, answer: ErrorAnswer, kind: type[LMConfigurationError]
@@ -77,7 +78,9 @@ def test_what_must_be_set_first_is_not_tried_again(
         compiled(scene, tmp_path, limits=fp.Limits(timeout=5.0, retries=6, backoff=0.01))
     assert caught.value.fix
     asked = scene.asked()
-    assert max(asked.values()) == 1 and len(asked) <= 8  # what was in flight
+    assert (
+        max(asked.values()) == 1 and len(asked) <= 2 * SLOTS
+    )  # what was in flight, and what took its place before all was called off
     assert committed(tmp_path / "desk.db") == {}
 
 
@@ -90,7 +93,7 @@ def compiled(scene: Scene, folder: Path, *, limits: fp.Limits) -> fp.CompiledPro
         lm=lm,
         budget=desk.budget,
         trials=8,
-        concurrency=8,
+        concurrency=SLOTS,
         limits=limits,
         storage=str(folder / "desk.db"),
         progress=False,

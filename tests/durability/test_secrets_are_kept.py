@@ -21,8 +21,11 @@ USER, PASSWORD = "deskuser", "p4ssw0rd-of-the-desk"
 BASIC = base64.b64encode(f"{USER}:{PASSWORD}".encode()).decode()
 SECRETS = (KEY, ODD_KEY, urllib.parse.quote(ODD_KEY, safe=""), HEADER, PASSWORD, BASIC)
 
-ECHO = f"Incorrect API key provided: {KEY} ({ODD_KEY}); X-Tenant: {HEADER}; Authorization: Basic {BASIC}; {PASSWORD}"
-IMPATIENT = ("--timeout", "5", "--retries", "1")
+ECHO = {
+    "native": f"Incorrect API key provided: {KEY}, not {ODD_KEY}; Authorization: Bearer {KEY}",
+    "litellm": f"Incorrect API key provided: {KEY}, not {ODD_KEY}; X-Tenant: {HEADER}; X-Key={ODD_KEY}",
+}
+IMPATIENT = ("--timeout", "1", "--retries", "1")
 
 
 def secret_lm(scene: Scene, engine: str, **changes: str) -> str:
@@ -45,9 +48,9 @@ def check_kept(folder: Path, ended: Ended) -> None:
     assert found == []
 
 
-def compiled(scene: Scene, folder: Path, lm: str, **environment: str) -> Ended:
+def compiled(scene: Scene, folder: Path, lm: str, *options: str, **environment: str) -> Ended:
     log = {"DESK_LOG": str(folder / "debug.log")}
-    return scene.compile(folder, *IMPATIENT, DESK_LM=lm, **log, **environment)
+    return scene.compile(folder, *options, DESK_LM=lm, **log, **environment)
 
 
 @pytest.mark.parametrize("engine", ["native", "litellm"])
@@ -61,7 +64,7 @@ def test_a_compile_that_ends_well(scene: Scene, tmp_path: Path, engine: str) -> 
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 429, 500, 503])
 @pytest.mark.parametrize("engine", ["native", "litellm"])
 def test_an_error_that_echoes_them(scene: Scene, tmp_path: Path, engine: str, status: int) -> None:
-    scene.server.next(error(status, message=ECHO), times=None)
+    scene.server.next(error(status, "odd_request", ECHO[engine]), times=None)
     check_refused(scene, tmp_path, engine)
 
 
@@ -73,7 +76,7 @@ def test_a_connection_that_fails(scene: Scene, tmp_path: Path, engine: str, faul
 
 
 def check_refused(scene: Scene, folder: Path, engine: str) -> None:
-    ended = compiled(scene, folder, secret_lm(scene, engine), OPENAI_API_KEY=ODD_KEY)
+    ended = compiled(scene, folder, secret_lm(scene, engine), *IMPATIENT, OPENAI_API_KEY=ODD_KEY)
     assert ended.code == 3 and "error: " in ended.err
     check_kept(folder, ended)
 
@@ -83,8 +86,8 @@ def check_refused(scene: Scene, folder: Path, engine: str) -> None:
 def test_credentials_in_the_endpoint(scene: Scene, tmp_path: Path, engine: str, listens: bool) -> None:
     """Not every client can use them, and none may show them."""
     base = with_credentials(scene.server.url if listens else "http://127.0.0.1:9/v1")
-    ended = compiled(scene, tmp_path, secret_lm(scene, engine, api_base=base))
-    assert ended.code == 3 and "error: " in ended.err or listens and ended.code == 0
+    ended = compiled(scene, tmp_path, secret_lm(scene, engine, api_base=base), *IMPATIENT)
+    assert (ended.code == 3 and "error: " in ended.err) or (listens and ended.code == 0)
     check_kept(tmp_path, ended)
 
 
@@ -92,10 +95,10 @@ def test_credentials_in_the_endpoint(scene: Scene, tmp_path: Path, engine: str, 
 def test_the_environment_s_key_and_endpoint(scene: Scene, tmp_path: Path, status: int) -> None:
     """An LM that is given nothing takes both from there."""
     if status:
-        scene.server.next(error(status, message=ECHO), times=None)
+        scene.server.next(error(status, message=ECHO["native"].replace(ODD_KEY, "another")), times=None)
     base = scene.server.url
     environment = {"OPENAI_API_KEY": KEY, "OPENAI_API_BASE": base, "OPENAI_BASE_URL": base}
-    ended = compiled(scene, tmp_path, json.dumps({"api_key": None, "api_base": None}), **environment)
+    ended = compiled(scene, tmp_path, json.dumps({"api_key": None, "api_base": None}), *IMPATIENT, **environment)
     assert ended.code == (3 if status else 0), ended.err
     assert scene.asked()
     check_kept(tmp_path, ended)
