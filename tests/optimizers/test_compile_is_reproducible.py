@@ -180,7 +180,7 @@ def test_after_a_failure_no_more_calls_are_made(kit: Any) -> None:
                 raise LMError("once")
             return await super().complete(messages)
 
-    model = Flaky(waits=lambda number: 5)
+    model = Flaky(waits=lambda number: 50)  # longer than it takes to stop
     with pytest.raises(LMError, match="once"):
         kit.compile(model, concurrency=4)
     made = len(model.seen)

@@ -128,8 +128,17 @@ def test_a_trial_is_asked_when_the_one_a_window_before_it_is_told(seed: int) -> 
 
 
 def test_a_window_of_trials_runs_at_once() -> None:
-    log = Log(lambda trial: 50)
-    log.run(12, sampler="random")
+    log = Log()
+
+    async def evaluate(trial: int, params: Mapping[str, Any]) -> float:
+        log.running.add(trial)
+        log.most = max(log.most, len(log.running))
+        while log.most < WINDOW:  # for ever, if trials do not run at once
+            await asyncio.sleep(0)
+        log.running.discard(trial)
+        return value_of(params)
+
+    log.run(12, sampler="random", evaluate=evaluate)
     assert log.most == WINDOW
 
 
