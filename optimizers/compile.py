@@ -9,6 +9,7 @@ from contextlib import ExitStack
 
 from fusionprog._internal import sync
 from fusionprog.artifacts.file import load
+from fusionprog.errors import LMError
 from fusionprog.lm.budget import Budget
 from fusionprog.lm.client import LMClient
 from fusionprog.lm.limits import LimitsSpec, limits_of
@@ -121,7 +122,8 @@ def run_job(
     with KeptStudy(store, parts) as kept:
         for callback in callbacks:
             callback(Note(kept.standing))
-        return sync.run(optimizer.compile(job, client, callbacks, prior, kept))
+        work = optimizer.compile(job, client, callbacks, prior, kept)
+        return sync.run(work, interrupted=lambda: client.stop(LMError("interrupted")))
 
 
 def _schedule(prior: CompiledProgram | str | os.PathLike[str]) -> Schedule:

@@ -90,11 +90,15 @@ def start(work: Coroutine[Any, Any, T]) -> tuple[Future[T], Callable[[], None]]:
     return done, cancel
 
 
-def run(work: Coroutine[Any, Any, T]) -> T:
+def run(work: Coroutine[Any, Any, T], *, interrupted: Callable[[], None] = lambda: None) -> T:
     """Runs a coroutine to its end and returns its result.
 
     It may be called from plain code, from a thread and from inside a running event loop (a notebook). An interrupt
     cancels the work, and is passed on when the work has ended.
+
+    Args:
+        work: The coroutine.
+        interrupted: Is called on the loop before the work is cancelled.
 
     Raises:
         RuntimeError: on the package's own event loop, where waiting would stop the very work that is waited for.
@@ -109,6 +113,7 @@ def run(work: Coroutine[Any, Any, T]) -> T:
     try:
         return done.result()
     except KeyboardInterrupt:
+        _own_loop().call_soon_threadsafe(interrupted)
         cancel()
         concurrent.futures.wait([done], timeout=_GRACE)
         raise

@@ -107,6 +107,10 @@ class LMClient:
         key = _key(lane.identity, request, sample)
         return key, await self._flights.get(key, lambda: self._find_or_ask(lane, request, sample, key))
 
+    def stop(self, error: LMError) -> None:
+        """Lets no call begin any more: those that wait for a slot get the error. Called on the loop."""
+        self._slots.close(error)
+
     async def _find_or_ask(self, lane: _Lane, request: Request, sample: int, key: bytes) -> Completion:
         store = self._store
         assert store is not None
@@ -138,6 +142,8 @@ class LMClient:
             try:
                 answer = await self._attempt(lane, request)
             except BaseException as error:
+                if isinstance(error, LMConfigurationError):
+                    self.stop(error)  # no other call fares better before something is set
                 self._slots.release()
                 if not isinstance(error, LMUnavailableError):
                     raise

@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import Any
 
 import optuna
-from optuna.storages.journal import JournalFileBackend
+from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
 
 from fusionprog._internal.canonical import digest
 from fusionprog.errors import StoreError
@@ -127,5 +127,17 @@ def _standing(store: Store, fingerprint: str, parts: Mapping[str, str]) -> str:
 def _optuna_storage(store: Store) -> optuna.storages.BaseStorage:
     if store.path is None:
         return optuna.storages.RDBStorage(store.url)
-    journal = str(store.path.with_suffix(".study.log"))
-    return optuna.storages.JournalStorage(JournalFileBackend(journal))
+    path = str(store.path.with_suffix(".study.log"))
+    journal = JournalFileBackend(path, lock_obj=_HeldAlready(path))
+    return optuna.storages.JournalStorage(journal)
+
+
+class _HeldAlready(JournalFileOpenLock):
+    """The store's own lock is held by whoever writes; Optuna's would stay for half a minute after a killed process."""
+
+    def acquire(self) -> bool:
+        """Returns ``True``."""
+        return True
+
+    def release(self) -> None:
+        """Does nothing."""
