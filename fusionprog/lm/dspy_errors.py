@@ -33,8 +33,8 @@ _FIXES: dict[type[LMError], str] = {
     LMAuthError: "Set {key} to a key that the provider takes",
     LMBillingError: "Add money to the account at the provider, or raise its quota",
     LMNotFoundError: "Check the model's name and api_base, and that the account may use it",
-    LMRateLimitError: "Lower the concurrency, or raise the account's limits",
-    LMTimeoutError: "Raise the timeout, or lower the concurrency",
+    LMRateLimitError: "Lower concurrency=, or set limits=",
+    LMTimeoutError: "Allow it more time with limits= and the timeout= of the dspy.LM, or lower concurrency=",
     LMTransportError: "Check the network, api_base and what lies between",
 }
 _QUOTA_CODES = {"insufficient_quota", "billing_error", "billing_hard_limit_reached"}
