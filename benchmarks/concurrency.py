@@ -125,14 +125,19 @@ def silently(compile_program: Callable[[dspy.LM, int], None], lm: dspy.LM, calls
         compile_program(lm, calls)
 
 
-def phases(done: Run) -> str:
-    """Returns a table of a compile's phases."""
+def phases(done: Run, latency: float) -> str:
+    """Returns a table of a compile's phases.
+
+    What a phase takes beyond the ideal is time in which slots are empty, and time in which calls are done but Python
+    is too busy to take their answers.
+    """
     lines = []
     for phase, seconds in done.seconds.items():
-        busy = done.busy.get(phase, 0.0)
-        idle = seconds - busy / SLOTS
-        lines.append([phase, f"{done.calls.get(phase, 0):,}", f"{seconds:.2f}", f"{busy / seconds:.1f}", f"{idle:.2f}"])
-    return table(["phase", "calls", "seconds", "calls at once", "idle, s"], lines)
+        calls, busy = done.calls.get(phase, 0), done.busy.get(phase, 0.0)
+        ideal = calls * latency / SLOTS
+        cells = [seconds, ideal, seconds - busy / SLOTS, busy / SLOTS - ideal]
+        lines.append([phase, f"{calls:,}", *(f"{cell:.2f}" for cell in cells), f"{busy / seconds:.1f}"])
+    return table(["phase", "calls", "seconds", "ideal", "slots empty", "answers wait", "calls at once"], lines)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -180,8 +185,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     shares = [each.ideal(options.latency) / each.wall for each in runs]
     print(f"\nfusionprog, median of {len(shares)}: {statistics.median(shares):.1%} of ideal; bar: {BAR:.0%}")
     print(f"logical calls {ours.record.spent['calls']:,}, trials {ours.record.trials}, improved {ours.record.improved}")
-    print("\nfusionprog by phase (the slots' idle time in seconds of wall time):")
-    print(phases(ours))
+    print("\nfusionprog by phase, in seconds of wall time:")
+    print(phases(ours, options.latency))
 
 
 if __name__ == "__main__":

@@ -3,6 +3,8 @@
     python benchmarks/growth.py --plot growth.png
     python benchmarks/growth.py --corner 100 20 500 1000 --minutes 10
 
+Interrupted, it shows what is measured so far.
+
 A chain of nodes is compiled with a budget that gives every trial one example of each task. Each point runs in a
 process of its own. The CPU time of a trial is split, from outside, into the model's calls (with the client and the
 store), parsing, rendering (of it: mixing, from effects to weights), and the search's own rest: sampler, study, scoring
@@ -12,6 +14,7 @@ and the books. Peak memory is the process's, less what it has after the imports 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import importlib
 import json
 import logging
@@ -332,18 +335,18 @@ def main(arguments: Sequence[str] | None = None) -> None:
         print(table(HEAD, [row(point)]))
         print(f"\n{point.trials} trials; bars: {TIME_BAR:.0f} ms own, {MEMORY_BAR:.0f} MB, imports {point.base:.0f}")
         return
-    curves: dict[str, list[Point]] = {}
-    for name in options.curves:
-        place = list(CURVES).index(name)
-        curves[name] = []
-        for size in CURVES[name]:
-            if size <= options.largest:
-                sizes = [size if index == place else other for index, other in enumerate(options.middle)]
-                curves[name].append(in_own_process(sizes))
-                print(f"{sizes}: {curves[name][-1].trial['all']:.0f} ms a trial", file=sys.stderr, flush=True)
+    curves: dict[str, list[Point]] = {name: [] for name in options.curves}
+    with contextlib.suppress(KeyboardInterrupt):  # what is measured until then is shown
+        for name, mine in curves.items():
+            place = list(CURVES).index(name)
+            for size in CURVES[name]:
+                if size <= options.largest:
+                    sizes = [size if index == place else other for index, other in enumerate(options.middle)]
+                    mine.append(in_own_process(sizes))
+                    print(table(HEAD, [row(mine[-1])]).splitlines()[-1], file=sys.stderr, flush=True)
     points = {point.sizes: point for mine in curves.values() for point in mine}
     print(table(HEAD, [row(point) for point in points.values()]))
-    base = next(iter(points.values())).base
+    base = next((point.base for point in points.values()), 0.0)
     print(f"\nMB: beyond the {base:.0f} of the imports and a small compile; own: outside rendering, calls and parsing")
     if options.plot:
         plot(curves, options.plot)

@@ -146,8 +146,8 @@ class Heartbeat:
         """Listens to a compile, on its event loop."""
         if isinstance(event, PhaseStarted):
             self._phase = event.phase
-        if self._task is None:
-            self._task = asyncio.get_running_loop().create_task(self._beat())
+            if self._task is None:
+                self._task = asyncio.get_running_loop().create_task(self._beat())
 
     async def _beat(self) -> None:
         while True:
