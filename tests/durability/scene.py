@@ -65,7 +65,10 @@ class Scene:
     def start(self, folder: Path, *options: str, output: str = "desk.json", **environment: str) -> Command:
         """Starts a compile of the desk whose artifact and store lie in a folder."""
         return self.commands.start(
-            *("compile", DESK, "-o", folder / output, "--trials", "8", "-j", str(SLOTS), *options),
+            "compile",
+            DESK,
+            *("-o", str(folder / output), "--trials", "8", "-j", str(SLOTS)),
+            *options,
             folder=folder,
             **{"DESK_URL": self.server.url, **environment},
         )

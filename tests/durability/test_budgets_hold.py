@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
@@ -139,7 +139,7 @@ def test_several_limits_hold_at_once(unbounded: Compiled, tmp_path: Path) -> Non
 @pytest.mark.parametrize("limit", ["calls", "tokens", "usd"])
 def test_a_budget_that_pays_for_nothing_is_refused_unspent(unbounded: Compiled, limit: str) -> None:
     allowed = 0.02 * unbounded.spent[limit]
-    budget = fp.Budget(**{limit: int(allowed) if limit != "usd" else allowed})
+    budget = fp.Budget(usd=allowed) if limit == "usd" else replace(fp.Budget(), **{limit: int(allowed)})
     meter = Meter()
     model = TextModel(meter, "desk", usd_per_token=(READ, WRITTEN), max_output_tokens=LONGEST)
     with pytest.raises(BudgetError, match=limit if limit != "usd" else r"usd|dollar|\$"):
