@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import json
+import time
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from types import TracebackType
 from typing import Any
 
 import optuna
+from optuna.exceptions import StorageInternalError
 from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
+from sqlalchemy.exc import InterfaceError, OperationalError
 
 from fusionprog._internal.canonical import digest
 from fusionprog.errors import StoreError
 from fusionprog.search.provenance import differences
 from fusionprog.store.store import Store
 
+_PATIENCE, _AGAIN = 60.0, 0.2  # seconds that a server has to come back, and between two tries
 _NAMED = 6  # differences that are named to the user
 
 
@@ -68,11 +72,22 @@ class KeptStudy:
         self._store.put_scores(self.fingerprint, rows)
 
     def _write(self) -> None:
-        """Writes all trials that are due at once, as one of the search's workers at a time."""
+        """Writes all trials that are due at once; a server that starts again is waited for."""
         due, self._due = self._due, []
-        if not due:
-            return
-        with self._store.exclusive(f"study {self.fingerprint}"):
+        patience = time.monotonic() + _PATIENCE
+        while due:
+            try:
+                self._write_as_one(due)
+                return
+            except (OperationalError, InterfaceError, StorageInternalError):
+                if self._store.path is not None or time.monotonic() > patience:
+                    raise
+                self._studies.clear()
+                time.sleep(_AGAIN)
+
+    def _write_as_one(self, due: Sequence[tuple[int, optuna.trial.FrozenTrial]]) -> None:
+        """Writes trials while no other process that shares the store does."""
+        with self._store.exclusive("studies"):
             for fold in sorted({fold for fold, _ in due}):
                 study = self._study(f"{self.fingerprint}-{fold}")
                 known = {each.user_attrs.get("number") for each in study.get_trials(deepcopy=False)}
@@ -127,16 +142,15 @@ def _standing(store: Store, fingerprint: str, parts: Mapping[str, str]) -> str:
 def _optuna_storage(store: Store) -> optuna.storages.BaseStorage:
     if store.path is None:
         return optuna.storages.RDBStorage(store.url)
-    path = str(store.path.with_suffix(".study.log"))
-    journal = JournalFileBackend(path, lock_obj=_HeldAlready(path))
-    return optuna.storages.JournalStorage(journal)
+    journal = str(store.path.with_suffix(".study.log"))
+    return optuna.storages.JournalStorage(JournalFileBackend(journal, _StoreLocked(journal)))
 
 
-class _HeldAlready(JournalFileOpenLock):
-    """The store's own lock is held by whoever writes; Optuna's would stay for half a minute after a killed process."""
+class _StoreLocked(JournalFileOpenLock):
+    """Stands for the store's lock, which ends with its process; Optuna's own is left behind by one that is killed."""
 
     def acquire(self) -> bool:
-        """Returns ``True``."""
+        """Does nothing: the store's lock is held."""
         return True
 
     def release(self) -> None:

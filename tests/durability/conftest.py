@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
-from tests.durability.kept import optuna_trials
-from tests.durability.scene import Scene, Whole, open_scene
+from tests.durability.scene import Scene, Whole, open_scene, undisturbed
 
 
 @pytest.fixture(scope="session")
@@ -29,15 +27,3 @@ def scene(shared_scene: Scene, whole: Whole) -> Scene:
     """The scene, with an empty log and without faults."""
     shared_scene.forget()
     return shared_scene
-
-
-def undisturbed(scene: Scene, folder: Path) -> Whole:
-    """Compiles the desk once and returns what it comes to."""
-    scene.forget()
-    ended = scene.compile(folder)
-    assert ended.code == 0, ended.err
-    return Whole(
-        (folder / "desk.json").read_bytes(),
-        frozenset(scene.asked()),
-        tuple(map(tuple, optuna_trials(folder / "desk.db"))),
-    )

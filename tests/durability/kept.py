@@ -98,5 +98,5 @@ def _server_rows(url: str, query: str) -> list[Any]:
         engine.dispose()
 
 
-def _with_driver(url: str) -> sqlalchemy.URL | str:
+def _with_driver(url: str) -> str:
     return url.replace("postgresql://", "postgresql+psycopg://", 1)

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
-import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -15,7 +13,7 @@ from pathlib import Path
 from fusionprog.testing import Faults, LMServer
 from tests.durability.answers import CountedAnswers
 from tests.durability.commands import Command, Commands, Ended
-from tests.durability.kept import content_of
+from tests.durability.kept import content_of, optuna_trials
 
 DESK = Path(__file__).with_name("desk.py")
 FAULTLESS = Faults(latency=0.002, jitter=0.004)
@@ -67,7 +65,10 @@ class Scene:
     def start(self, folder: Path, *options: str, output: str = "desk.json", **environment: str) -> Command:
         """Starts a compile of the desk whose artifact and store lie in a folder."""
         return self.commands.start(
-            *("compile", DESK, "-o", folder / output, "--trials", "8", "-j", str(SLOTS), *options),
+            "compile",
+            DESK,
+            *("-o", str(folder / output), "--trials", "8", "-j", str(SLOTS)),
+            *options,
             folder=folder,
             **{"DESK_URL": self.server.url, **environment},
         )
@@ -96,12 +97,16 @@ def open_scene() -> Iterator[Scene]:
         yield Scene(server, answers, commands)
 
 
-@contextmanager
-def folder_for(name: str) -> Iterator[Path]:
-    """Yields a new folder, which is removed if all went well."""
-    path = Path(tempfile.mkdtemp(prefix=f"{name}-"))
-    yield path
-    shutil.rmtree(path)
+def undisturbed(scene: Scene, folder: Path) -> Whole:
+    """Compiles the desk once and returns what it comes to."""
+    scene.forget()
+    ended = scene.compile(folder)
+    assert ended.code == 0, ended.err
+    return Whole(
+        (folder / "desk.json").read_bytes(),
+        frozenset(scene.asked()),
+        tuple(map(tuple, optuna_trials(folder / "desk.db"))),
+    )
 
 
 def names_in(folder: Path) -> set[str]:

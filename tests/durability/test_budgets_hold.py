@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
@@ -18,7 +18,7 @@ from tests.durability import desk
 from tests.durability.answers import answer
 
 READ, WRITTEN = 2e-6, 8e-6  # dollars per token
-LONGEST = 1200  # tokens of an answer at most
+LONGEST = 2000  # tokens of an answer at most
 TOLERANCE = 1.0  # seconds after its time that a call may still begin: own work between a look at the clock and a call
 
 
@@ -33,10 +33,10 @@ class Meter:
     answers: list[tuple[int, int]] = field(default_factory=list)
 
     def __call__(self, messages: list[dict[str, str]]) -> str:
-        """Answers; one of three answers is as long as an answer can be."""
+        """Answers; two of three answers are as long as an answer can be."""
         text = answer(messages)
         drawn = hashlib.blake2b("".join(message["content"] for message in messages).encode(), digest_size=4).digest()
-        if drawn[0] % 3 == 0:
+        if drawn[0] % 3:
             text = f"{text}\n".ljust(4 * LONGEST, "…")
         self.answers.append((sum(approximate_tokens(message["content"]) for message in messages), written(text)))
         return text
@@ -116,7 +116,7 @@ def test_what_is_cut_stays_inside_and_is_the_same_at_any_concurrency(
     assert all(task.confirmation.after.n > 0 for task in record.tasks.values())
 
 
-@pytest.mark.parametrize("calls", [300, 450, 700])
+@pytest.mark.parametrize("calls", [380, 600])
 def test_calls_are_shared_out_before_they_are_made(tmp_path: Path, calls: int) -> None:
     planned = [compiled(tmp_path, fp.Budget(calls=calls), concurrency, trials=None) for concurrency in (1, 4, 32)]
     assert all(0.5 * calls < each.spent["calls"] <= calls for each in planned)
@@ -139,7 +139,7 @@ def test_several_limits_hold_at_once(unbounded: Compiled, tmp_path: Path) -> Non
 @pytest.mark.parametrize("limit", ["calls", "tokens", "usd"])
 def test_a_budget_that_pays_for_nothing_is_refused_unspent(unbounded: Compiled, limit: str) -> None:
     allowed = 0.02 * unbounded.spent[limit]
-    budget = fp.Budget(**{limit: int(allowed) if limit != "usd" else allowed})
+    budget = fp.Budget(usd=allowed) if limit == "usd" else replace(fp.Budget(), **{limit: int(allowed)})
     meter = Meter()
     model = TextModel(meter, "desk", usd_per_token=(READ, WRITTEN), max_output_tokens=LONGEST)
     with pytest.raises(BudgetError, match=limit if limit != "usd" else r"usd|dollar|\$"):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import dspy
 import pytest
@@ -51,7 +52,7 @@ def faultless(server: LMServer, tmp_path_factory: pytest.TempPathFactory) -> byt
     return compiled(server, tmp_path_factory.mktemp("faultless"), Faults(latency=LATENCY, jitter=JITTER))
 
 
-def shares(kinds: tuple[str, ...], total: float = 0.3) -> dict[str, float]:
+def shares(kinds: tuple[str, ...], total: float = 0.3) -> dict[str, Any]:
     return {kind: total / len(kinds) for kind in kinds}
 
 
