@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 import warnings
+from collections import deque
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from types import TracebackType
@@ -47,7 +48,7 @@ class KeptStudy:
         self._store = store
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="fusionprog-study")
         self._writes: list[Future[None]] = []
-        self._due: list[tuple[int, optuna.trial.FrozenTrial]] = []
+        self._due: deque[tuple[int, optuna.trial.FrozenTrial]] = deque()  # filled and emptied in two threads
         self._studies: dict[str, optuna.Study] = {}
         store.put_study(self.fingerprint, parts)
 
@@ -73,7 +74,7 @@ class KeptStudy:
 
     def _write(self) -> None:
         """Writes all trials that are due at once; a server that starts again is waited for."""
-        due, self._due = self._due, []
+        due = [self._due.popleft() for _ in range(len(self._due))]
         patience = time.monotonic() + _PATIENCE
         while due:
             try:
