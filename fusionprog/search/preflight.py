@@ -35,7 +35,7 @@ from fusionprog.search.worst_case import check_bounds
 
 _ROWS_EMBEDDED = 8
 _ANSWER_TOKENS = 60
-_GROWTH = 3.0  # a compiled prompt is rarely more than three times as long as the written one
+_GROWTH = 2.0  # a compiled prompt is about twice as long as the written one
 
 
 @dataclass(frozen=True)
@@ -154,8 +154,7 @@ def preflight(
     open_items = [item for item in items if not item.pinned and item.id not in freeze]
     costs = _call_costs(tasks, scorers)
     check_bounds(budget, _asked(scorers))
-    capped = _capped(budget, costs)
-    plan = make_plan(capped, trials, _sizes(tasks, scorers, open_items, searched, folds))
+    plan = _plan(budget, trials, _sizes(tasks, scorers, open_items, searched, folds), costs)
     notes += _visible_notes(tasks, folds, plan)
     return Job(
         graph=graph,
@@ -321,6 +320,26 @@ def _capped(budget: Budget, costs: Sequence[tuple[int, tuple[float, float] | Non
         if mean_usd > 0:
             limits.append(int(budget.usd / mean_usd))
     return Budget(calls=max(1, min(limits))) if limits else Budget()
+
+
+def _plan(
+    budget: Budget, trials: int | None, sizes: Sizes, costs: Sequence[tuple[int, tuple[float, float] | None]]
+) -> Plan:
+    capped = _capped(budget, costs)
+    try:
+        return make_plan(capped, trials, sizes)
+    except BudgetError as error:
+        if capped.calls == budget.calls:
+            raise
+        tokens, usd = budget.tokens, budget.usd
+        limits = [f"{tokens:,} tokens"] if tokens is not None else []
+        limits += [f"${usd:g} (usd)"] if usd is not None else []
+        raise BudgetError(
+            error.problem,
+            expected=error.expected,
+            found=f"{' and '.join(limits)}, which are about {capped.calls:,} calls",
+            fix="Allow more, or give fewer tasks or shorter inputs",
+        ) from error
 
 
 def _usd(tokens: int, price: tuple[float, float] | None) -> float:
