@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import pwd
 import secrets
-import shutil
+import shlex
 import socket
 import subprocess
 import tempfile
@@ -55,14 +55,25 @@ class PostgresServer:
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             self._port = free.getsockname()[1]
+        self._watch()
         self._run("initdb", "-D", "data", "-A", "trust", "-U", "tester", "--no-sync", "-E", "UTF8", "--locale=C")
         self.start()
         self._url = f"postgresql://tester:hunter2@127.0.0.1:{self._port}/postgres"
 
-    def _run(self, program: str, *arguments: str) -> None:
+    def _watch(self) -> None:
+        """Lets a shell end the server when this process closes the pipe to it, which it also does when it is killed."""
+        stop = shlex.join(self._command("pg_ctl", "-D", "data", "-w", "-m", "immediate", "stop"))
+        script = f"cat >/dev/null; {stop} >/dev/null 2>&1; cd /; rm -rf {shlex.quote(str(self._folder))}"
+        self._watcher = subprocess.Popen(
+            ["sh", "-c", script], cwd=self._folder, stdin=subprocess.PIPE, start_new_session=True
+        )
+
+    def _command(self, program: str, *arguments: str) -> list[str]:
         command = [str(self._programs / program), *arguments]
-        if os.geteuid() == 0:
-            command = ["runuser", "-u", "postgres", "--", *command]
+        return ["runuser", "-u", "postgres", "--", *command] if os.geteuid() == 0 else command
+
+    def _run(self, program: str, *arguments: str) -> None:
+        command = self._command(program, *arguments)
         # To a file: a server that is started would hold a pipe open.
         with (self._folder / "programs.log").open("ab") as log:
             ran = subprocess.run(command, cwd=self._folder, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
@@ -81,8 +92,7 @@ class PostgresServer:
     def remove(self) -> None:
         """Ends the server, if it is the tests' own, and removes its files."""
         if self.own:
-            self.stop()
-            shutil.rmtree(self._folder)
+            self._watcher.communicate(timeout=60)
 
     def run(self, statement: str, *values: Any, database: str | None = None) -> list[tuple[Any, ...]]:
         """Runs a statement and returns its rows."""
