@@ -1,18 +1,16 @@
-"""How prompts are written and answers are read: DSPy's adapters, by their public names."""
+"""How prompts are written, by DSPy's adapters, and what reads the answers; public names of DSPy only."""
 
 from __future__ import annotations
 
 import inspect
 from collections.abc import Mapping
 from types import SimpleNamespace
-from typing import Any, Literal, get_origin
+from typing import Any
 
 import dspy
-from dspy.adapters.chat_adapter import field_header_pattern
-from dspy.adapters.utils import format_field_value, get_annotation_name, parse_value
-from dspy.utils.exceptions import AdapterParseError
+from dspy.adapters.utils import format_field_value, get_annotation_name
 
-from fusionprog.errors import LMOutputError
+from fusionprog.lm.formats.answer_reader import AnswerReader
 from fusionprog.lm.model import Message
 from fusionprog.program.signature import SignatureType
 
@@ -69,50 +67,6 @@ class PromptFormat:
             return value
         return str(format_field_value(signature.input_fields[name], value))
 
-    def parse(self, signature: SignatureType, text: str, plain: Mapping[str, Any] | None = None) -> dict[str, Any]:
-        """Reads the output fields from an answer.
-
-        Args:
-            signature: What was asked.
-            text: The answer.
-            plain: ``plain_fields(signature)``, for who reads many answers to one signature.
-
-        Raises:
-            LMOutputError: if a field is missing or its value does not have the field's type.
-        """
-        try:
-            fields = plain_fields(signature) if plain is None else plain
-            return self._parse_plain(fields, text) or dict(self._adapter.parse(signature, text))
-        except (AdapterParseError, ValueError, TypeError) as error:
-            raise LMOutputError(
-                "the model's answer cannot be read",
-                expected=f"the fields {', '.join(signature.output_fields)} in {self.name} format",
-                found=repr(text[:200]),
-            ) from error
-
-    def _parse_plain(self, plain: Mapping[str, Any], text: str) -> dict[str, Any] | None:
-        """Reads a chat answer whose fields are all text or closed choices, by the adapter's rules.
-
-        ``None`` leaves the answer to the adapter, also one that cannot be read.
-        """
-        if self.name != "chat" or not plain:
-            return None
-        sections: dict[str, list[str]] = {}
-        lines: list[str] = []
-        for line in text.splitlines():
-            header = field_header_pattern.match(line.strip())
-            if header is None:
-                lines.append(line)
-            else:
-                rest = line[header.end() :].strip()
-                lines = [rest] if rest else []
-                sections.setdefault(header.group(1), lines)
-        if not plain.keys() <= sections.keys():
-            return None
-        return {name: parse_value("\n".join(sections[name]).strip(), plain[name]) for name in plain}
-
-
-def plain_fields(signature: SignatureType) -> dict[str, Any]:
-    """Returns the output fields of a signature whose outputs are all text or closed choices; else nothing."""
-    types = {name: field.annotation for name, field in signature.output_fields.items()}
-    return types if all(each is str or get_origin(each) is Literal for each in types.values()) else {}
+    def reader(self, signature: SignatureType) -> AnswerReader:
+        """Returns what reads the answers to a signature; make it once, for all of them."""
+        return AnswerReader(self.name, signature, self._adapter)

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
-from fusionprog.lm.dspy_adapters import PromptFormat, plain_fields
+from fusionprog.lm.dspy_adapters import PromptFormat
 from fusionprog.lm.model import Message
 from fusionprog.program.signature import SignatureType
 from fusionprog.prompts.items import Demo
@@ -23,10 +22,10 @@ class Frame:
 
     Attributes:
         signature: The signature.
-        format: How prompts are written and answers are read.
+        format: How prompts are written.
         user_parts: The last message, cut at its inputs.
         input_names: The signature's input fields, in order.
-        plain_fields: The output fields, where all of them are text or closed choices; else nothing.
+        reader: Reads the answers.
     """
 
     def __init__(self, signature: SignatureType, format: str) -> None:
@@ -34,7 +33,7 @@ class Frame:
         self.format = PROMPT_FORMATS[format]
         self.user_parts = self.format.user_parts(signature)
         self.input_names = tuple(signature.input_fields)
-        self.plain_fields: Mapping[str, Any] = plain_fields(signature)
+        self.reader = self.format.reader(signature)
         self._before = self.format.system_before_instructions(signature)
         self._demos: dict[int, tuple[Demo, bool, tuple[Message, ...]]] = {}
 

@@ -86,7 +86,7 @@ class RenderedPrompt:
 
     def parse(self, text: str) -> dict[str, Any]:
         """Reads the output fields from a model's answer; raises ``LMOutputError`` if it cannot."""
-        return self.frame.format.parse(self.frame.signature, text, self.frame.plain_fields)
+        return self.frame.reader.read(text)
 
     def tagged(self, inputs: Mapping[str, Any]) -> list[tuple[str, list[TaggedLine]]]:
         """Returns the messages as ``(role, lines)``, each line with the item it comes from."""

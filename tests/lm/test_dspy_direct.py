@@ -5,18 +5,15 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import threading
-from typing import Any, Literal
+from typing import Any
 
 import anyio
 import dspy
 import pytest
 from dspy.lm15 import Message, Request, Response, ServerError, Usage
 from dspy.utils.callback import BaseCallback
-from hypothesis import given
-from hypothesis import strategies as st
 
-from fusionprog.errors import LMError, LMOutputError, LMServerError
-from fusionprog.lm.dspy_adapters import PromptFormat
+from fusionprog.errors import LMError, LMServerError
 from fusionprog.lm.dspy_lm import DSPyModel
 from fusionprog.lm.model import Completion
 from fusionprog.testing import Fault, LMServer
@@ -191,33 +188,6 @@ def test_another_beginning_is_another_request() -> None:
 
     asyncio.run(both())
     assert [request.system for request in engine.requests] == ["A", "B", None]
-
-
-class Labelled(dspy.Signature):
-    """Label it."""
-
-    text: str = dspy.InputField()
-    label: Literal["yes", "no", "it is"] = dspy.OutputField()
-    why: str = dspy.OutputField()
-
-
-_HEADERS = ["[[ ## label ## ]]", "[[ ## why ## ]]", "[[ ## other ## ]]", "[[ ## completed ## ]]", "[[ ## label"]
-_VALUES = ["yes", "'no'", "it is", "", "  [[ ## label ## ]] no", "Literal[yes]", "a: b", "\t", "\u2028", "\x0c"]
-_PIECES = st.sampled_from(_HEADERS + _VALUES)
-
-
-@given(st.lists(_PIECES, max_size=9).map("\n".join))
-def test_answers_are_read_by_the_adapters_rules(text: str) -> None:
-    adapter = dspy.ChatAdapter(use_json_adapter_fallback=False)
-    try:
-        expected: Any = adapter.parse(Labelled, text)
-    except (dspy.utils.exceptions.AdapterParseError, ValueError):
-        expected = LMOutputError
-    try:
-        found: Any = PromptFormat("chat").parse(Labelled, text)
-    except LMOutputError:
-        found = LMOutputError
-    assert found == expected
 
 
 @pytest.mark.parametrize("engine", ["lm15", "litellm"])

@@ -137,7 +137,7 @@ def test_the_table_is_true(row: Row, plan: Any, maker: str, heard: bool, provide
             assert (answer.finish, kind.status, row.retried, row.gets) == (finish, status[1], "no", "0")
             if finish == "stop":
                 with pytest.raises(errors.LMOutputError):
-                    PromptFormat("chat").parse(dspy.Signature("question -> answer"), answer.text)
+                    PromptFormat("chat").reader(dspy.Signature("question -> answer")).read(answer.text)
         else:
             with pytest.raises(errors.LMError) as caught:
                 ask(lm)
