@@ -278,7 +278,7 @@ def test_an_answer_without_a_required_field_says_what_was_expected(form: str) ->
 
 
 @every_format
-@pytest.mark.parametrize("text", ["[" * 100_000, "-" * 5_000 + "1", "-" * 200_000 + "1", "(" * 5_000, "[{" * 5_000])
+@pytest.mark.parametrize("text", ["[" * 100_000, "-" * 5_000 + "1", "-" * 200_000 + "1", "(" * 5_000, "[{" * 1_000])
 def test_what_a_model_repeats_without_end_is_no_answer(form: str, text: str) -> None:
     whole = {"chat": f"[[ ## out0 ## ]]\n{text}", "json": f'{{"out0": "{text}"}}', "xml": f"<out0>{text}</out0>"}
     with pytest.raises(LMOutputError, match="expected the fields out0"):
