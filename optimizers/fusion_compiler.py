@@ -33,10 +33,11 @@ from fusionprog.search.kept_study import KeptStudy
 from fusionprog.search.narrowing import narrow
 from fusionprog.search.objective import objective_registry
 from fusionprog.search.preflight import Job
-from fusionprog.search.samplers import sampler_registry
-from fusionprog.search.screening import screen
+from fusionprog.search.screening import Screened, screen
 from fusionprog.search.space import Space, make_space
 from fusionprog.search.split import Fold
+from fusionprog.search.strategies import strategy_registry
+from fusionprog.search.strategy import Setting
 from fusionprog.search.study import run_study
 from fusionprog.search.trials import Trials, used_up
 from fusionprog.search.views import make_scorers
@@ -51,15 +52,15 @@ class FusionCompiler:
     on rows that nothing was searched on.
 
     Args:
-        sampler: ``"tpe"`` or ``"random"``.
+        sampler: ``"effects"``, ``"tpe"`` or ``"random"``.
         objective: ``"mean"`` or ``"worst"``: how the tasks' scores become one number.
 
     Raises:
         FusionProgError: if the sampler or the objective is unknown.
     """
 
-    def __init__(self, sampler: str = "tpe", objective: str = "mean") -> None:
-        self.sampler = sampler_registry.get(sampler)
+    def __init__(self, sampler: str = "effects", objective: str = "mean") -> None:
+        self.strategy = strategy_registry.get(sampler)
         self.objective = objective_registry.get(objective)
         self._arguments = {"sampler": sampler, "objective": objective}
 
@@ -94,50 +95,51 @@ class FusionCompiler:
         def keep() -> Cost:
             return run.keep_for_later(number)
 
-        run.tell(PhaseStarted("screening"))
-        screened = await screen(
-            bench,
-            space,
-            fold.search,
-            plan.screening_calls,
-            keep=keep,
-            stepped=lambda step: run.tell(StepDone("screening", step, {}, {}, bench.spent)),
-        )
-        run.tell(PhaseStarted("search", plan.trials))
-        rows = block(fold.search, 0, plan.block)
-        (baseline,) = await bench.measure_all([Schedule()], rows, keep=keep())
+        strategy = self.strategy(Setting(space, bench, run.job.embeddings, run.job.seed, plan.trials, run.prior))
+        screened, count = Screened({}, {}), plan.trials + plan.more_trials
+        if strategy.screens:
+            count = plan.trials
+            run.tell(PhaseStarted("screening"))
+            screened = await screen(
+                bench,
+                space,
+                fold.search,
+                plan.screening_calls,
+                keep=keep,
+                stepped=lambda step: run.tell(StepDone("screening", step, {}, {}, bench.spent)),
+            )
+        run.tell(PhaseStarted("search", count))
+        (baseline,) = await bench.measure_all([Schedule()], block(fold.search, 0, plan.block), keep=keep())
         if bench.ended_by is not None:
             run.cut = used_up(bench.ended_by)
             return []
+        strategy.observe(Schedule(), baseline)
         before = task_means(baseline)
 
-        def finished(trial: optuna.trial.FrozenTrial, best: Mapping[str, float]) -> None:
+        def finished(trial: optuna.trial.FrozenTrial, shown: Mapping[str, float]) -> None:
             run.kept.keep(number, trial)
             run.trials += 1
-            run.tell(StepDone("search", trial.number + 1, before, best, bench.spent))
+            run.tell(StepDone("search", trial.number + 1, before, shown, bench.spent))
 
         trials = Trials(
             bench,
-            space,
+            strategy,
             self.objective,
-            rows,
+            fold.search,
+            plan.block,
             before,
             keep=keep,
             time_left=lambda: run.time_left(number),
             finished=finished,
         )
-        starts = [space.start(space.effects_of(schedule), wide=True) for schedule in run.prior]
-        starts += [space.start(screened.effects, wide=True), space.start(screened.effects, wide=False)]
         _, reason = await run_study(
-            distributions=space.distributions,
-            sampler=self.sampler,
-            seed=run.job.seed,
-            trials=plan.trials,
+            strategy=strategy,
+            starts=strategy.starts(screened.effects),
+            trials=count,
             window=plan.window,
-            start=starts,
             runner=trials,
         )
-        if len(trials.tried) < plan.trials:
+        if len(trials.tried) < count:
             run.cut = run.cut or reason
         return trials.ranked()
 

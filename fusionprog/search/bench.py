@@ -13,7 +13,7 @@ from fusionprog.lm.budget import Cost, Ledger
 from fusionprog.lm.client import LMClient
 from fusionprog.program.data import Row
 from fusionprog.prompts.schedule import Schedule
-from fusionprog.runtime.render import Renderer
+from fusionprog.runtime.render import RenderedPrompt, Renderer
 from fusionprog.search.events import Spent
 from fusionprog.search.worst_case import worst_case
 
@@ -70,9 +70,7 @@ class Bench:
         """Returns task → outcomes of its rows, in their order."""
 
         async def one(task: str) -> list[Outcome]:
-            scorer = self.scorers[task]
-            prompts = self._renderer.prompts(schedule, scorer.view, scorer.asking)
-            return await self._evaluator.outcomes(scorer, prompts, rows[task])
+            return await self._evaluator.outcomes(self.scorers[task], self.prompts(schedule, task), rows[task])
 
         results = await together(one(task) for task in rows)
         return dict(zip(rows, results, strict=True))
@@ -124,9 +122,7 @@ class Bench:
         total = Cost()
         for schedule in schedules:
             for task, mine in rows.items():
-                scorer = self.scorers[task]
-                prompts = self._renderer.prompts(schedule, scorer.view, scorer.asking)
-                total += worst_case(scorer, prompts, mine)
+                total += worst_case(self.scorers[task], self.prompts(schedule, task), mine)
         return total
 
     def charge(self, schedule: Schedule, outcomes: Outcomes) -> None:
@@ -149,11 +145,14 @@ class Bench:
                 ]
             )
 
+    def prompts(self, schedule: Schedule, task: str) -> dict[str, RenderedPrompt]:
+        """Returns node → prompt of a schedule in a task, for the nodes that ask a model for its metric."""
+        scorer = self.scorers[task]
+        return self._renderer.prompts(schedule, scorer.view, scorer.asking)
+
     def candidate(self, schedule: Schedule, task: str) -> str:
         """Returns what tells a schedule's prompts in a task apart; equal ones score alike."""
-        scorer = self.scorers[task]
-        prompts = self._renderer.prompts(schedule, scorer.view, scorer.asking)
-        return digest([prompts[node].id for node in scorer.asking])
+        return digest([prompt.id for prompt in self.prompts(schedule, task).values()])
 
     def _affordable(
         self, schedules: Sequence[Schedule], rows: Rows, done: int, longest: int, keep: Cost | None

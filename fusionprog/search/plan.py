@@ -24,6 +24,7 @@ class Plan:
 
     Attributes:
         trials: Trials of the search.
+        more_trials: Trials that can be made in the place of screening.
         block: Rows of every task in a trial.
         window: Trials in flight at once: enough to keep a model busy where a trial has few rows.
         confirmation: Rows of every task on which finalists are compared.
@@ -37,6 +38,7 @@ class Plan:
     """
 
     trials: int
+    more_trials: int
     block: int
     window: int
     confirmation: int
@@ -111,6 +113,7 @@ def make_plan(budget: Budget, trials: int | None, sizes: Sizes) -> Plan:
         )
     return Plan(
         trials=count,
+        more_trials=int(screening / block) if trials is None else 0,
         block=block,
         window=max(_LEAST_WINDOW, min(_MOST_WINDOW, math.ceil(_ROWS_IN_FLIGHT / (block * sizes.tasks)))),
         confirmation=confirmation,

@@ -9,8 +9,7 @@ from typing import Any, Protocol
 
 import optuna
 
-from fusionprog._internal.canonical import seed_of
-from fusionprog.search.samplers import SamplerFactory
+from fusionprog.search.strategy import Strategy
 
 
 class TrialRunner(Protocol):
@@ -41,12 +40,10 @@ class TrialRunner(Protocol):
 
 async def run_study(
     *,
-    distributions: Mapping[str, optuna.distributions.BaseDistribution],
-    sampler: SamplerFactory,
-    seed: int,
+    strategy: Strategy,
+    starts: Sequence[Mapping[str, Any]],
     trials: int,
     window: int,
-    start: Sequence[Mapping[str, Any]],
     runner: TrialRunner,
 ) -> tuple[optuna.Study, str]:
     """Runs trials and returns the study and why it ended.
@@ -56,12 +53,10 @@ async def run_study(
     what they cost is spent.
 
     Args:
-        distributions: Parameter → distribution.
-        sampler: Makes the sampler of a trial from its seed and the number of trials.
-        seed: For the samplers.
+        strategy: Has the sampler of each trial.
+        starts: Parameters of the first trials, in order.
         trials: How many trials to run.
         window: Trials in flight at most.
-        start: Parameters of the first trials, in order.
         runner: Does the work of trials.
 
     Raises:
@@ -76,11 +71,11 @@ async def run_study(
         while running or (reason is None and (waiting is not None or asked < trials)):
             while reason is None and len(running) < window and (waiting is not None or asked < trials):
                 if waiting is None:
-                    if asked < len(start):
-                        study.enqueue_trial(dict(start[asked]))
-                    study.sampler = sampler(seed_of(seed, asked), trials)
+                    if asked < len(starts):
+                        study.enqueue_trial(dict(starts[asked]))
+                    study.sampler = strategy.sampler(asked)
                     # In a thread: the sampler may think for long, and the trials under way must go on.
-                    waiting = await asyncio.to_thread(study.ask, dict(distributions))
+                    waiting = await asyncio.to_thread(study.ask, dict(strategy.distributions))
                     asked += 1
                 work = runner.begin(waiting.number, waiting.params, alone=not running)
                 if work is None:

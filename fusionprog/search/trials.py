@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -11,9 +12,11 @@ import optuna
 
 from fusionprog.lm.budget import Cost
 from fusionprog.prompts.schedule import Schedule
-from fusionprog.search.bench import Bench, Outcomes, Rows, mean_tokens, task_means
+from fusionprog.search.bench import Bench, Outcomes, Rows, block, mean_tokens, task_means
 from fusionprog.search.objective import Objective
-from fusionprog.search.space import Space
+from fusionprog.search.strategy import Strategy
+
+_LAST = 16  # trials whose scores are shown together
 
 
 @dataclass(frozen=True)
@@ -36,26 +39,29 @@ class Trials:
 
     Args:
         bench: Where to measure.
-        space: What parameters mean.
+        strategy: What parameters mean; it is told what was measured.
         objective: How the tasks' scores become one number.
-        rows: Task → rows of a trial.
-        baseline: Task → mean score of the program as written on these rows.
+        rows: Task → all rows of the search, in the shared order.
+        size: Rows of every task in a trial.
+        baseline: Task → mean score of the program as written.
         keep: Returns what the budget must still have after a trial.
         time_left: Returns the seconds that are left for trials.
-        finished: Is told of each trial, and of the best tasks' means so far.
+        finished: Is told of each trial, and of the tasks' means to show.
 
     Attributes:
         tried: Trial → what came of it, for the trials that were told.
-        best: Task → mean score of the best candidate so far.
+        shown: Task → mean score of the best candidate so far; of the last trials together, where trials move on to
+            other rows and cannot be compared.
         ended_by: Why a trial could not be done to its end.
     """
 
     def __init__(
         self,
         bench: Bench,
-        space: Space,
+        strategy: Strategy,
         objective: Objective,
         rows: Rows,
+        size: int,
         baseline: Mapping[str, float],
         *,
         keep: Callable[[], Cost],
@@ -63,12 +69,14 @@ class Trials:
         finished: Callable[[optuna.trial.FrozenTrial, Mapping[str, float]], None],
     ) -> None:
         self.tried: dict[int, Tried] = {}
-        self.best = dict(baseline)
+        self.shown = dict(baseline)
         self.ended_by = ""
         self._bench = bench
-        self._space = space
+        self._strategy = strategy
         self._objective = objective
         self._rows = rows
+        self._block = size
+        self._last: deque[dict[str, float]] = deque(maxlen=_LAST)
         self._keep = keep
         self._time_left = time_left
         self._finished = finished
@@ -84,38 +92,55 @@ class Trials:
         """
         if self._in_pieces:
             return None
-        schedule = self._space.schedule(params)
-        worst = self._bench.worst_case([schedule], self._rows)
+        schedule = self._strategy.schedule(number, params)
+        rows = self._rows_of(number)
+        worst = self._bench.worst_case([schedule], rows)
         if self._bench.ledger.short_of(worst, keep=self._keep()) is None:
             self._bench.ledger.reserve(worst)
-            return self._measure(number, schedule, worst)
+            return self._measure(number, schedule, rows, worst)
         if not alone:
             return None
         self._in_pieces = True
-        return self._measure_in_pieces(number, schedule)
+        return self._measure_in_pieces(number, schedule, rows)
 
     def told(self, trial: optuna.trial.FrozenTrial) -> str | None:
         """Books a trial; returns why the search must end, if it must."""
         schedule, outcomes, worst = self._under_way.pop(trial.number)
         self._bench.charge(schedule, outcomes)
         self._bench.ledger.settle(worst)
-        means, value = task_means(outcomes), trial.value or 0.0
+        self._strategy.observe(schedule, outcomes)
+        value = trial.value or 0.0
         self.tried[trial.number] = Tried(schedule, value, mean_tokens(outcomes))
-        if value > self._best_value:
-            self._best_value, self.best = value, means
-        self._finished(trial, self.best)
+        self._show(task_means(outcomes), value)
+        self._finished(trial, self.shown)
         return used_up("seconds") if self._time_left() <= 0 else None
 
     def ranked(self) -> list[Schedule]:
-        """Returns the candidates that are no worse than the program as written, best first."""
+        """Returns the strategy's candidates, the most promising first."""
         order = sorted(self.tried.items(), key=lambda item: (-round(item[1].value, 9), item[1].tokens, item[0]))
-        return [each.schedule for _, each in order if each.value >= self._baseline]
+        good = [each for _, each in order if self._strategy.moves_on or each.value >= self._baseline]
+        return self._strategy.ranked([each.schedule for each in good], [each.value for each in good])
 
-    async def _measure(self, number: int, schedule: Schedule, worst: Cost) -> float | None:
+    def _rows_of(self, number: int) -> Rows:
+        if not self._strategy.moves_on:
+            return block(self._rows, 0, self._block)
+        return {
+            task: [mine[(number * self._block + place) % len(mine)] for place in range(min(self._block, len(mine)))]
+            for task, mine in self._rows.items()
+        }
+
+    def _show(self, means: dict[str, float], value: float) -> None:
+        if self._strategy.moves_on:
+            self._last.append(means)
+            self.shown = {task: sum(each[task] for each in self._last) / len(self._last) for task in means}
+        elif value > self._best_value:
+            self._best_value, self.shown = value, means
+
+    async def _measure(self, number: int, schedule: Schedule, rows: Rows, worst: Cost) -> float | None:
         patience = max(0.0, self._time_left())
         try:
             async with asyncio.timeout(patience if self._bench.ledger.budget.seconds else None):
-                outcomes = await self._bench.measure(schedule, self._rows)
+                outcomes = await self._bench.measure(schedule, rows)
         except TimeoutError:
             self._bench.ledger.settle(worst)
             self.ended_by = used_up("seconds")
@@ -123,8 +148,8 @@ class Trials:
         self._under_way[number] = schedule, outcomes, worst
         return self._objective(task_means(outcomes))
 
-    async def _measure_in_pieces(self, number: int, schedule: Schedule) -> float | None:
-        (outcomes,) = await self._bench.measure_all([schedule], self._rows, keep=self._keep())
+    async def _measure_in_pieces(self, number: int, schedule: Schedule, rows: Rows) -> float | None:
+        (outcomes,) = await self._bench.measure_all([schedule], rows, keep=self._keep())
         self._in_pieces = False
         if self._bench.ended_by is not None:
             self.ended_by = used_up(self._bench.ended_by)

@@ -1,0 +1,76 @@
+"""Strategies of Optuna's own samplers, on the low-dimensional form of the space."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import optuna
+
+from fusionprog._internal.canonical import seed_of
+from fusionprog.prompts.schedule import Schedule
+from fusionprog.search.bench import Outcomes
+from fusionprog.search.strategy import Setting, strategy_registry
+
+SamplerOfSeed = Callable[[int, int], optuna.samplers.BaseSampler]
+
+
+class PlainStrategy:
+    """An Optuna sampler over effects, temperatures, affinities and gates that all tasks share.
+
+    Each trial gets a sampler of its own seed, so that trial n depends on history alone.
+
+    Args:
+        setting: What it is made for.
+        make: Makes a trial's sampler from its seed and the number of trials.
+    """
+
+    screens = True
+    moves_on = False
+
+    def __init__(self, setting: Setting, make: SamplerOfSeed) -> None:
+        self._setting = setting
+        self._make = make
+
+    @property
+    def distributions(self) -> Mapping[str, optuna.distributions.BaseDistribution]:
+        """Those of the space."""
+        return self._setting.space.distributions
+
+    def starts(self, screened: Mapping[tuple[str, str], float]) -> Sequence[Mapping[str, Any]]:
+        """Returns what other compiles have found, then what screening has."""
+        space = self._setting.space
+        known = [space.start(space.effects_of(schedule), wide=True) for schedule in self._setting.prior]
+        return [*known, space.start(screened, wide=True), space.start(screened, wide=False)]
+
+    def sampler(self, number: int) -> optuna.samplers.BaseSampler:
+        """Returns a sampler with a seed of its own."""
+        return self._make(seed_of(self._setting.seed, number), self._setting.trials)
+
+    def schedule(self, number: int, params: Mapping[str, Any]) -> Schedule:
+        """Returns what the parameters mean in the space."""
+        return self._setting.space.schedule(params)
+
+    def observe(self, schedule: Schedule, outcomes: Outcomes) -> None:
+        """Does nothing: the sampler reads the study."""
+
+    def ranked(self, tried: Sequence[Schedule], values: Sequence[float]) -> list[Schedule]:
+        """Returns them as they are."""
+        return list(tried)
+
+
+@strategy_registry.register("tpe")
+def tpe(setting: Setting) -> PlainStrategy:
+    """Tree-structured Parzen estimator over all parameters at once."""
+
+    def make(seed: int, trials: int) -> optuna.samplers.BaseSampler:
+        startup = max(4, min(20, trials // 4))
+        return optuna.samplers.TPESampler(seed=seed, multivariate=True, constant_liar=True, n_startup_trials=startup)
+
+    return PlainStrategy(setting, make)
+
+
+@strategy_registry.register("random")
+def random(setting: Setting) -> PlainStrategy:
+    """Uniform draws: the control that a sampler must beat."""
+    return PlainStrategy(setting, lambda seed, trials: optuna.samplers.RandomSampler(seed=seed))

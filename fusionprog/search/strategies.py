@@ -1,0 +1,9 @@
+"""The strategies that come with the package, by name."""
+
+from __future__ import annotations
+
+from fusionprog.search.effects.strategy import EffectsStrategy
+from fusionprog.search.plain import PlainStrategy, random, tpe
+from fusionprog.search.strategy import strategy_registry
+
+__all__ = ["EffectsStrategy", "PlainStrategy", "random", "strategy_registry", "tpe"]

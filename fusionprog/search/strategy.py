@@ -1,0 +1,96 @@
+"""Strategies: what the search tries next, and what it would return."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import optuna
+
+from fusionprog._internal.registry import Registry
+from fusionprog.errors import FusionProgError
+from fusionprog.prompts.schedule import Schedule
+from fusionprog.runtime.render import RenderedPrompt
+from fusionprog.search.bench import Bench, Outcomes
+from fusionprog.search.space import Space
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What a strategy is made for.
+
+    Attributes:
+        space: The items in play, and their directions among the tasks.
+        bench: Where candidates are measured; a strategy looks at its prompts and asks nothing.
+        embeddings: Task → its coordinates.
+        seed: For all draws.
+        trials: How many trials there will be.
+        prior: Schedules that other compiles have found, matched by item id.
+    """
+
+    space: Space
+    bench: Bench
+    embeddings: Mapping[str, tuple[float, ...]]
+    seed: int
+    trials: int
+    prior: Sequence[Schedule]
+
+
+class Strategy(Protocol):
+    """Proposes trials through an Optuna sampler, and says what the sampler's parameters mean.
+
+    It is asked and told in the order of the trials, so that what it does depends on the seed and on history alone.
+
+    Attributes:
+        screens: Whether items should be tried alone before the search.
+        moves_on: Whether trials take other rows one after the other, rather than all the same ones.
+        distributions: Parameter → its distribution.
+    """
+
+    screens: bool
+    moves_on: bool
+
+    @property
+    def distributions(self) -> Mapping[str, optuna.distributions.BaseDistribution]:
+        """Parameter → its distribution."""
+        ...
+
+    def starts(self, screened: Mapping[tuple[str, str], float]) -> Sequence[Mapping[str, Any]]:
+        """Returns parameters of the first trials.
+
+        Args:
+            screened: (node, item) → what the item alone did in screening.
+        """
+        ...
+
+    def sampler(self, number: int) -> optuna.samplers.BaseSampler:
+        """Returns the sampler of a trial."""
+        ...
+
+    def schedule(self, number: int, params: Mapping[str, Any]) -> Schedule:
+        """Returns what a trial's parameters mean."""
+        ...
+
+    def observe(self, schedule: Schedule, outcomes: Outcomes) -> None:
+        """Is told what was measured, in the order in which it is booked."""
+        ...
+
+    def ranked(self, tried: Sequence[Schedule], values: Sequence[float]) -> list[Schedule]:
+        """Returns candidates to measure on more rows, the most promising first.
+
+        Args:
+            tried: The schedules of the trials, those that are no worse than the program as written, best first.
+            values: What they came to.
+        """
+        ...
+
+
+StrategyFactory = Callable[[Setting], Strategy]
+strategy_registry: Registry[StrategyFactory] = Registry("sampler", FusionProgError)
+
+
+def items_of(prompt: RenderedPrompt) -> frozenset[str]:
+    """Returns the items that a prompt shows."""
+    said = {line.item for line in prompt.composition.lines if line.item is not None}
+    return frozenset(said | set(prompt.demo_items))
