@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from fusionprog.prompts.items import Content, Facet, Item
 
@@ -104,6 +105,11 @@ def apportion(seats: int, weights: Sequence[float], limits: Sequence[int]) -> li
     return given
 
 
+def spread_of(effects: Sequence[float] | npt.NDArray[np.float64]) -> float:
+    """Returns the standard deviation of effects in any order, or 1 where all are alike."""
+    return float(np.std(np.sort(effects))) or 1.0 if len(effects) else 1.0
+
+
 def smallest_prefix(weights: Sequence[float], mass: float = MASS) -> int:
     """Returns how many of the weights, heaviest first, reach ``mass``."""
     reached = 0.0
@@ -122,7 +128,7 @@ def mix(
     temperature: float,
     gates: Mapping[Facet, float],
     *,
-    open_only: bool = False,
+    spread: float | None = None,
 ) -> Mixture:
     """Returns a node's mixtures in one task.
 
@@ -133,14 +139,14 @@ def mix(
         costs: Item → the effect above which its gate opens; 0 where it is not named.
         temperature: Diversity of the mixtures, above 0.
         gates: Facet → the share of its cap, in [0, 1]; 0 where it is not named.
-        open_only: Whether the items whose gate is closed are left out of the result; they change no prompt.
+        spread: The standard deviation of all effects here, where only some of the items are given.
     """
     effect = {key: effects.get(key, 0.0) for key in offered}
-    spread = float(np.std(sorted(effect.values()) or [0.0])) or 1.0
+    spread = spread_of(list(effect.values())) if spread is None else spread
     rooms = {facet: math.ceil(round(gates.get(facet, 0.0) * cap, _ROOM_DIGITS)) for facet, cap in CAPS.items()}
     pinned = {key for key in effect if items[key].pinned}
     helpful = {key for key, value in effect.items() if value > costs.get(key, 0.0) and rooms[items[key].facet]}
-    ranked = sorted(helpful | pinned if open_only else effect, key=lambda key: (-effect[key], key))
+    ranked = sorted(effect, key=lambda key: (-effect[key], key))
     by_facet = {facet: [key for key in ranked if items[key].facet == facet] for facet in CAPS}
     is_open = _settle([key for key in ranked if key in helpful or key in pinned], pinned, items)
     while True:
@@ -162,7 +168,6 @@ def mix(
         facet: tuple(
             Weighted(key, round(weights.get(key, 0.0), 4), round(effect[key], 4), key in is_open, amounts.get(key, 0))
             for key in mine
-            if not open_only or key in is_open
         )
         for facet, mine in by_facet.items()
     }

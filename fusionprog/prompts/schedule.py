@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-import operator
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal, get_args
+from functools import cached_property
+from typing import Literal, TypeAlias, get_args
+
+import numpy as np
+import numpy.typing as npt
 
 from fusionprog.prompts.items import Content, Facet, Item
-from fusionprog.prompts.mixture import Mixture, mix
+from fusionprog.prompts.mixture import Mixture, mix, spread_of
 
 Format = Literal["chat", "json", "xml"]
 FORMATS: tuple[Format, ...] = get_args(Format)
 DEFAULT_TEMPERATURE = 0.5
 _DIGITS = 5
+
+Effects: TypeAlias = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -66,18 +71,7 @@ class Schedule:
 
     def effect(self, node: str, task: str, embedding: tuple[float, ...], item: str) -> float:
         """Returns an item's effect at a node in a task, in units of score."""
-        return self._effects(node, task, embedding, [item])[item]
-
-    def _effects(self, node: str, task: str, embedding: tuple[float, ...], items: Iterable[str]) -> dict[str, float]:
-        here, directions = self.at_node.get(node, {}), self.directions.get(node, {})
-        own = self.in_task.get(task, {}).get(node, {})
-        found = {}
-        for item in items:
-            total = self.everywhere.get(item, 0.0) + here.get(item, 0.0)
-            if item in directions:
-                total += sum(map(operator.mul, directions[item], embedding))
-            found[item] = round(total + own.get(item, 0.0), _DIGITS)
-        return found
+        return float(self._effects(node, task, embedding, (item,))[0])
 
     def mixture(
         self,
@@ -97,8 +91,43 @@ class Schedule:
             embedding: The task's coordinates, shape ``(n_components,)``.
             items: All items by id.
             offered: What is on offer at the node in the task, by item id.
-            open_only: Whether the items whose gate is closed are left out of the result; they change no prompt.
+            open_only: Whether items that are not worth their cost are left out of the result; they change no prompt.
         """
-        settings = self.settings(node, task)
-        effects = self._effects(node, task, embedding, offered)
-        return mix(items, offered, effects, self.costs, settings.temperature, settings.gates, open_only=open_only)
+        settings, keys = self.settings(node, task), tuple(offered)
+        effects = self._effects(node, task, embedding, keys)
+        spread = spread_of(effects)
+        if open_only:
+            wanted = [keys[place] for place in np.flatnonzero(effects > self._costs_of(keys))]
+            wanted += [key for key in keys if items[key].pinned and key not in wanted]
+            offered = {key: offered[key] for key in wanted}
+        known = dict(zip(keys, effects.tolist(), strict=True))
+        return mix(items, offered, known, self.costs, settings.temperature, settings.gates, spread=spread)
+
+    def _effects(self, node: str, task: str, embedding: tuple[float, ...], keys: tuple[str, ...]) -> Effects:
+        """Items' effects at a node in a task, in the order of the items."""
+        made = self._made
+        if ("shared", node, keys) not in made:
+            here, along = self.at_node.get(node, {}), self.directions.get(node, {})
+            shared = np.array([self.everywhere.get(key, 0.0) + here.get(key, 0.0) for key in keys])
+            width = max((len(along.get(key, ())) for key in keys), default=0)
+            turned = [(*along.get(key, ()), *(0.0,) * (width - len(along.get(key, ())))) for key in keys]
+            made["shared", node, keys] = shared
+            made["turned", node, keys] = np.array(turned).reshape(len(keys), width)
+        effects, along_embedding = made["shared", node, keys], made["turned", node, keys]
+        size = min(along_embedding.shape[1], len(embedding))
+        if size:
+            effects = effects + along_embedding[:, :size] @ np.array(embedding[:size])
+        own = self.in_task.get(task, {}).get(node, {})
+        if own:
+            effects = effects + np.array([own.get(key, 0.0) for key in keys])
+        return np.round(effects, _DIGITS)
+
+    def _costs_of(self, keys: tuple[str, ...]) -> Effects:
+        if ("costs", "", keys) not in self._made:
+            self._made["costs", "", keys] = np.array([self.costs.get(key, 0.0) for key in keys])
+        return self._made["costs", "", keys]
+
+    @cached_property
+    def _made(self) -> dict[tuple[str, str, tuple[str, ...]], Effects]:
+        """Arrays that are the same in many tasks."""
+        return {}

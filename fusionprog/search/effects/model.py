@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from scipy.linalg import cho_factor, cho_solve, solve_triangular
-from threadpoolctl import threadpool_limits
+from threadpoolctl import ThreadpoolController
 
 from fusionprog.search.effects.columns import Column, Kind, Row
 
 Vector = npt.NDArray[np.float64]
+
+_libraries = functools.cache(ThreadpoolController)  # finding them takes a while
 
 _USUAL: Mapping[Kind, float] = {
     "level": 0.5,
@@ -28,6 +33,12 @@ _LEVEL = 0.3  # what a task scores before anything is known
 _LEAST_NOISE = 0.01
 # Prior scales that are compared, as factors of the usual ones: how much items do everywhere, and how much tasks differ.
 _FACTORS = [(shared, own) for shared in (0.5, 1.0, 2.0) for own in (0.3, 1.0, 3.0)]
+
+
+def _one_thread() -> AbstractContextManager[Any]:
+    """Numerics on one BLAS thread: sums in another order are other numbers."""
+    limited: AbstractContextManager[Any] = _libraries().limit(limits=1)
+    return limited
 
 
 @dataclass
@@ -62,7 +73,7 @@ class Posterior:
     def draw(self, seed: int) -> Vector:
         """Returns one draw of all effects, shape ``(n_columns,)``; equal seeds draw alike."""
         noise = np.random.default_rng(seed).standard_normal(len(self.mean))
-        with threadpool_limits(1):
+        with _one_thread():
             around = solve_triangular(self.factor, noise, lower=True, trans="T", check_finite=False)
         return np.asarray(self.mean + around)
 
@@ -72,7 +83,7 @@ class Posterior:
         Args:
             directions: How much of each effect is in each sum, shape ``(n_sums, n_columns)``.
         """
-        with threadpool_limits(1):
+        with _one_thread():
             solved = solve_triangular(self.factor, directions.T, lower=True, check_finite=False)
         return np.asarray(np.sqrt(np.sum(solved**2, axis=0)))
 
@@ -153,7 +164,7 @@ class EffectsModel:
         scales = self._usual * np.where(self._is_shared, shared, 1.0) * np.where(self._is_own, own, 1.0)
         precision = 1.0 / scales**2
         noise = self.noise
-        with threadpool_limits(1):
+        with _one_thread():
             matrix = self._products / noise
             matrix[np.diag_indices_from(matrix)] += precision
             factor, _ = cho_factor(matrix, lower=True, overwrite_a=True, check_finite=False)
