@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from fusionprog.testing import Faults
 from tests.durability.kills import Kill
 from tests.durability.scene import SLOTS, Scene, Whole
 from tests.durability.workers import WORKERS, check_kept, kill_one_worker
@@ -22,6 +23,16 @@ def test_workers_ask_each_thing_once(scene: Scene, whole: Whole, postgres: str, 
     asked = scene.asked()
     assert asked.keys() == whole.contents and max(asked.values()) == 1
     check_kept(postgres, whole)
+
+
+def test_workers_ask_at_once(scene: Scene, postgres: str, tmp_path: Path) -> None:
+    """None of them claims what it has no slot for while the others wait."""
+    scene.server.faults = Faults(latency=0.05)
+    workers = [scene.start(tmp_path, "--storage", postgres, output=f"{number}.json") for number in range(WORKERS)]
+    for worker in workers:
+        ended = worker.end(120)
+        assert ended.code == 0, ended.err
+    assert scene.server.max_in_flight > 2 * SLOTS
 
 
 @pytest.mark.parametrize("seed", range(6))
