@@ -31,6 +31,7 @@ _SETTINGS = {
     "idle_session_timeout": "0",
     "statement_timeout": "0",
     "lock_timeout": "0",
+    "synchronous_commit": "on",  # what was said to be committed outlives the server
 }
 
 
