@@ -137,8 +137,8 @@ def test_several_limits_hold_at_once(unbounded: Compiled, tmp_path: Path) -> Non
 
 @pytest.mark.parametrize("limit", ["calls", "tokens", "usd"])
 def test_a_budget_that_pays_for_nothing_is_refused_unspent(unbounded: Compiled, limit: str) -> None:
-    allowed = 0.02 * unbounded.spent[limit]
-    budget = fp.Budget(usd=allowed) if limit == "usd" else replace(fp.Budget(), **{limit: int(allowed)})
+    allowed = 0.003 * unbounded.spent[limit]
+    budget = fp.Budget(usd=allowed) if limit == "usd" else replace(fp.Budget(), **{limit: max(1, int(allowed))})
     meter = Meter()
     model = TextModel(meter, "desk", usd_per_token=(READ, WRITTEN), max_output_tokens=LONGEST)
     with pytest.raises(BudgetError, match=limit if limit != "usd" else r"usd|dollar|\$"):

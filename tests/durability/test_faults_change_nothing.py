@@ -38,7 +38,7 @@ def compiled(server: LMServer, folder: Path, faults: Faults) -> bytes:
         budget=desk.budget,
         trials=8,
         concurrency=32,
-        limits=fp.Limits(timeout=0.5, retries=6, backoff=0.01),
+        limits=fp.Limits(timeout=0.7 if faults.hang else 5.0, retries=6, backoff=0.01),
         storage=str(folder / "desk.db"),
         progress=False,
     )
