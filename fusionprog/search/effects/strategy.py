@@ -94,7 +94,7 @@ class EffectsStrategy:
 
     def schedule(self, number: int, params: Mapping[str, Any]) -> Schedule:
         """Returns the schedule of a trial's draw."""
-        return self._as_schedule(self._draws.pop(number))
+        return self._as_schedule(self._draws[number])
 
     def observe(self, schedule: Schedule, outcomes: Outcomes) -> None:
         """Adds outcomes to what is known."""
