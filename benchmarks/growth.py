@@ -6,9 +6,9 @@
 Interrupted, it shows what is measured so far.
 
 A chain of nodes is compiled with a budget that gives every trial one example of each task. Each point runs in a
-process of its own. The CPU time of a trial is split, from outside, into the model's calls (with the client and the
-store), parsing, rendering (of it: mixing, from effects to weights), and the search's own rest: sampler, study, scoring
-and the books. Peak memory is the process's, less what it has after the imports and a small compile.
+process of its own. The CPU time of a trial is split, from outside, into the model's calls (running the graph, the
+client, the store and parsing), rendering (of it: mixing, from effects to weights), and the search's own rest: sampler,
+study, scoring and the books. Peak memory is the process's, less what it has after the imports and a small compile.
 """
 
 from __future__ import annotations
@@ -37,9 +37,9 @@ import dspy
 import fusionprog as fp
 from _engines import Answers, Engine, Meter, make_lm
 from _measure import table
-from fusionprog.lm.client import LMClient
 from fusionprog.prompts.schedule import Schedule
-from fusionprog.runtime.render import RenderedPrompt, Renderer
+from fusionprog.runtime.executor import Executor
+from fusionprog.runtime.render import Renderer
 from fusionprog.search.events import Event, PhaseStarted, StepDone
 
 Verdict = Literal["yes", "no"]
@@ -65,7 +65,7 @@ class Point:
         before: CPU seconds before the search: checks, offers and screening.
         trials: Trials that were told.
         calls: Model calls in the search.
-        trial: Milliseconds of a trial: all, calls, parsing, rendering, mixing (a part of it), and the rest.
+        trial: Milliseconds of a trial: all, calls with parsing, rendering, mixing (a part of it), and the rest.
         memory: MB at most, beyond what the imports took.
         base: MB after the imports.
     """
@@ -115,16 +115,15 @@ class Stopwatch:
     """
 
     def __init__(self) -> None:
-        self.seconds = {"calls": 0.0, "parsing": 0.0, "rendering": 0.0, "mixing": 0.0}
-        self._wrap(RenderedPrompt, "parse", "parsing")
+        self.seconds = {"calls": 0.0, "rendering": 0.0, "mixing": 0.0}
         self._wrap(Renderer, "prompts", "rendering")
         self._wrap(Schedule, "mixture", "mixing")
-        complete, watch = LMClient.complete, self
+        run, watch = Executor.run, self
 
-        async def timed(client: LMClient, *arguments: Any, **options: Any) -> Any:
-            return await _Steps(complete(client, *arguments, **options), watch)
+        async def timed(executor: Executor, *arguments: Any, **options: Any) -> Any:
+            return await _Steps(run(executor, *arguments, **options), watch)
 
-        setattr(LMClient, "complete", timed)  # noqa: B010
+        setattr(Executor, "run", timed)  # noqa: B010
 
     def _wrap(self, owner: type, name: str, part: str) -> None:
         method: Callable[..., Any] = getattr(owner, name)
@@ -214,7 +213,7 @@ def compile_point(
             meter.enter(event.phase)
         elif isinstance(event, StepDone) and event.phase == "search" and shown:
             start, parts = marks["search"]
-            rest = now - start - sum(watch.seconds[part] - parts[part] for part in ("calls", "parsing", "rendering"))
+            rest = now - start - sum(watch.seconds[part] - parts[part] for part in ("calls", "rendering"))
             print(
                 f"trial {event.step} of {trials}: {(now - start) / event.step * 1e3:.0f} ms a trial, "
                 f"{rest / event.step * 1e3:.0f} of it the search's own; {peak():.0f} MB",
@@ -236,7 +235,7 @@ def compile_point(
     end, after = marks["narrowing"]
     parts = {part: (after[part] - before[part]) / record.trials * 1e3 for part in after}
     whole = (end - start) / record.trials * 1e3
-    rest = whole - parts["calls"] - parts["parsing"] - parts["rendering"]
+    rest = whole - parts["calls"] - parts["rendering"]
     return Point(
         sizes=(tasks, nodes, items, trials),
         wall=time.perf_counter() - began,
@@ -269,13 +268,13 @@ def row(point: Point) -> list[str]:
         f"{point.wall:.1f}",
         f"{point.before:.1f}",
         f"{point.calls / point.trials:.0f}",
-        *(f"{trial[part]:.1f}" for part in ("all", "calls", "parsing", "rendering", "mixing", "own")),
+        *(f"{trial[part]:.1f}" for part in ("all", "calls", "rendering", "mixing", "own")),
         f"{point.memory:.0f}",
     ]
 
 
 HEAD = ["tasks × nodes × items × trials", "wall, s", "before, s", "calls/trial", "CPU ms/trial"]
-HEAD += ["calls", "parsing", "rendering", "(mixing)", "own", "MB"]
+HEAD += ["calls", "rendering", "(mixing)", "own", "MB"]
 
 
 def plot(curves: dict[str, list[Point]], file: str) -> None:

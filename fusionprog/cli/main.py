@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 
 import click
@@ -54,4 +55,5 @@ def main() -> None:
     except (FusionProgError, OSError) as error:
         click.echo(f"error: {error}", err=True)
         code = 3
+    gc.freeze()  # at its end the interpreter would look through all objects of large libraries once more
     sys.exit(code or 0)

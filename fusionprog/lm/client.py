@@ -77,6 +77,8 @@ class LMClient:
             raise LMConfigurationError("concurrency must be 1 or more", found=str(concurrency))
         self.paid = Paid()
         self._store = store
+        if store is not None:
+            store.claim_at_most(concurrency)
         self._slots = Slots(concurrency)
         self._limits = dict(limits or {})
         self._fresh = fresh

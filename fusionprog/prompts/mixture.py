@@ -129,6 +129,7 @@ def mix(
     gates: Mapping[Facet, float],
     *,
     spread: float | None = None,
+    chosen_only: bool = False,
 ) -> Mixture:
     """Returns a node's mixtures in one task.
 
@@ -140,6 +141,7 @@ def mix(
         temperature: Diversity of the mixtures, above 0.
         gates: Facet → the share of its cap, in [0, 1]; 0 where it is not named.
         spread: The standard deviation of all effects here, where only some of the items are given.
+        chosen_only: Whether only the items that are used are in the result.
     """
     effect = {key: effects.get(key, 0.0) for key in offered}
     spread = spread_of(list(effect.values())) if spread is None else spread
@@ -147,7 +149,9 @@ def mix(
     pinned = {key for key in effect if items[key].pinned}
     helpful = {key for key, value in effect.items() if value > costs.get(key, 0.0) and rooms[items[key].facet]}
     ranked = sorted(effect, key=lambda key: (-effect[key], key))
-    by_facet = {facet: [key for key in ranked if items[key].facet == facet] for facet in CAPS}
+    by_facet: dict[Facet, list[str]] = {facet: [] for facet in CAPS}
+    for key in ranked:
+        by_facet[items[key].facet].append(key)
     is_open = _settle([key for key in ranked if key in helpful or key in pinned], pinned, items)
     while True:
         weights: dict[str, float] = {}
@@ -168,6 +172,7 @@ def mix(
         facet: tuple(
             Weighted(key, round(weights.get(key, 0.0), 4), round(effect[key], 4), key in is_open, amounts.get(key, 0))
             for key in mine
+            if not chosen_only or amounts.get(key)
         )
         for facet, mine in by_facet.items()
     }

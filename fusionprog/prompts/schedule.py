@@ -81,7 +81,7 @@ class Schedule:
         items: Mapping[str, Item],
         offered: Mapping[str, Content],
         *,
-        open_only: bool = False,
+        chosen_only: bool = False,
     ) -> Mixture:
         """Returns a node's mixtures in a task.
 
@@ -91,17 +91,26 @@ class Schedule:
             embedding: The task's coordinates, shape ``(n_components,)``.
             items: All items by id.
             offered: What is on offer at the node in the task, by item id.
-            open_only: Whether items that are not worth their cost are left out of the result; they change no prompt.
+            chosen_only: Whether only the items that are used are in the result.
         """
         settings, keys = self.settings(node, task), tuple(offered)
         effects = self._effects(node, task, embedding, keys)
         spread = spread_of(effects)
-        if open_only:
+        if chosen_only:  # the others change no prompt
             wanted = [keys[place] for place in np.flatnonzero(effects > self._costs_of(keys))]
             wanted += [key for key in keys if items[key].pinned and key not in wanted]
             offered = {key: offered[key] for key in wanted}
         known = dict(zip(keys, effects.tolist(), strict=True))
-        return mix(items, offered, known, self.costs, settings.temperature, settings.gates, spread=spread)
+        return mix(
+            items,
+            offered,
+            known,
+            self.costs,
+            settings.temperature,
+            settings.gates,
+            spread=spread,
+            chosen_only=chosen_only,
+        )
 
     def _effects(self, node: str, task: str, embedding: tuple[float, ...], keys: tuple[str, ...]) -> Effects:
         """Items' effects at a node in a task, in the order of the items."""

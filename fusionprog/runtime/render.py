@@ -206,12 +206,12 @@ class Renderer:
     def _prompt(self, schedule: Schedule, task: TaskView, node: str) -> RenderedPrompt:
         key = (id(schedule), id(task), node)  # both are held: their ids stay their own
         if key not in self._recent:
-            mixture = self._mixture(schedule, task, node, open_only=True)
+            mixture = self._mixture(schedule, task, node, chosen_only=True)
             self._recent[key] = schedule, task, self.from_mixture(schedule, task, node, mixture)
             if len(self._recent) > _REMEMBERED:
                 self._recent.popitem(last=False)
         return self._recent[key][2]
 
-    def _mixture(self, schedule: Schedule, task: TaskView, node: str, *, open_only: bool = False) -> Mixture:
+    def _mixture(self, schedule: Schedule, task: TaskView, node: str, *, chosen_only: bool = False) -> Mixture:
         offered = task.offered.get(node, {})
-        return schedule.mixture(node, task.name, task.embedding, self._items, offered, open_only=open_only)
+        return schedule.mixture(node, task.name, task.embedding, self._items, offered, chosen_only=chosen_only)

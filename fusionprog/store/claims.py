@@ -25,7 +25,8 @@ _FIND = """
 select key, created, text, input_tokens, output_tokens, usd, finish
 from fusionprog_calls where key = any(%s::bytea[])
 """
-_LOCK = "select number from unnest(%s::bigint[]) as number where pg_try_advisory_lock(number)"
+# The limit ends the trying: what is beyond it is not locked.
+_LOCK = "select number from unnest(%s::bigint[]) as number where pg_try_advisory_lock(number) limit %s"
 _UNLOCK = "select pg_advisory_unlock(number) from unnest(%s::bigint[]) as number"
 
 
@@ -35,6 +36,10 @@ class Claims:
     Args:
         session: Holds the locks.
         name: The store, as it may be shown.
+
+    Attributes:
+        most: Claims that this process may hold at once; ``None`` for any number. Who claims more than it can ask at
+            once keeps others from asking.
     """
 
     def __init__(self, session: Session, name: str) -> None:
@@ -43,6 +48,7 @@ class Claims:
         self._waiting: dict[Find, None] = {}
         self._held: set[int] = set()
         self._next_look = 0.0
+        self.most: int | None = None
         session.returned = self._take_again
 
     def serve(self, asks: Sequence[Any], written: Sequence[CallRow]) -> float | None:
@@ -65,7 +71,7 @@ class Claims:
                     paces.append(ask)
         now = time.monotonic()
         looks = list(new)
-        if now >= self._next_look:
+        if now >= self._next_look or freed:
             looks = [*self._waiting, *looks]
             self._next_look = now + _POLL
         self._waiting.update(new)
@@ -107,8 +113,9 @@ class Claims:
         missing = [find for find in looks if find not in found]
         if not missing:
             return list(found.items())
-        numbers = {key_number(find.key) for find in missing} - self._held
-        taken = {number for (number,) in connection.execute(_LOCK, [sorted(numbers)])} if numbers else set[int]()
+        numbers = [number for number in map(key_number, (find.key for find in missing)) if number not in self._held]
+        room = None if self.most is None else max(0, self.most - len(self._held))
+        taken = _locked(connection, numbers, room) if numbers and room != 0 else set[int]()
         if taken:
             # In a new statement: the one who had the lock may have stored its answer after the first was begun.
             found |= _stored(connection, [find for find in missing if key_number(find.key) in taken])
@@ -131,7 +138,12 @@ class Claims:
     def _take_again(self, connection: Connection) -> None:
         """Takes the rights of a lost connection again, as far as nobody else has taken them meanwhile."""
         if self._held:
-            self._held = {number for (number,) in connection.execute(_LOCK, [sorted(self._held)])}
+            self._held = _locked(connection, sorted(self._held), None)
+
+
+def _locked(connection: Connection, numbers: Sequence[int], most: int | None) -> set[int]:
+    """Locks those of the numbers that nobody has, in their order, and returns them; at most so many."""
+    return {number for (number,) in connection.execute(_LOCK, [list(dict.fromkeys(numbers)), most])}
 
 
 def _stored(connection: Connection, finds: Sequence[Find]) -> dict[Find, StoredCall]:

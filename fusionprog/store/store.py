@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from sqlalchemy import Connection, func, select
 
@@ -24,6 +24,9 @@ from fusionprog.store.sqlite import SqliteDatabase
 from fusionprog.store.tables import models, prompts, scores, studies, trials
 from fusionprog.store.urls import database_url, no_driver, public_name
 from fusionprog.store.writer import Writer
+
+if TYPE_CHECKING:
+    from fusionprog.store.claims import Claims
 
 __all__ = ["Store", "StoredCall"]
 
@@ -65,11 +68,13 @@ class Store:
         atexit.register(self.close)
 
     def _open(self) -> None:
+        self._claims: Claims | None
         if self._parsed.get_backend_name() == "sqlite":
             files = SqliteDatabase(self._parsed, self.patience)
             self._database: Database = files
             self._files: SqliteDatabase | None = files
             self._writer = Writer(self._pending, files.write, None)
+            self._claims = None
             return
         try:
             from fusionprog.store.claims import Claims
@@ -78,7 +83,8 @@ class Store:
             raise no_driver() from error
         server = PostgresDatabase(self._parsed, self.outage)
         self._database, self._files = server, None
-        self._writer = Writer(self._pending, server.write, Claims(server.session, self.name))
+        self._claims = Claims(server.session, self.name)
+        self._writer = Writer(self._pending, server.write, self._claims)
 
     @property
     def shared(self) -> bool:
@@ -123,6 +129,15 @@ class Store:
             self._writer.ask(Abandon(ask))
             raise
         return found
+
+    def claim_at_most(self, count: int) -> None:
+        """Limits the claims that this process holds on a shared store; who claims more than it can ask blocks others.
+
+        Args:
+            count: How many, 1 or more: the calls that it can have in flight.
+        """
+        if self._claims is not None:
+            self._claims.most = count
 
     def give_up(self, key: bytes) -> None:
         """Says that there will be no answer under ``key`` for now: another process may ask."""
