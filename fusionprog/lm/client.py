@@ -85,6 +85,7 @@ class LMClient:
         self._lanes: dict[int, _Lane] = {}
         self._numbers = itertools.count()
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._waking = False
 
     async def complete(self, model: LanguageModel, request: Request, *, sample: int = 0) -> tuple[bytes, Completion]:
         """Returns a request's key and the model's answer.
@@ -129,7 +130,10 @@ class LMClient:
             store.put_model(lane.identity, lane.model.identity)
             store.put_prompt(request.prefix_id, request.prefix)
             call = StoredCall(answer.text, answer.input_tokens, answer.output_tokens, answer.usd, answer.finish)
-            store.put_call(key, lane.identity, request.prefix_id, request.content, sample, call, self._written)
+            store.put_call(
+                key, lane.identity, request.prefix_id, request.content, sample, call, self._written, wake=False
+            )
+            self._wake_soon(store)
         except BaseException:
             self._slots.release()
             raise
@@ -198,6 +202,16 @@ class LMClient:
         if wait > 0:
             await asyncio.sleep(wait)
         return tokens
+
+    def _wake_soon(self, store: Store) -> None:
+        """Lets the store write when all tasks that have their answers by now have put them: one commit for all."""
+        if not self._waking:
+            self._waking = True
+            asyncio.get_running_loop().call_soon(self._wake, store)
+
+    def _wake(self, store: Store) -> None:
+        self._waking = False
+        store.wake()
 
     def _written(self, count: int, error: StoreError | None) -> None:
         """Is called by the store's writer; the slots are given back on the loop."""
