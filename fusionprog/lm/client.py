@@ -20,6 +20,7 @@ from fusionprog.errors import (
     LMUnavailableError,
     StoreError,
 )
+from fusionprog.lm.deadlines import Deadlines
 from fusionprog.lm.limits import Limits
 from fusionprog.lm.model import Completion, Finish, LanguageModel, Request
 from fusionprog.lm.pacing import Pacer
@@ -168,7 +169,7 @@ class LMClient:
     async def _attempt(self, lane: _Lane, request: Request) -> Completion:
         reserved = await self._pace(lane, request) if lane.paced or lane.pacer.paused else 0
         try:
-            async with asyncio.timeout(lane.limits.timeout):
+            with lane.deadlines.deadline():
                 answer = await lane.model.complete(request.messages)
         except FusionProgError:
             raise
@@ -227,7 +228,9 @@ class LMClient:
         if lane is None:
             self._loop = asyncio.get_running_loop()
             limits = self._limits.get(model.name, Limits())
-            lane = self._lanes[id(model)] = _Lane(model, digest(model.identity), limits, Pacer(limits))
+            lane = self._lanes[id(model)] = _Lane(
+                model, digest(model.identity), limits, Pacer(limits), Deadlines(limits.timeout)
+            )
         return lane
 
 
@@ -237,6 +240,7 @@ class _Lane:
     identity: str
     limits: Limits
     pacer: Pacer
+    deadlines: Deadlines
 
     @property
     def paced(self) -> bool:

@@ -78,8 +78,8 @@ class NodeMemo:
         self._results: Memo[NodeResult] = Memo(_REMEMBERED)
         self._owners: dict[int, Any] = {}
 
-    async def get(self, key: Hashable, run: Callable[[], Awaitable[NodeResult]], owner: Any) -> NodeResult:
-        """Returns the result under ``key``, running ``run()`` once for all who ask at the same time.
+    def get(self, key: Hashable, run: Callable[[], Awaitable[NodeResult]], owner: Any) -> Awaitable[NodeResult]:
+        """Awaited, returns the result under ``key``, running ``run()`` once for all who ask at the same time.
 
         Args:
             key: What the result depends on.
@@ -87,7 +87,7 @@ class NodeMemo:
             owner: What the key names by its ``id``; held, so that nothing else is given the same.
         """
         self._owners[id(owner)] = owner
-        return await self._results.get(key, run)
+        return self._results.get(key, run)
 
 
 class Executor:
