@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -107,7 +108,7 @@ class Evaluator:
             LMError: if a model gives no answer; the example is then unmeasured, never a score of 0.
         """
         key = (scorer.view.name, tuple([prompts[node].id for node in scorer.asking]), row.id)
-        return await self._outcomes.get(key, lambda: self._measure(scorer, prompts, row))
+        return await self._outcomes.get(key, self._measure, scorer, prompts, row)
 
     async def outcomes(
         self, scorer: TaskScorer, prompts: Mapping[str, RenderedPrompt], rows: Sequence[Row]
@@ -156,13 +157,7 @@ class Evaluator:
         if trace.error is not None:
             return Outcome(row.id, 0.0, trace.error.status, str(trace.error), calls, tokens, usd)
 
-        async def run_program(metric: ProgramMetric, inputs: Mapping[str, Any]) -> Mapping[str, Any]:
-            judged = await self._judge(scorer, metric, inputs)
-            calls.update(judged.calls)
-            if judged.error is not None:
-                raise MetricError(f"the metric {metric.name!r} gave no score", found=str(judged.error))
-            return {metric.output: judged.value(metric.graph.resolve(metric.output))}
-
+        run_program = functools.partial(self._run_program, scorer, calls)
         try:
             score = await scorer.metric.score(row.example, trace.prediction(scorer.outputs), run_program)
         except MetricError as error:
@@ -173,6 +168,16 @@ class Evaluator:
                 fix=error.fix,
             ) from error
         return Outcome(row.id, score, calls=calls, tokens=tokens, usd=usd)
+
+    async def _run_program(
+        self, scorer: TaskScorer, calls: dict[bytes, Completion], metric: ProgramMetric, inputs: Mapping[str, Any]
+    ) -> Mapping[str, Any]:
+        """Runs a metric that is a program, and notes its calls."""
+        judged = await self._judge(scorer, metric, inputs)
+        calls.update(judged.calls)
+        if judged.error is not None:
+            raise MetricError(f"the metric {metric.name!r} gave no score", found=str(judged.error))
+        return {metric.output: judged.value(metric.graph.resolve(metric.output))}
 
     async def _judge(self, scorer: TaskScorer, metric: ProgramMetric, inputs: Mapping[str, Any]) -> Trace:
         if metric not in self._judges:

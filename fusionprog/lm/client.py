@@ -107,7 +107,7 @@ class LMClient:
             self._slots.release()
             return b"%d" % next(self._numbers), answer
         key = _key(lane.identity, request, sample)
-        return key, await self._flights.get(key, lambda: self._find_or_ask(lane, request, sample, key))
+        return key, await self._flights.get(key, self._find_or_ask, lane, request, sample, key)
 
     def stop(self, error: LMError) -> None:
         """Lets no call begin any more: those that wait for a slot get the error. Called on the loop."""
@@ -229,7 +229,12 @@ class LMClient:
             self._loop = asyncio.get_running_loop()
             limits = self._limits.get(model.name, Limits())
             lane = self._lanes[id(model)] = _Lane(
-                model, digest(model.identity), limits, Pacer(limits), Deadlines(limits.timeout)
+                model,
+                digest(model.identity),
+                limits,
+                Pacer(limits),
+                Deadlines(limits.timeout),
+                paced=limits.requests_per_minute is not None or limits.tokens_per_minute is not None,
             )
         return lane
 
@@ -241,11 +246,7 @@ class _Lane:
     limits: Limits
     pacer: Pacer
     deadlines: Deadlines
-
-    @property
-    def paced(self) -> bool:
-        """Whether there is a limit per minute."""
-        return self.limits.requests_per_minute is not None or self.limits.tokens_per_minute is not None
+    paced: bool  # whether there is a limit per minute
 
 
 def _unicode(text: str) -> str:

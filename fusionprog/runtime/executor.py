@@ -6,7 +6,7 @@ import asyncio
 import functools
 from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, ParamSpec
 
 import networkx as nx
 
@@ -21,6 +21,7 @@ from fusionprog.program.signature import Prediction
 from fusionprog.program.task import TaskProgram
 from fusionprog.runtime.render import RenderedPrompt
 
+P = ParamSpec("P")
 _field = functools.lru_cache(maxsize=10_000)(FieldRef)  # the same few in every run
 
 
@@ -78,16 +79,20 @@ class NodeMemo:
         self._results: Memo[NodeResult] = Memo(_REMEMBERED)
         self._owners: dict[int, Any] = {}
 
-    def get(self, key: Hashable, run: Callable[[], Awaitable[NodeResult]], owner: Any) -> Awaitable[NodeResult]:
-        """Awaited, returns the result under ``key``, running ``run()`` once for all who ask at the same time.
+    def get(
+        self, owner: Any, key: Hashable, run: Callable[P, Awaitable[NodeResult]], *arguments: P.args, **named: P.kwargs
+    ) -> Awaitable[NodeResult]:
+        """Awaited, returns the result under ``key``, running ``run`` once for all who ask at the same time.
 
         Args:
+            owner: What the key names by its ``id``; held, so that nothing else is given the same.
             key: What the result depends on.
             run: Makes it.
-            owner: What the key names by its ``id``; held, so that nothing else is given the same.
+            arguments: What it is called with.
+            named: Likewise.
         """
         self._owners[id(owner)] = owner
-        return self._results.get(key, run)
+        return self._results.get(key, run, *arguments, **named)
 
 
 class Executor:
@@ -154,32 +159,20 @@ class Executor:
         module, prompt, model = node.module, prompts.get(name), models.get(name)
         if self._memo is None or not module.repeatable:
             return await self._run(module, inputs, prompt, model)
-        key: Hashable
-        if prompt is None:
-            key = (id(module), digest(inputs))
+        if prompt is None or model is None:
+            key: Hashable = (id(module), digest(inputs))
         else:
             key = (id(model), name, prompt.id, prompt.input_key(inputs))
-        return await self._memo.get(
-            key, lambda: self._run(module, inputs, prompt, model), module if prompt is None else model
-        )
+        return await self._memo.get(model or module, key, self._run, module, inputs, prompt, model)
 
     async def _run(
         self, module: Module, inputs: Mapping[str, Any], prompt: RenderedPrompt | None, model: LanguageModel | None
     ) -> NodeResult:
-        calls: dict[bytes, Completion] = {}
-
-        async def ask(asked: Mapping[str, Any], *, sample: int = 0) -> dict[str, Any]:
-            assert prompt is not None and model is not None
-            key, answer = await self._client.complete(model, prompt.request(asked), sample=sample)
-            calls[key] = answer
-            if answer.finish != "stop":
-                raise _fault(model, answer)
-            return prompt.parse(answer.text)
-
+        ask = _Ask(self._client, model, prompt)
         try:
-            return NodeResult(await module.run(inputs, ask), calls, None)
+            return NodeResult(await module.run(inputs, ask), ask.calls, None)
         except LMOutputError as error:
-            return NodeResult(None, calls, error)
+            return NodeResult(None, ask.calls, error)
 
     def _generations(self, graph: ProgramGraph, nodes: tuple[str, ...]) -> list[list[str]]:
         """Nodes in steps: those of one step read nothing of each other."""
@@ -188,6 +181,32 @@ class Executor:
             steps = nx.topological_generations(graph.digraph().subgraph(nodes))
             self._steps[key] = graph, [sorted(step) for step in steps]
         return self._steps[key][1]
+
+
+class _Ask:
+    """Asks a node's model with its prompt, and notes the answers.
+
+    Attributes:
+        calls: Call key → answer.
+    """
+
+    __slots__ = ("_client", "_model", "_prompt", "calls")
+
+    def __init__(self, client: LMClient, model: LanguageModel | None, prompt: RenderedPrompt | None) -> None:
+        self._client = client
+        self._model = model
+        self._prompt = prompt
+        self.calls: dict[bytes, Completion] = {}
+
+    async def __call__(self, inputs: Mapping[str, Any], *, sample: int = 0) -> dict[str, Any]:
+        """Returns the output fields of one answer; raises ``LMOutputError`` if it has none."""
+        model, prompt = self._model, self._prompt
+        assert prompt is not None and model is not None
+        key, answer = await self._client.complete(model, prompt.request(inputs), sample=sample)
+        self.calls[key] = answer
+        if answer.finish != "stop":
+            raise _fault(model, answer)
+        return prompt.parse(answer.text)
 
 
 def _fault(model: LanguageModel, answer: Completion) -> LMOutputError:
