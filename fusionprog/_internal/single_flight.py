@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Hashable
-from typing import Generic, ParamSpec, TypeVar
+from typing import Generic, TypeVar, TypeVarTuple
 
-P = ParamSpec("P")
+Ts = TypeVarTuple("Ts")
 V = TypeVar("V")
 
 
@@ -22,8 +22,8 @@ class SingleFlight(Generic[V]):
         # Most work is asked for once, so there is a future only from the first who waits on.
         self._flying: dict[Hashable, asyncio.Future[V] | None] = {}
 
-    async def get(self, key: Hashable, work: Callable[P, Awaitable[V]], *arguments: P.args, **named: P.kwargs) -> V:
-        """Returns what ``work(*arguments, **named)`` returns, or what another caller's did."""
+    async def get(self, key: Hashable, work: Callable[[*Ts], Awaitable[V]], *arguments: *Ts) -> V:
+        """Returns what ``work(*arguments)`` returns, or what another caller's did."""
         while key in self._flying:
             landing = self._landing(key)
             try:
@@ -33,7 +33,7 @@ class SingleFlight(Generic[V]):
                     raise
         self._flying[key] = None
         try:
-            value = await work(*arguments, **named)
+            value = await work(*arguments)
         except BaseException as error:
             self._fail(key, error)
             raise
@@ -71,12 +71,12 @@ class Memo(Generic[V]):
         self._known: OrderedDict[Hashable, V] = OrderedDict()
         self._flight: SingleFlight[V] = SingleFlight()
 
-    async def get(self, key: Hashable, work: Callable[P, Awaitable[V]], *arguments: P.args, **named: P.kwargs) -> V:
+    async def get(self, key: Hashable, work: Callable[[*Ts], Awaitable[V]], *arguments: *Ts) -> V:
         """Returns what is remembered under ``key``; else does the work, once for all who ask at the same time."""
         if key in self._known:
             self._known.move_to_end(key)
             return self._known[key]
-        value = self._known[key] = await self._flight.get(key, work, *arguments, **named)
+        value = self._known[key] = await self._flight.get(key, work, *arguments)
         if len(self._known) > self._capacity:
             self._known.popitem(last=False)
         return value

@@ -189,13 +189,12 @@ class Evaluator:
 
 def _spent(answers: Iterable[Completion]) -> tuple[int, float | None]:
     """Tokens and dollars of answers; no dollars where a price is unknown."""
-    tokens, usd = 0, 0.0
-    known = True
+    tokens, usd, priced = 0, 0.0, True
     for answer in answers:
         tokens += answer.tokens
-        known = known and answer.usd is not None
         usd += answer.usd or 0.0
-    return tokens, usd if known else None
+        priced = priced and answer.usd is not None
+    return tokens, usd if priced else None
 
 
 def _inputs(scorer: TaskScorer, row: Row) -> dict[str, Any]:

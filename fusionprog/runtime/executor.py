@@ -6,7 +6,7 @@ import asyncio
 import functools
 from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple, ParamSpec
+from typing import Any, NamedTuple, TypeVarTuple
 
 import networkx as nx
 
@@ -21,7 +21,7 @@ from fusionprog.program.signature import Prediction
 from fusionprog.program.task import TaskProgram
 from fusionprog.runtime.render import RenderedPrompt
 
-P = ParamSpec("P")
+Ts = TypeVarTuple("Ts")
 _field = functools.lru_cache(maxsize=10_000)(FieldRef)  # the same few in every run
 
 
@@ -80,7 +80,7 @@ class NodeMemo:
         self._owners: dict[int, Any] = {}
 
     def get(
-        self, owner: Any, key: Hashable, run: Callable[P, Awaitable[NodeResult]], *arguments: P.args, **named: P.kwargs
+        self, owner: Any, key: Hashable, run: Callable[[*Ts], Awaitable[NodeResult]], *arguments: *Ts
     ) -> Awaitable[NodeResult]:
         """Awaited, returns the result under ``key``, running ``run`` once for all who ask at the same time.
 
@@ -89,10 +89,9 @@ class NodeMemo:
             key: What the result depends on.
             run: Makes it.
             arguments: What it is called with.
-            named: Likewise.
         """
         self._owners[id(owner)] = owner
-        return self._results.get(key, run, *arguments, **named)
+        return self._results.get(key, run, *arguments)
 
 
 class Executor:
@@ -156,14 +155,14 @@ class Executor:
             target: source.value if isinstance(source, Constant) else trace.value(source)
             for target, source in node.sources.items()
         }
-        module, prompt, model = node.module, prompts.get(name), models.get(name)
+        module, prompt = node.module, prompts.get(name)
         if self._memo is None or not module.repeatable:
-            return await self._run(module, inputs, prompt, model)
-        if prompt is None or model is None:
-            key: Hashable = (id(module), digest(inputs))
-        else:
-            key = (id(model), name, prompt.id, prompt.input_key(inputs))
-        return await self._memo.get(model or module, key, self._run, module, inputs, prompt, model)
+            return await self._run(module, inputs, prompt, models.get(name))
+        if prompt is None:
+            return await self._memo.get(module, (id(module), digest(inputs)), self._run, module, inputs, None, None)
+        model = models[name]
+        key = (id(model), name, prompt.id, prompt.input_key(inputs))
+        return await self._memo.get(model, key, self._run, module, inputs, prompt, model)
 
     async def _run(
         self, module: Module, inputs: Mapping[str, Any], prompt: RenderedPrompt | None, model: LanguageModel | None
