@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Hashable
-from typing import Generic, TypeVar
+from typing import Generic, TypeVar, TypeVarTuple
 
+Ts = TypeVarTuple("Ts")
 V = TypeVar("V")
 
 
@@ -18,31 +19,44 @@ class SingleFlight(Generic[V]):
     """
 
     def __init__(self) -> None:
-        self._flying: dict[Hashable, asyncio.Future[V]] = {}
+        # Most work is asked for once, so there is a future only from the first who waits on.
+        self._flying: dict[Hashable, asyncio.Future[V] | None] = {}
 
-    async def get(self, key: Hashable, work: Callable[[], Awaitable[V]]) -> V:
-        """Returns what ``work()`` returns, or what another caller's did."""
-        while (flying := self._flying.get(key)) is not None:
+    async def get(self, key: Hashable, work: Callable[[*Ts], Awaitable[V]], *arguments: *Ts) -> V:
+        """Returns what ``work(*arguments)`` returns, or what another caller's did."""
+        while key in self._flying:
+            landing = self._landing(key)
             try:
-                return await asyncio.shield(flying)
+                return await asyncio.shield(landing)
             except asyncio.CancelledError:
-                if not flying.cancelled():  # it was this caller that was cancelled
+                if not landing.cancelled():  # it was this caller that was cancelled
                     raise
-        landed: asyncio.Future[V] = asyncio.get_running_loop().create_future()
-        self._flying[key] = landed
+        self._flying[key] = None
         try:
-            value = await work()
-        except asyncio.CancelledError:
-            landed.cancel()
-            raise
+            value = await work(*arguments)
         except BaseException as error:
-            landed.set_exception(error)
-            landed.exception()  # looked at here, since nobody may be waiting for it
+            self._fail(key, error)
             raise
-        finally:
-            del self._flying[key]
-        landed.set_result(value)
+        waited = self._flying.pop(key)
+        if waited is not None:
+            waited.set_result(value)
         return value
+
+    def _landing(self, key: Hashable) -> asyncio.Future[V]:
+        landing = self._flying[key]
+        if landing is None:
+            landing = self._flying[key] = asyncio.get_running_loop().create_future()
+        return landing
+
+    def _fail(self, key: Hashable, error: BaseException) -> None:
+        waited = self._flying.pop(key)
+        if waited is None:
+            return
+        if isinstance(error, asyncio.CancelledError):
+            waited.cancel()
+        else:
+            waited.set_exception(error)
+            waited.exception()  # looked at here, since those who waited may have been cancelled
 
 
 class Memo(Generic[V]):
@@ -57,16 +71,12 @@ class Memo(Generic[V]):
         self._known: OrderedDict[Hashable, V] = OrderedDict()
         self._flight: SingleFlight[V] = SingleFlight()
 
-    async def get(self, key: Hashable, work: Callable[[], Awaitable[V]]) -> V:
+    async def get(self, key: Hashable, work: Callable[[*Ts], Awaitable[V]], *arguments: *Ts) -> V:
         """Returns what is remembered under ``key``; else does the work, once for all who ask at the same time."""
         if key in self._known:
             self._known.move_to_end(key)
             return self._known[key]
-
-        async def remembered() -> V:
-            value = self._known[key] = await work()
-            if len(self._known) > self._capacity:
-                self._known.popitem(last=False)
-            return value
-
-        return await self._flight.get(key, remembered)
+        value = self._known[key] = await self._flight.get(key, work, *arguments)
+        if len(self._known) > self._capacity:
+            self._known.popitem(last=False)
+        return value

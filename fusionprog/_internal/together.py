@@ -14,7 +14,8 @@ async def together(work: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
 
     ``asyncio.gather`` alone would leave the rest running: calls that are paid for and used by nobody.
     """
-    tasks = [asyncio.ensure_future(each) for each in work]
+    loop = asyncio.get_running_loop()
+    tasks = [loop.create_task(each) for each in work]
     try:
         return await asyncio.gather(*tasks)
     except BaseException:

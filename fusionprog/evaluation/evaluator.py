@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Coroutine, Mapping, Sequence
+import functools
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -13,6 +14,7 @@ from fusionprog.errors import LMUnavailableError, MetricError
 from fusionprog.evaluation.metrics import Metric, ProgramMetric
 from fusionprog.lm.model import Completion, LanguageModel
 from fusionprog.program.data import Row
+from fusionprog.program.graph import FieldRef, InputRef
 from fusionprog.program.types import typed
 from fusionprog.prompts.schedule import Schedule
 from fusionprog.runtime.executor import Executor, Trace
@@ -70,6 +72,11 @@ class TaskScorer:
         """The nodes among ``nodes`` that ask a model."""
         return tuple(node for node in self.nodes if node in self.view.prompting_nodes)
 
+    @cached_property
+    def outputs(self) -> Mapping[str, InputRef | FieldRef]:
+        """What the metric is shown: the outputs of the program, and those that the task names."""
+        return {**self.view.program.graph.outputs, **self.view.program.outputs}
+
     @property
     def calls_per_example(self) -> int:
         """Model calls for one example at most, the metric's own included."""
@@ -100,8 +107,8 @@ class Evaluator:
             MetricError: if the metric fails.
             LMError: if a model gives no answer; the example is then unmeasured, never a score of 0.
         """
-        key = (scorer.view.name, tuple(prompts[node].id for node in scorer.asking), row.id)
-        return await self._outcomes.get(key, lambda: self._measure(scorer, prompts, row))
+        key = (scorer.view.name, tuple([prompts[node].id for node in scorer.asking]), row.id)
+        return await self._outcomes.get(key, self._measure, scorer, prompts, row)
 
     async def outcomes(
         self, scorer: TaskScorer, prompts: Mapping[str, RenderedPrompt], rows: Sequence[Row]
@@ -118,7 +125,7 @@ class Evaluator:
         found: dict[int, Outcome] = {}
         for _ in range(_ROUNDS):
             left = [index for index in range(len(rows)) if index not in found]
-            results = await together(_unless_unavailable(self.outcome(scorer, prompts, rows[index])) for index in left)
+            results = await together(self._outcome_if_available(scorer, prompts, rows[index]) for index in left)
             failures = [result for result in results if isinstance(result, LMUnavailableError)]
             found.update((index, each) for index, each in zip(left, results, strict=True) if isinstance(each, Outcome))
             if not failures:
@@ -135,26 +142,24 @@ class Evaluator:
         """Returns the trace of ``nodes`` on one row, without a score."""
         return await self._executor.run(scorer.view.program, prompts, scorer.models, _inputs(scorer, row), nodes)
 
+    async def _outcome_if_available(
+        self, scorer: TaskScorer, prompts: Mapping[str, RenderedPrompt], row: Row
+    ) -> Outcome | LMUnavailableError:
+        try:
+            return await self.outcome(scorer, prompts, row)
+        except LMUnavailableError as error:
+            return error
+
     async def _measure(self, scorer: TaskScorer, prompts: Mapping[str, RenderedPrompt], row: Row) -> Outcome:
         trace = await self.trace(scorer, prompts, row, scorer.nodes)
-        answers = list(trace.calls.values())
-        tokens = sum(answer.tokens for answer in answers)
-        prices = [answer.usd for answer in answers]
-        usd = None if any(price is None for price in prices) else sum(price or 0.0 for price in prices)
+        calls = trace.calls
+        tokens, usd = _spent(calls.values())
         if trace.error is not None:
-            return Outcome(row.id, 0.0, trace.error.status, str(trace.error), dict(trace.calls), tokens, usd)
-        calls = dict(trace.calls)
+            return Outcome(row.id, 0.0, trace.error.status, str(trace.error), calls, tokens, usd)
 
-        async def run_program(metric: ProgramMetric, inputs: Mapping[str, Any]) -> Mapping[str, Any]:
-            judged = await self._judge(scorer, metric, inputs)
-            calls.update(judged.calls)
-            if judged.error is not None:
-                raise MetricError(f"the metric {metric.name!r} gave no score", found=str(judged.error))
-            return {metric.output: judged.value(metric.graph.resolve(metric.output))}
-
-        outputs = {**scorer.view.program.graph.outputs, **scorer.view.program.outputs}
+        run_program = functools.partial(self._run_program, scorer, calls)
         try:
-            score = await scorer.metric.score(row.example, trace.prediction(outputs), run_program)
+            score = await scorer.metric.score(row.example, trace.prediction(scorer.outputs), run_program)
         except MetricError as error:
             raise MetricError(
                 f"task {scorer.view.name!r}, row {row.id}: {error.problem}",
@@ -164,6 +169,16 @@ class Evaluator:
             ) from error
         return Outcome(row.id, score, calls=calls, tokens=tokens, usd=usd)
 
+    async def _run_program(
+        self, scorer: TaskScorer, calls: dict[bytes, Completion], metric: ProgramMetric, inputs: Mapping[str, Any]
+    ) -> Mapping[str, Any]:
+        """Runs a metric that is a program, and notes its calls."""
+        judged = await self._judge(scorer, metric, inputs)
+        calls.update(judged.calls)
+        if judged.error is not None:
+            raise MetricError(f"the metric {metric.name!r} gave no score", found=str(judged.error))
+        return {metric.output: judged.value(metric.graph.resolve(metric.output))}
+
     async def _judge(self, scorer: TaskScorer, metric: ProgramMetric, inputs: Mapping[str, Any]) -> Trace:
         if metric not in self._judges:
             view = TaskView(metric.name, "", metric.as_task, ())
@@ -172,11 +187,14 @@ class Evaluator:
         return await self._executor.run(metric.as_task, prompts, models, inputs, metric.nodes)
 
 
-async def _unless_unavailable(measured: Coroutine[Any, Any, Outcome]) -> Outcome | LMUnavailableError:
-    try:
-        return await measured
-    except LMUnavailableError as error:
-        return error
+def _spent(answers: Iterable[Completion]) -> tuple[int, float | None]:
+    """Tokens and dollars of answers; no dollars where a price is unknown."""
+    tokens, usd, priced = 0, 0.0, True
+    for answer in answers:
+        tokens += answer.tokens
+        usd += answer.usd or 0.0
+        priced = priced and answer.usd is not None
+    return tokens, usd if priced else None
 
 
 def _inputs(scorer: TaskScorer, row: Row) -> dict[str, Any]:

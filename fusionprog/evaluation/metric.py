@@ -75,7 +75,8 @@ class Metric:
         else:
             started = time.perf_counter()
             result = self._call(example, prediction)
-            self._in_threads = time.perf_counter() - started > _LONG and not inspect.isawaitable(result)
+            took_long = time.perf_counter() - started > _LONG
+            self._in_threads = took_long and not inspect.isawaitable(result)
         if inspect.isawaitable(result):
             try:
                 result = await result

@@ -20,6 +20,7 @@ from fusionprog.errors import (
     LMUnavailableError,
     StoreError,
 )
+from fusionprog.lm.deadlines import Deadlines
 from fusionprog.lm.limits import Limits
 from fusionprog.lm.model import Completion, Finish, LanguageModel, Request
 from fusionprog.lm.pacing import Pacer
@@ -87,6 +88,7 @@ class LMClient:
         self._lanes: dict[int, _Lane] = {}
         self._numbers = itertools.count()
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._waking = False
 
     async def complete(self, model: LanguageModel, request: Request, *, sample: int = 0) -> tuple[bytes, Completion]:
         """Returns a request's key and the model's answer.
@@ -107,7 +109,7 @@ class LMClient:
             self._slots.release()
             return b"%d" % next(self._numbers), answer
         key = _key(lane.identity, request, sample)
-        return key, await self._flights.get(key, lambda: self._find_or_ask(lane, request, sample, key))
+        return key, await self._flights.get(key, self._find_or_ask, lane, request, sample, key)
 
     def stop(self, error: LMError) -> None:
         """Lets no call begin any more: those that wait for a slot get the error. Called on the loop."""
@@ -131,7 +133,10 @@ class LMClient:
             store.put_model(lane.identity, lane.model.identity)
             store.put_prompt(request.prefix_id, request.prefix)
             call = StoredCall(answer.text, answer.input_tokens, answer.output_tokens, answer.usd, answer.finish)
-            store.put_call(key, lane.identity, request.prefix_id, request.content, sample, call, self._written)
+            store.put_call(
+                key, lane.identity, request.prefix_id, request.content, sample, call, self._written, wake=False
+            )
+            self._wake_soon(store)
         except BaseException:
             self._slots.release()
             raise
@@ -166,7 +171,7 @@ class LMClient:
     async def _attempt(self, lane: _Lane, request: Request) -> Completion:
         reserved = await self._pace(lane, request) if lane.paced or lane.pacer.paused else 0
         try:
-            async with asyncio.timeout(lane.limits.timeout):
+            with lane.deadlines.deadline():
                 answer = await lane.model.complete(request.messages)
         except FusionProgError:
             raise
@@ -201,6 +206,16 @@ class LMClient:
             await asyncio.sleep(wait)
         return tokens
 
+    def _wake_soon(self, store: Store) -> None:
+        """Lets the store write when all tasks that have their answers by now have put them: one commit for all."""
+        if not self._waking:
+            self._waking = True
+            asyncio.get_running_loop().call_soon(self._wake, store)
+
+    def _wake(self, store: Store) -> None:
+        self._waking = False
+        store.wake()
+
     def _written(self, count: int, error: StoreError | None) -> None:
         """Is called by the store's writer; the slots are given back on the loop."""
         assert self._loop is not None
@@ -215,7 +230,14 @@ class LMClient:
         if lane is None:
             self._loop = asyncio.get_running_loop()
             limits = self._limits.get(model.name, Limits())
-            lane = self._lanes[id(model)] = _Lane(model, digest(model.identity), limits, Pacer(limits))
+            lane = self._lanes[id(model)] = _Lane(
+                model,
+                digest(model.identity),
+                limits,
+                Pacer(limits),
+                Deadlines(limits.timeout),
+                paced=limits.requests_per_minute is not None or limits.tokens_per_minute is not None,
+            )
         return lane
 
 
@@ -225,11 +247,8 @@ class _Lane:
     identity: str
     limits: Limits
     pacer: Pacer
-
-    @property
-    def paced(self) -> bool:
-        """Whether there is a limit per minute."""
-        return self.limits.requests_per_minute is not None or self.limits.tokens_per_minute is not None
+    deadlines: Deadlines
+    paced: bool  # whether there is a limit per minute
 
 
 def _unicode(text: str) -> str:

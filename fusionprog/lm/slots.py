@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import heapq
-import itertools
+from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -31,8 +30,8 @@ class Slots:
 
     def __init__(self, count: int) -> None:
         self._free = count
-        self._waiting: list[tuple[int, int, asyncio.Future[None]]] = []
-        self._numbers = itertools.count()
+        # Those who wait, and those who wait behind them.
+        self._waiting: tuple[deque[asyncio.Future[None]], ...] = (deque(), deque())
         self._failure: Exception | None = None
 
     async def acquire(self) -> None:
@@ -47,7 +46,7 @@ class Slots:
             self._free -= 1
             return
         mine: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        heapq.heappush(self._waiting, (_behind.get(), next(self._numbers), mine))
+        self._waiting[_behind.get()].append(mine)
         try:
             await mine
         except asyncio.CancelledError:
@@ -57,17 +56,19 @@ class Slots:
 
     def release(self, count: int = 1) -> None:
         """Gives slots back, or on to those who wait."""
-        while count and self._waiting:
-            _, _, waiting = heapq.heappop(self._waiting)
-            if not waiting.done():
-                waiting.set_result(None)
-                count -= 1
+        for queue in self._waiting:
+            while count and queue:
+                waiting = queue.popleft()
+                if not waiting.done():
+                    waiting.set_result(None)
+                    count -= 1
         self._free += count
 
     def close(self, error: Exception) -> None:
         """Lets nobody in any more: all who wait, and all who come, get the error."""
         self._failure = error
-        for _, _, waiting in self._waiting:
-            if not waiting.done():
-                waiting.set_exception(error)
-        self._waiting.clear()
+        for queue in self._waiting:
+            for waiting in queue:
+                if not waiting.done():
+                    waiting.set_exception(error)
+            queue.clear()

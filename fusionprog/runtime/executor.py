@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple, TypeVarTuple
 
 import networkx as nx
 
@@ -15,9 +16,13 @@ from fusionprog.errors import LMContextError, LMOutputError, LMRefusedError, LMT
 from fusionprog.lm.client import LMClient
 from fusionprog.lm.model import Completion, LanguageModel
 from fusionprog.program.graph import Constant, FieldRef, InputRef, ProgramGraph
+from fusionprog.program.module import Module
 from fusionprog.program.signature import Prediction
 from fusionprog.program.task import TaskProgram
 from fusionprog.runtime.render import RenderedPrompt
+
+Ts = TypeVarTuple("Ts")
+_field = functools.lru_cache(maxsize=10_000)(FieldRef)  # the same few in every run
 
 
 @dataclass
@@ -40,6 +45,13 @@ class Trace:
         """Returns the value of an input of the program or of a node's field."""
         return self.inputs[ref.name] if isinstance(ref, InputRef) else self.fields[ref]
 
+    def add(self, node: str, result: NodeResult) -> None:
+        """Takes in what a node came to."""
+        self.calls.update(result.calls)
+        self.error = self.error or result.error
+        for name, value in (result.outputs or {}).items():
+            self.fields[_field(node, name)] = value
+
     def prediction(self, outputs: Mapping[str, InputRef | FieldRef]) -> Prediction:
         """Returns outputs as attributes, and every field that was computed as ``pred["node.field"]``."""
         shown = {name: self.value(ref) for name, ref in outputs.items() if self._has(ref)}
@@ -49,8 +61,7 @@ class Trace:
         return isinstance(ref, InputRef) or ref in self.fields
 
 
-@dataclass(frozen=True, slots=True)
-class NodeResult:
+class NodeResult(NamedTuple):
     """What one node came to: its outputs, or why its model's answer could not be read."""
 
     outputs: Mapping[str, Any] | None
@@ -68,16 +79,19 @@ class NodeMemo:
         self._results: Memo[NodeResult] = Memo(_REMEMBERED)
         self._owners: dict[int, Any] = {}
 
-    async def get(self, key: Hashable, run: Callable[[], Awaitable[NodeResult]], owner: Any) -> NodeResult:
-        """Returns the result under ``key``, running ``run()`` once for all who ask at the same time.
+    def get(
+        self, owner: Any, key: Hashable, run: Callable[[*Ts], Awaitable[NodeResult]], *arguments: *Ts
+    ) -> Awaitable[NodeResult]:
+        """Awaited, returns the result under ``key``, running ``run`` once for all who ask at the same time.
 
         Args:
+            owner: What the key names by its ``id``; held, so that nothing else is given the same.
             key: What the result depends on.
             run: Makes it.
-            owner: What the key names by its ``id``; held, so that nothing else is given the same.
+            arguments: What it is called with.
         """
         self._owners[id(owner)] = owner
-        return await self._results.get(key, run)
+        return self._results.get(key, run, *arguments)
 
 
 class Executor:
@@ -123,10 +137,7 @@ class Executor:
                     *(self._node(program, prompts, models, name, trace) for name in generation)
                 )
             for name, result in zip(generation, results, strict=True):
-                trace.calls.update(result.calls)
-                trace.error = trace.error or result.error
-                for made, value in (result.outputs or {}).items():
-                    trace.fields[FieldRef(name, made)] = value
+                trace.add(name, result)
             if trace.error is not None:
                 break
         return trace
@@ -144,30 +155,23 @@ class Executor:
             target: source.value if isinstance(source, Constant) else trace.value(source)
             for target, source in node.sources.items()
         }
-        prompt = prompts.get(name)
-
-        async def run() -> NodeResult:
-            calls: dict[bytes, Completion] = {}
-
-            async def ask(asked: Mapping[str, Any], *, sample: int = 0) -> dict[str, Any]:
-                assert prompt is not None
-                key, answer = await self._client.complete(models[name], prompt.request(asked), sample=sample)
-                calls[key] = answer
-                if answer.finish != "stop":
-                    raise _fault(models[name], answer)
-                return prompt.parse(answer.text)
-
-            try:
-                return NodeResult(await node.module.run(inputs, ask), calls, None)
-            except LMOutputError as error:
-                return NodeResult(None, calls, error)
-
-        if self._memo is None or not node.module.repeatable:
-            return await run()
+        module, prompt = node.module, prompts.get(name)
+        if self._memo is None or not module.repeatable:
+            return await self._run(module, inputs, prompt, models.get(name))
         if prompt is None:
-            return await self._memo.get((id(node.module), digest(inputs)), run, node.module)
+            return await self._memo.get(module, (id(module), digest(inputs)), self._run, module, inputs, None, None)
         model = models[name]
-        return await self._memo.get((id(model), name, prompt.id, prompt.input_key(inputs)), run, model)
+        key = (id(model), name, prompt.id, prompt.input_key(inputs))
+        return await self._memo.get(model, key, self._run, module, inputs, prompt, model)
+
+    async def _run(
+        self, module: Module, inputs: Mapping[str, Any], prompt: RenderedPrompt | None, model: LanguageModel | None
+    ) -> NodeResult:
+        ask = _Ask(self._client, model, prompt)
+        try:
+            return NodeResult(await module.run(inputs, ask), ask.calls, None)
+        except LMOutputError as error:
+            return NodeResult(None, ask.calls, error)
 
     def _generations(self, graph: ProgramGraph, nodes: tuple[str, ...]) -> list[list[str]]:
         """Nodes in steps: those of one step read nothing of each other."""
@@ -176,6 +180,32 @@ class Executor:
             steps = nx.topological_generations(graph.digraph().subgraph(nodes))
             self._steps[key] = graph, [sorted(step) for step in steps]
         return self._steps[key][1]
+
+
+class _Ask:
+    """Asks a node's model with its prompt, and notes the answers.
+
+    Attributes:
+        calls: Call key → answer.
+    """
+
+    __slots__ = ("_client", "_model", "_prompt", "calls")
+
+    def __init__(self, client: LMClient, model: LanguageModel | None, prompt: RenderedPrompt | None) -> None:
+        self._client = client
+        self._model = model
+        self._prompt = prompt
+        self.calls: dict[bytes, Completion] = {}
+
+    async def __call__(self, inputs: Mapping[str, Any], *, sample: int = 0) -> dict[str, Any]:
+        """Returns the output fields of one answer; raises ``LMOutputError`` if it has none."""
+        model, prompt = self._model, self._prompt
+        assert prompt is not None and model is not None
+        key, answer = await self._client.complete(model, prompt.request(inputs), sample=sample)
+        self.calls[key] = answer
+        if answer.finish != "stop":
+            raise _fault(model, answer)
+        return prompt.parse(answer.text)
 
 
 def _fault(model: LanguageModel, answer: Completion) -> LMOutputError:

@@ -20,6 +20,7 @@ from fusionprog.prompts.schedule import Schedule
 from fusionprog.runtime.frame import Frame
 
 _PER_MESSAGE = 16  # tokens that a provider may add around a message
+_TEXT_ALONE = {str}
 _REMEMBERED = 10_000  # prompts; what was used longest ago is rendered again
 
 
@@ -68,8 +69,7 @@ class RenderedPrompt:
         """Returns what the model is asked in one call; see ``messages``."""
         frame = self.frame
         pieces = [frame.user_parts[0]]
-        for name, after in zip(frame.input_names, frame.user_parts[1:], strict=True):
-            value = self._input(inputs, name)
+        for name, value, after in zip(frame.input_names, self._values(inputs), frame.user_parts[1:], strict=True):
             pieces += (value if type(value) is str else frame.format.value(frame.signature, name, value), after)
         return Request(self.prefix, self.prefix_id, "".join(pieces))
 
@@ -81,8 +81,8 @@ class RenderedPrompt:
 
     def input_key(self, inputs: Mapping[str, Any]) -> tuple[Any, ...] | str:
         """Returns what tells calls of this prompt apart."""
-        values = tuple([self._input(inputs, name) for name in self.frame.input_names])
-        return values if all(type(value) is str for value in values) else digest(list(values))
+        values = self._values(inputs)
+        return tuple(values) if set(map(type, values)) <= _TEXT_ALONE else digest(values)
 
     def parse(self, text: str) -> dict[str, Any]:
         """Reads the output fields from a model's answer; raises ``LMOutputError`` if it cannot."""
@@ -99,6 +99,12 @@ class RenderedPrompt:
         shown = [*(item for item in self.demo_items for _ in range(2)), None]
         rest = [[TaggedLine(text, item) for text in own] for item, own in zip(shown, lines[1:], strict=True)]
         return [(message["role"], own) for message, own in zip(messages, [first, *rest], strict=True)]
+
+    def _values(self, inputs: Mapping[str, Any]) -> list[Any]:
+        try:
+            return [inputs[name] for name in self.frame.input_names]
+        except KeyError:
+            return [self._input(inputs, name) for name in self.frame.input_names]
 
     def _input(self, inputs: Mapping[str, Any], name: str) -> Any:
         if name in inputs:

@@ -74,14 +74,14 @@ class Pending:
         """Returns the newest row of a call that is not known to be in the database."""
         return self._by_key.get(key)
 
-    def add_call(self, row: CallRow, written: Written | None) -> bool:
+    def add_call(self, row: CallRow, written: Written | None, *, wake: bool = True) -> bool:
         """Adds a call; returns whether the writer has to be woken."""
         with self._lock:
             self._batch.calls.append(row)
             self._by_key[row.key] = row
             if written is not None:
                 self._batch.told[written] += 1
-            return self._wake()
+            return wake and self._wake()
 
     def add(self, table: str, rows: Mapping[Any, Row], *, wake: bool = True) -> bool:
         """Adds rows of another table under their primary keys; returns whether the writer has to be woken."""

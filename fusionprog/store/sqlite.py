@@ -53,6 +53,8 @@ class SqliteDatabase:
         self._kept: list[PoolProxiedConnection] = []
         # One connection is all that a database in memory has, so its users take turns.
         self._turn: AbstractContextManager[Any] = threading.Lock() if self.in_memory else nullcontext()
+        # Nobody else writes a database in memory, so what was never written here need not be looked for.
+        self._keys: set[bytes] | None = set() if self.in_memory else None
         self._reading = self._turn if self.in_memory else threading.Lock()
         try:
             with self.transaction("opened", writes=True) as connection:
@@ -106,6 +108,8 @@ class SqliteDatabase:
 
     def find(self, key: bytes, since: float) -> StoredCall | None:
         """Returns the answer under a key that was stored at ``since`` or later."""
+        if self._keys is not None and key not in self._keys:
+            return None
         try:
             with self._reading:
                 # Fetched to the end: a statement that is not would hold on to what the file was like at its start.
@@ -124,6 +128,8 @@ class SqliteDatabase:
                     for table, rows in batch.tables(self._statements):
                         connection.executemany(self._statements[table].sql, rows)
                     connection.execute("COMMIT")
+                    if self._keys is not None:
+                        self._keys.update(row.key for row in batch.calls)
                 except BaseException:
                     if connection.in_transaction:
                         connection.execute("ROLLBACK")

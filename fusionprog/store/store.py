@@ -206,6 +206,8 @@ class Store:
         sample: int,
         call: StoredCall,
         written: Written | None = None,
+        *,
+        wake: bool = True,
     ) -> None:
         """Stores an answer that was paid for under ``key``; it is found at once and written soon.
 
@@ -221,6 +223,7 @@ class Store:
             call: The answer.
             written: Is called in the store's thread after the transaction that was to write the call, once for all
                 calls of it that name this same function, with their number and the error if it failed.
+            wake: Whether it is to be written at once; else only after ``wake``, together with what is put until then.
 
         Raises:
             StoreError: if a text is not valid Unicode; the call is not stored then. Without ``written`` also if what
@@ -233,10 +236,14 @@ class Store:
                 written(1, closed_store(self.name))
             return
         row = row_of(key, model_id, prompt_id, content, sample, call, time.time())
-        if self._pending.add_call(row, written):
+        if self._pending.add_call(row, written, wake=wake):
             self._writer.wake()
         if written is None:
             self._raise_failure()
+
+    def wake(self) -> None:
+        """Lets what was put be written now."""
+        self._writer.wake()
 
     def put_scores(self, study: str, rows: Sequence[Mapping[str, Any]]) -> None:
         """Stores per-example scores of a study (columns ``candidate, task, example, score, status, error``).

@@ -12,6 +12,8 @@ import pytest
 from fusionprog.errors import LMConfigurationError, LMError, LMOutputError
 from fusionprog.lm.client import LMClient, Paid
 from fusionprog.lm.model import Completion, Message, Messages, Request, request_of
+from fusionprog.store.pending import Batch
+from fusionprog.store.sqlite import SqliteDatabase
 from fusionprog.store.store import Store
 
 
@@ -112,6 +114,25 @@ def test_identical_requests_at_the_same_time_are_one_call(store: Store) -> None:
         assert client.paid.calls == 1
 
     asyncio.run(work())
+
+
+def test_answers_that_come_together_are_one_commit(monkeypatch: pytest.MonkeyPatch) -> None:
+    committed: list[int] = []
+    write = SqliteDatabase.write
+
+    def counted(database: SqliteDatabase, batch: Batch) -> None:
+        committed.append(len(batch.calls))
+        write(database, batch)
+
+    monkeypatch.setattr(SqliteDatabase, "write", counted)
+
+    async def work(store: Store) -> None:
+        client = LMClient(store, 8)
+        await asyncio.gather(*(client.complete(Scripted(), prompt(str(index))) for index in range(8)))
+
+    with Store() as store:
+        asyncio.run(work(store))
+    assert committed == [8]
 
 
 def test_without_a_store_every_request_is_a_call() -> None:

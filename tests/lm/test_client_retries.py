@@ -166,7 +166,7 @@ def test_an_interrupted_call_gives_its_slot_back() -> None:
 def test_a_store_that_cannot_be_written_ends_all_calls(monkeypatch: pytest.MonkeyPatch) -> None:
     with Store() as store:
 
-        def put_call(*arguments: Any) -> None:
+        def put_call(*arguments: Any, **more: Any) -> None:
             arguments[-1](1, StoreError("the disk is full"))
 
         monkeypatch.setattr(store, "put_call", put_call)

@@ -98,6 +98,23 @@ def test_what_comes_during_a_commit_is_the_next_one(path: Path, hands: Any, monk
     assert told.counts == [1, 10]
 
 
+def test_calls_that_are_gathered_are_one_commit(path: Path, hands: Any) -> None:
+    told = Told()
+    with Store(path) as store:
+        for number in range(5):
+            hands.put(store, number, written=told, wake=False)
+        assert told.counts == [] and hands.get(store, 3) is not None
+        store.wake()
+        told.wait(5)
+    assert told.counts == [5]
+
+
+def test_calls_that_are_still_gathered_are_written_at_the_end(path: Path, hands: Any) -> None:
+    with Store(path) as store:
+        hands.put(store, "k", wake=False)
+    assert hands.rows(path, "select key from fusionprog_calls") == [(hands.key("k"),)]
+
+
 def test_one_who_is_gone_does_not_hold_up_the_others(path: Path, hands: Any) -> None:
     loop = asyncio.new_event_loop()
     loop.close()
