@@ -142,6 +142,7 @@ def compiled(everything: ModuleType) -> CompiledProgram:
         everything.tasks(),
         pool=everything.pool(),
         lm="offline",
+        sampler="tpe",
         trials=2,
         budget=fp.Budget(calls=500),
         progress=False,

@@ -172,6 +172,13 @@ def test_a_file_that_is_cut_off_is_refused_wherever_it_is_cut(artifact: Path, tm
             fp.load(path)
 
 
+def says_the_same(one: bytes, other: bytes) -> bool:
+    try:
+        return bool(json.loads(one) == json.loads(other))
+    except ValueError:
+        return False
+
+
 def test_a_flipped_byte_is_told(artifact: Path, tmp_path: Path) -> None:
     content = artifact.read_bytes()
     draw = random.Random(1)
@@ -181,7 +188,10 @@ def test_a_flipped_byte_is_told(artifact: Path, tmp_path: Path) -> None:
         at = draw.randrange(len(content))
         if content[at : at + 1].isspace():
             continue
-        path.write_bytes(content[:at] + bytes([content[at] ^ (1 << draw.randrange(7))]) + content[at + 1 :])
+        flipped = content[:at] + bytes([content[at] ^ (1 << draw.randrange(7))]) + content[at + 1 :]
+        if says_the_same(flipped, content):  # 1e-05 and 1E-05
+            continue
+        path.write_bytes(flipped)
         with pytest.raises(ArtifactError):
             fp.load(path)
         told += 1
