@@ -35,7 +35,7 @@ COMPILE = (
     + """
 import everything_program as everything
 program = fp.compile(
-    everything.program(), everything.tasks(), pool=everything.pool(), lm="offline", trials=2,
+    everything.program(), everything.tasks(), pool=everything.pool(), lm="offline", sampler="tpe", trials=2,
     budget=fp.Budget(calls=500), storage=sys.argv[2], concurrency=int(sys.argv[3]), progress=False,
 )
 program.save(sys.argv[1])
