@@ -131,13 +131,12 @@ class Executor:
         trace = Trace({**defaults, **inputs})
         for generation in self._generations(program.graph, tuple(nodes)):
             if len(generation) == 1:
-                results = [await self._node(program, prompts, models, generation[0], trace)]
+                name = generation[0]
+                trace.add(name, await self._node(program, prompts, models, name, trace))
             else:
-                results = await asyncio.gather(
-                    *(self._node(program, prompts, models, name, trace) for name in generation)
-                )
-            for name, result in zip(generation, results, strict=True):
-                trace.add(name, result)
+                every = (self._node(program, prompts, models, name, trace) for name in generation)
+                for name, result in zip(generation, await asyncio.gather(*every), strict=True):
+                    trace.add(name, result)
             if trace.error is not None:
                 break
         return trace
