@@ -13,7 +13,7 @@ _behind: ContextVar[int] = ContextVar("behind", default=0)
 
 @contextmanager
 def behind_others() -> Iterator[None]:
-    """Lets what is started inside take only slots that nothing else waits for."""
+    """Lets what is started inside take only slots that nothing else waits for, and none of the last few."""
     token = _behind.set(1)
     try:
         yield
@@ -24,12 +24,16 @@ def behind_others() -> Iterator[None]:
 class Slots:
     """At most so many at once; those who wait get in in the order they came.
 
+    Those behind others leave a sixteenth of the slots idle, which somebody may need in the next moment: so they last for
+    the times when many slots are idle, between one part of the work and the next.
+
     Args:
         count: How many, 1 or more.
     """
 
     def __init__(self, count: int) -> None:
         self._free = count
+        self._spare = count // 16
         # Those who wait, and those who wait behind them.
         self._waiting: tuple[deque[asyncio.Future[None]], ...] = (deque(), deque())
         self._failure: Exception | None = None
@@ -42,11 +46,12 @@ class Slots:
         """
         if self._failure is not None:
             raise self._failure
-        if self._free > 0:
+        behind = _behind.get()
+        if self._free > behind * self._spare:
             self._free -= 1
             return
         mine: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiting[_behind.get()].append(mine)
+        self._waiting[behind].append(mine)
         try:
             await mine
         except asyncio.CancelledError:
@@ -56,13 +61,13 @@ class Slots:
 
     def release(self, count: int = 1) -> None:
         """Gives slots back, or on to those who wait."""
-        for queue in self._waiting:
-            while count and queue:
+        self._free += count
+        for queue, least in zip(self._waiting, (0, self._spare), strict=True):
+            while self._free > least and queue:
                 waiting = queue.popleft()
                 if not waiting.done():
                     waiting.set_result(None)
-                    count -= 1
-        self._free += count
+                    self._free -= 1
 
     def close(self, error: Exception) -> None:
         """Lets nobody in any more: all who wait, and all who come, get the error."""
