@@ -33,11 +33,12 @@ os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"
 os.environ.update(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1", MKL_NUM_THREADS="1")
 
 import dspy
+import optuna
 
 import fusionprog as fp
 from _engines import Answers, Engine, Meter, make_lm
 from _measure import table
-from fusionprog.prompts.schedule import Schedule
+from fusionprog.prompts.schedule import Mixer
 from fusionprog.runtime.executor import Executor
 from fusionprog.runtime.render import Renderer
 from fusionprog.search.events import Event, PhaseStarted, StepDone
@@ -115,9 +116,10 @@ class Stopwatch:
     """
 
     def __init__(self) -> None:
-        self.seconds = {"calls": 0.0, "rendering": 0.0, "mixing": 0.0}
+        self.seconds = {"calls": 0.0, "rendering": 0.0, "mixing": 0.0, "asking": 0.0}
         self._wrap(Renderer, "prompts", "rendering")
-        self._wrap(Schedule, "mixture", "mixing")
+        self._wrap(Mixer, "mixture", "mixing")
+        self._wrap(optuna.Study, "ask", "asking")
         run, watch = Executor.run, self
 
         async def timed(executor: Executor, *arguments: Any, **options: Any) -> Any:
@@ -204,11 +206,18 @@ def compile_point(
     meter = Meter()
     engine = Engine(Answers({"answer": get_args(Verdict)}), meter)
     marks: dict[str, tuple[float, dict[str, float]]] = {}
+    began_search = 0.0
     base, began, began_cpu = peak(), time.perf_counter(), time.process_time()
 
+    def worked() -> float:
+        """CPU time of the event loop's thread, on which this is called, and of the sampler, which thinks in others."""
+        return time.thread_time() + watch.seconds["asking"]
+
     def listen(event: Event) -> None:
-        now = time.process_time()
+        nonlocal began_search
+        now = worked()
         if isinstance(event, PhaseStarted):
+            began_search = time.process_time() if event.phase == "search" else began_search
             marks.setdefault(event.phase, (now, dict(watch.seconds)))
             meter.enter(event.phase)
         elif isinstance(event, StepDone) and event.phase == "search" and shown:
@@ -239,7 +248,7 @@ def compile_point(
     return Point(
         sizes=(tasks, nodes, items, trials),
         wall=time.perf_counter() - began,
-        before=start - began_cpu,
+        before=began_search - began_cpu,
         trials=record.trials,
         calls=meter.calls["search"],
         trial={"all": whole, **parts, "own": rest},

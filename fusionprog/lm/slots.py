@@ -24,8 +24,8 @@ def behind_others() -> Iterator[None]:
 class Slots:
     """At most so many at once; those who wait get in in the order they came.
 
-    Those behind others leave a sixteenth of the slots idle, which somebody may need in the next moment: so they last for
-    the times when many slots are idle, between one part of the work and the next.
+    Those behind others leave a sixteenth of the slots idle, which somebody may need in the next moment: so they last
+    for the times when many slots are idle, between one part of the work and the next.
 
     Args:
         count: How many, 1 or more.

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
-from typing import Literal, TypeAlias, get_args
+from typing import Any, Literal, TypeAlias, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -71,7 +70,39 @@ class Schedule:
 
     def effect(self, node: str, task: str, embedding: tuple[float, ...], item: str) -> float:
         """Returns an item's effect at a node in a task, in units of score."""
-        return float(self._effects(node, task, embedding, (item,))[0])
+        return float(Mixer(self).effects(node, task, embedding, (item,))[0])
+
+    def mixture(
+        self,
+        node: str,
+        task: str,
+        embedding: tuple[float, ...],
+        items: Mapping[str, Item],
+        offered: Mapping[str, Content],
+    ) -> Mixture:
+        """Returns a node's mixtures in a task.
+
+        Args:
+            node: The node.
+            task: The task's name; only ``in_task`` and ``as_written`` look at it.
+            embedding: The task's coordinates, shape ``(n_components,)``.
+            items: All items by id.
+            offered: What is on offer at the node in the task, by item id.
+        """
+        return Mixer(self).mixture(node, task, embedding, items, offered)
+
+
+class Mixer:
+    """Makes a schedule's mixtures; what is the same in many tasks is computed once.
+
+    Args:
+        schedule: The schedule.
+    """
+
+    def __init__(self, schedule: Schedule) -> None:
+        self.schedule = schedule
+        self._arrays: dict[tuple[str, tuple[str, ...]], tuple[Effects, Effects, Effects]] = {}
+        self._mixtures: dict[tuple[Any, ...], Mixture] = {}
 
     def mixture(
         self,
@@ -83,60 +114,72 @@ class Schedule:
         *,
         chosen_only: bool = False,
     ) -> Mixture:
-        """Returns a node's mixtures in a task.
+        """Returns a node's mixtures in a task; see ``Schedule.mixture``.
 
         Args:
             node: The node.
-            task: The task's name; only ``in_task`` and ``as_written`` look at it.
+            task: The task's name.
             embedding: The task's coordinates, shape ``(n_components,)``.
             items: All items by id.
             offered: What is on offer at the node in the task, by item id.
             chosen_only: Whether only the items that are used are in the result.
         """
-        settings, keys = self.settings(node, task), tuple(offered)
-        effects = self._effects(node, task, embedding, keys)
-        spread = spread_of(effects)
+        schedule, keys = self.schedule, tuple(offered)
+        if not chosen_only or schedule.directions.get(node) or schedule.in_task.get(task, {}).get(node):
+            return self._mixed(node, task, embedding, items, offered, chosen_only)
+        sizes = tuple([len(content) for content in offered.values() if not isinstance(content, str)])
+        alike = (node, task in schedule.as_written, keys, sizes)
+        if alike not in self._mixtures:
+            self._mixtures[alike] = self._mixed(node, task, embedding, items, offered, chosen_only)
+        return self._mixtures[alike]
+
+    def _mixed(
+        self,
+        node: str,
+        task: str,
+        embedding: tuple[float, ...],
+        items: Mapping[str, Item],
+        offered: Mapping[str, Content],
+        chosen_only: bool,
+    ) -> Mixture:
+        settings, keys = self.schedule.settings(node, task), tuple(offered)
+        effects = self.effects(node, task, embedding, keys)
         if chosen_only:  # the others change no prompt
-            wanted = [keys[place] for place in np.flatnonzero(effects > self._costs_of(keys))]
+            wanted = [keys[place] for place in np.flatnonzero(effects > self._of(node, keys)[2])]
             wanted += [key for key in keys if items[key].pinned and key not in wanted]
             offered = {key: offered[key] for key in wanted}
-        known = dict(zip(keys, effects.tolist(), strict=True))
         return mix(
             items,
             offered,
-            known,
-            self.costs,
+            dict(zip(keys, effects.tolist(), strict=True)),
+            self.schedule.costs,
             settings.temperature,
             settings.gates,
-            spread=spread,
+            spread=spread_of(effects),
             chosen_only=chosen_only,
         )
 
-    def _effects(self, node: str, task: str, embedding: tuple[float, ...], keys: tuple[str, ...]) -> Effects:
-        """Items' effects at a node in a task, in the order of the items."""
-        made = self._made
-        if ("shared", node, keys) not in made:
-            here, along = self.at_node.get(node, {}), self.directions.get(node, {})
-            shared = np.array([self.everywhere.get(key, 0.0) + here.get(key, 0.0) for key in keys])
-            width = max((len(along.get(key, ())) for key in keys), default=0)
-            turned = [(*along.get(key, ()), *(0.0,) * (width - len(along.get(key, ())))) for key in keys]
-            made["shared", node, keys] = shared
-            made["turned", node, keys] = np.array(turned).reshape(len(keys), width)
-        effects, along_embedding = made["shared", node, keys], made["turned", node, keys]
-        size = min(along_embedding.shape[1], len(embedding))
+    def effects(self, node: str, task: str, embedding: tuple[float, ...], keys: tuple[str, ...]) -> Effects:
+        """Returns items' effects at a node in a task, in the order of the items, shape ``(n_keys,)``."""
+        effects, along, _ = self._of(node, keys)
+        size = min(along.shape[1], len(embedding))
         if size:
-            effects = effects + along_embedding[:, :size] @ np.array(embedding[:size])
-        own = self.in_task.get(task, {}).get(node, {})
+            effects = effects + along[:, :size] @ np.array(embedding[:size])
+        own = self.schedule.in_task.get(task, {}).get(node, {})
         if own:
             effects = effects + np.array([own.get(key, 0.0) for key in keys])
         return np.round(effects, _DIGITS)
 
-    def _costs_of(self, keys: tuple[str, ...]) -> Effects:
-        if ("costs", "", keys) not in self._made:
-            self._made["costs", "", keys] = np.array([self.costs.get(key, 0.0) for key in keys])
-        return self._made["costs", "", keys]
-
-    @cached_property
-    def _made(self) -> dict[tuple[str, str, tuple[str, ...]], Effects]:
-        """Arrays that are the same in many tasks."""
-        return {}
+    def _of(self, node: str, keys: tuple[str, ...]) -> tuple[Effects, Effects, Effects]:
+        """What all tasks share: effects, directions and costs of the items."""
+        if (node, keys) not in self._arrays:
+            schedule = self.schedule
+            here, directions = schedule.at_node.get(node, {}), schedule.directions.get(node, {})
+            width = max((len(directions.get(key, ())) for key in keys), default=0)
+            padded = [(*directions.get(key, ()), *(0.0,) * (width - len(directions.get(key, ())))) for key in keys]
+            self._arrays[node, keys] = (
+                np.array([schedule.everywhere.get(key, 0.0) + here.get(key, 0.0) for key in keys]),
+                np.array(padded).reshape(len(keys), width),
+                np.array([schedule.costs.get(key, 0.0) for key in keys]),
+            )
+        return self._arrays[node, keys]

@@ -16,11 +16,12 @@ from fusionprog.program.signature import SignatureType
 from fusionprog.program.task import TaskProgram
 from fusionprog.prompts.items import Content, Item
 from fusionprog.prompts.mixture import Mixture
-from fusionprog.prompts.schedule import Schedule
+from fusionprog.prompts.schedule import Mixer, Schedule
 from fusionprog.runtime.frame import Frame
 
 _PER_MESSAGE = 16  # tokens that a provider may add around a message
 _TEXT_ALONE = {str}
+_MIXERS = 32  # schedules that are under way at once, and some more
 _REMEMBERED = 10_000  # prompts; what was used longest ago is rendered again
 
 
@@ -173,6 +174,7 @@ class Renderer:
 
     def __init__(self, items: Mapping[str, Item]) -> None:
         self._items = items
+        self._mixers: OrderedDict[int, Mixer] = OrderedDict()
         self._frames: dict[tuple[int, str], Frame] = {}
         self._recent: OrderedDict[tuple[int, int, str], tuple[Schedule, TaskView, RenderedPrompt]] = OrderedDict()
         self._made: OrderedDict[tuple[str, str, Hashable], RenderedPrompt] = OrderedDict()
@@ -219,5 +221,9 @@ class Renderer:
         return self._recent[key][2]
 
     def _mixture(self, schedule: Schedule, task: TaskView, node: str, *, chosen_only: bool = False) -> Mixture:
-        offered = task.offered.get(node, {})
-        return schedule.mixture(node, task.name, task.embedding, self._items, offered, chosen_only=chosen_only)
+        if id(schedule) not in self._mixers:
+            self._mixers[id(schedule)] = Mixer(schedule)  # holds the schedule: its id stays its own
+            if len(self._mixers) > _MIXERS:
+                self._mixers.popitem(last=False)
+        mixer, offered = self._mixers[id(schedule)], task.offered.get(node, {})
+        return mixer.mixture(node, task.name, task.embedding, self._items, offered, chosen_only=chosen_only)
