@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-import optuna
-
 from fusionprog._internal.together import together
 from fusionprog.evaluation.evaluator import Evaluator, TaskScorer
 from fusionprog.evaluation.statistics import compare
-from fusionprog.lm.budget import Cost, Ledger
+from fusionprog.lm.budget import Ledger
 from fusionprog.lm.client import LMClient
 from fusionprog.lm.slots import behind_others
 from fusionprog.optimizers.registry import register_optimizer
@@ -24,22 +21,21 @@ from fusionprog.runtime.compiled import CompiledProgram
 from fusionprog.runtime.executor import Executor, NodeMemo
 from fusionprog.runtime.record import Comparison
 from fusionprog.runtime.render import Renderer
-from fusionprog.search.bench import Bench, Outcomes, block, mean_tokens, task_means
+from fusionprog.search.bench import Bench, Outcomes, block, mean_tokens
+from fusionprog.search.books import Books
 from fusionprog.search.bootstrap import bootstrap_traces
 from fusionprog.search.confirmation import Finalist, decide
 from fusionprog.search.emit import Result, emit
-from fusionprog.search.events import Callback, Event, Finished, Note, PhaseStarted, StepDone
+from fusionprog.search.events import Callback, Finished, Note, PhaseStarted
+from fusionprog.search.fold_search import search_fold
 from fusionprog.search.kept_study import KeptStudy
 from fusionprog.search.narrowing import narrow
 from fusionprog.search.objective import objective_registry
 from fusionprog.search.preflight import Job
-from fusionprog.search.screening import Screened, screen
 from fusionprog.search.space import Space, make_space
-from fusionprog.search.split import Fold
 from fusionprog.search.strategies import strategy_registry
 from fusionprog.search.strategy import Setting
-from fusionprog.search.study import run_study
-from fusionprog.search.trials import Trials, used_up
+from fusionprog.search.trials import used_up
 from fusionprog.search.views import make_scorers
 
 
@@ -47,9 +43,8 @@ from fusionprog.search.views import make_scorers
 class FusionCompiler:
     """Searches, with Optuna, how every node should mix the pool for every task at once.
 
-    Items are tried alone first (screening); the search then moves the effects, temperatures and gates that all tasks
-    share; its best candidates are measured on more rows, and the finalists and the program as written are compared
-    on rows that nothing was searched on.
+    A strategy proposes trials, learns from all tasks at once and names candidates; the best of them are measured on
+    more rows, and the finalists and the program as written are compared on rows that nothing was searched on.
 
     Args:
         sampler: ``"effects"``, ``"tpe"`` or ``"random"``.
@@ -88,64 +83,9 @@ class FusionCompiler:
         run = _Run(self, job, client, callbacks, prior, kept)
         return await run.compile({"name": "fusion", **self._arguments})
 
-    async def search(self, run: _Run, fold: Fold, number: int, space: Space) -> list[Schedule]:
-        """Returns the candidates of one fold's search, best first."""
-        plan, bench = run.job.plan, run.bench
-
-        def keep() -> Cost:
-            return run.keep_for_later(number)
-
-        strategy = self.strategy(Setting(space, bench, run.job.embeddings, run.job.seed, plan.trials, run.prior))
-        screened, count = Screened({}, {}), plan.trials + plan.more_trials
-        if strategy.screens:
-            count = plan.trials
-            run.tell(PhaseStarted("screening"))
-            screened = await screen(
-                bench,
-                space,
-                fold.search,
-                plan.screening_calls,
-                keep=keep,
-                stepped=lambda step: run.tell(StepDone("screening", step, {}, {}, bench.spent)),
-            )
-        run.tell(PhaseStarted("search", count))
-        (baseline,) = await bench.measure_all([Schedule()], block(fold.search, 0, plan.block), keep=keep())
-        if bench.ended_by is not None:
-            run.cut = used_up(bench.ended_by)
-            return []
-        strategy.observe(Schedule(), baseline)
-        before = task_means(baseline)
-
-        def finished(trial: optuna.trial.FrozenTrial, shown: Mapping[str, float]) -> None:
-            run.kept.keep(number, trial)
-            run.trials += 1
-            run.tell(StepDone("search", trial.number + 1, before, shown, bench.spent))
-
-        trials = Trials(
-            bench,
-            strategy,
-            self.objective,
-            fold.search,
-            plan.block,
-            before,
-            keep=keep,
-            time_left=lambda: run.time_left(number),
-            finished=finished,
-        )
-        _, reason = await run_study(
-            strategy=strategy,
-            starts=strategy.starts(screened.effects),
-            trials=count,
-            window=plan.window,
-            runner=trials,
-        )
-        if len(trials.tried) < count:
-            run.cut = run.cut or reason
-        return trials.ranked()
-
 
 class _Run:
-    """One compile: the books, the clock, and what the parts hand to each other."""
+    """One compile: its parts in order, and what they hand to each other."""
 
     def __init__(
         self,
@@ -160,57 +100,19 @@ class _Run:
         self.job = job
         self.prior = prior
         self.kept = kept
-        self.trials = 0
-        self.cut: str | None = None
-        self.ledger = Ledger(job.budget)
+        self.books = Books(job, callbacks)
         self.bench: Bench
-        self._callbacks = callbacks
         self._client = client
-
-    def tell(self, event: Event) -> None:
-        """Hands an event to every callback; spending is booked under the phase that runs."""
-        if isinstance(event, PhaseStarted):
-            self.ledger.phase = event.phase
-        for callback in self._callbacks:
-            callback(event)
-
-    def keep_for_later(self, fold: int) -> Cost:
-        """Returns what must be left when a fold's search ends: for its confirmation, and for the folds to come.
-
-        Tokens and dollars are taken at their mean so far, and at their worst for the first row. Calls need nothing
-        here, since the plan cannot pass them.
-        """
-        plan, budget = self.job.plan, self.job.budget
-        if not budget.by_size:
-            return Cost()
-        schedules = [Schedule()] * (plan.finalists + 1)
-        first = self.bench.worst_case(schedules, block(self.job.folds[fold].confirmation, 0, 1))
-        share = 1 - (fold + 1) / len(self.job.folds)
-        folds = Cost(0, share * (budget.tokens or 0), share * (budget.usd or 0.0))
-        kept = self._calls_after_search() * self.ledger.mean + first + folds
-        return replace(kept, calls=0)
-
-    def time_left(self, fold: int) -> float:
-        """Returns the seconds that are left for a fold's trials, if the rest goes on at the pace so far."""
-        if self.job.budget.seconds is None:
-            return math.inf
-        later = self.job.budget.seconds * (1 - (fold + 1) / len(self.job.folds))
-        return self.ledger.time_left(self._calls_after_search()) - later
-
-    def _calls_after_search(self) -> int:
-        plan = self.job.plan
-        rows = plan.contenders * (plan.narrowing - plan.block) + (plan.finalists + 1) * plan.confirmation
-        return rows * self.bench.calls_per_row
 
     async def compile(self, optimizer: Mapping[str, Any]) -> CompiledProgram:
         """Runs all parts and returns the program."""
         job = self.job
         for note in job.notes:
-            self.tell(Note(note))
+            self.books.tell(Note(note))
         evaluator = Evaluator(Executor(self._client, NodeMemo()))
         traces: dict[str, dict[str, list[Any]]] = {}
         if job.plan.bootstrap:
-            self.tell(PhaseStarted("bootstrap"))
+            self.books.tell(PhaseStarted("bootstrap"))
             bare = {name: job.bare_scorer(name) for name in job.tasks}
             traces = await bootstrap_traces(job, self._bench(bare, evaluator, {}), evaluator)
         scorers = make_scorers(job, traces)
@@ -247,26 +149,46 @@ class _Run:
         space: Space,
     ) -> CompiledProgram:
         job = self.job
+        setting = Setting(
+            space=space,
+            bench=self.bench,
+            embeddings=job.embeddings,
+            objective=self.compiler.objective,
+            seed=job.seed,
+            trials=job.plan.trials,
+            prior=self.prior,
+        )
         finalists: list[Finalist] = []
         confirmed_on: list[Mapping[str, Sequence[Row]]] = []
         unchanged: dict[str, Comparison] = {}
         for number, fold in enumerate(job.folds):
-            candidates = await self.compiler.search(self, fold, number, space)
-            self.tell(PhaseStarted("narrowing"))
+            strategy = self.compiler.strategy(setting)
+            candidates = await search_fold(
+                fold,
+                number,
+                plan=job.plan,
+                space=space,
+                bench=self.bench,
+                strategy=strategy,
+                objective=self.compiler.objective,
+                books=self.books,
+                kept=self.kept,
+            )
+            self.books.tell(PhaseStarted("narrowing"))
             chosen = await narrow(
                 self.bench,
                 self.compiler.objective,
                 candidates,
-                block(fold.search, 0, job.plan.narrowing),
+                block(fold.search, 0, job.plan.rows_to_narrow(strategy.moves_on)),
                 contenders=job.plan.contenders,
                 finalists=job.plan.finalists,
-                keep=self.keep_for_later(number),
+                keep=self.books.keep_for_later(self.bench, number, moves_on=strategy.moves_on),
             )
-            self.tell(PhaseStarted("confirmation", len(chosen)))
+            self.books.tell(PhaseStarted("confirmation", len(chosen)))
             rows = block(fold.confirmation, 0, job.plan.confirmation)
             baseline, *results = await self.bench.measure_all([Schedule(), *chosen], rows)
             if self.bench.ended_by is not None:
-                self.cut = self.cut or used_up(self.bench.ended_by)
+                self.books.cut = self.books.cut or used_up(self.bench.ended_by)
             rows = {task: rows[task][: len(mine)] for task, mine in baseline.items()}
             unchanged = _paired(baseline, baseline)
             for schedule, outcomes in zip(chosen, results, strict=True):
@@ -276,27 +198,27 @@ class _Run:
         known = [each.schedule for each in finalists]
         unclipped = replace(decision.schedule, as_written=())
         measured_on = confirmed_on[known.index(unclipped)] if decision.improved else rows
-        self.tell(Note(decision.why))
-        self.tell(PhaseStarted("test"))
-        tested = self.ledger.apart()
+        self.books.tell(Note(decision.why))
+        self.books.tell(PhaseStarted("test"))
+        tested = self.books.ledger.apart()
         test, costs = await self._report(decision.schedule, measured_on, tested)
         result = Result(
             decision=decision,
             test=test,
             costs=costs,
-            trials=self.trials,
-            reason=self.cut or f"all {self.trials} trials are done",
-            ledger=self.ledger,
+            trials=self.books.trials,
+            reason=self.books.cut or f"all {self.books.trials} trials are done",
+            ledger=self.books.ledger,
             test_calls=tested.calls,
             optimizer=optimizer,
             fingerprint=self.kept.fingerprint,
         )
         compiled = emit(job, scorers, items, result)
-        self.tell(Finished(compiled.record, self._client.paid))
+        self.books.tell(Finished(compiled.record, self._client.paid))
         return compiled
 
     def _bench(self, scorers: Mapping[str, TaskScorer], evaluator: Evaluator, items: Mapping[str, Item]) -> Bench:
-        return Bench(scorers, evaluator, Renderer(items), self._client, self.ledger, self.kept.keep_scores)
+        return Bench(scorers, evaluator, Renderer(items), self._client, self.books.ledger, self.kept.keep_scores)
 
     async def _report(
         self, schedule: Schedule, measured_on: Mapping[str, Sequence[Row]], ledger: Ledger

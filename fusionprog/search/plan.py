@@ -24,13 +24,14 @@ class Plan:
 
     Attributes:
         trials: Trials of the search.
-        more_trials: Trials that can be made in the place of screening.
+        more_trials: Trials that can be made in the place of screening, where a budget is to be used.
         block: Rows of every task in a trial.
         window: Trials in flight at once: enough to keep a model busy where a trial has few rows.
         confirmation: Rows of every task on which finalists are compared.
         finalists: Candidates that are compared there with the program as written.
         contenders: Candidates that are measured again on more rows to find the finalists.
-        narrowing: Rows of every task on which they are.
+        narrowing: Rows of every task on which they are, where trials have measured the first block of them already.
+        fresh_narrowing: The same, where contenders are measured there for the first time.
         bootstrap: Training rows of every task that the program as written is run on, for families that need it.
         screening_calls: Calls for trying items alone.
         calls: All calls at most, without the test report.
@@ -45,10 +46,28 @@ class Plan:
     finalists: int
     contenders: int
     narrowing: int
+    fresh_narrowing: int
     bootstrap: int
     screening_calls: int
     calls: int
     test_calls: int
+
+    def rows_to_narrow(self, moves_on: bool) -> int:
+        """Returns the rows of every task on which contenders are measured.
+
+        Args:
+            moves_on: Whether every trial takes the next rows, so that contenders are new to those of narrowing.
+        """
+        return self.fresh_narrowing if moves_on else self.narrowing
+
+    def rows_after_search(self, moves_on: bool) -> int:
+        """Returns the rows of every task, over all candidates, that a fold measures when its trials are done.
+
+        Args:
+            moves_on: As in ``rows_to_narrow``.
+        """
+        fresh = self.fresh_narrowing if moves_on else self.narrowing - self.block
+        return self.contenders * fresh + (self.finalists + 1) * self.confirmation
 
 
 @dataclass(frozen=True)
@@ -111,15 +130,20 @@ def make_plan(budget: Budget, trials: int | None, sizes: Sizes) -> Plan:
             found=f"{total} calls",
             fix=f"Pass budget=fusionprog.Budget(calls={_least_calls(trials, sizes)}) or more",
         )
+    # Without screening, and where no trial has measured the rows of narrowing: what both would have cost.
+    spare = screening + narrowing * (CONTENDERS + 1)
+    fresh = max(narrowing, min(block, int(spare / CONTENDERS)))
+    more = int((spare - fresh * CONTENDERS) / block) if trials is None and budget.calls is not None else 0
     return Plan(
         trials=count,
-        more_trials=int(screening / block) if trials is None else 0,
+        more_trials=more,
         block=block,
         window=max(_LEAST_WINDOW, min(_MOST_WINDOW, math.ceil(_ROWS_IN_FLIGHT / (block * sizes.tasks)))),
         confirmation=confirmation,
         finalists=FINALISTS,
         contenders=CONTENDERS,
         narrowing=max(block, narrowing),
+        fresh_narrowing=fresh,
         bootstrap=bootstrap,
         screening_calls=int(screening * sizes.calls_per_row),
         calls=total,

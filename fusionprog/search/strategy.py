@@ -13,6 +13,7 @@ from fusionprog.errors import FusionProgError
 from fusionprog.prompts.schedule import Schedule
 from fusionprog.runtime.render import RenderedPrompt
 from fusionprog.search.bench import Bench, Outcomes
+from fusionprog.search.objective import Objective
 from fusionprog.search.space import Space
 
 
@@ -24,6 +25,7 @@ class Setting:
         space: The items in play, and their directions among the tasks.
         bench: Where candidates are measured; a strategy looks at its prompts and asks nothing.
         embeddings: Task → its coordinates.
+        objective: How the tasks' scores become one number.
         seed: For all draws.
         trials: How many trials there will be.
         prior: Schedules that other compiles have found, matched by item id.
@@ -32,6 +34,7 @@ class Setting:
     space: Space
     bench: Bench
     embeddings: Mapping[str, tuple[float, ...]]
+    objective: Objective
     seed: int
     trials: int
     prior: Sequence[Schedule]
@@ -44,7 +47,7 @@ class Strategy(Protocol):
 
     Attributes:
         screens: Whether items should be tried alone before the search.
-        moves_on: Whether trials take other rows one after the other, rather than all the same ones.
+        moves_on: Whether every trial takes the next rows, rather than all the same ones.
         distributions: Parameter → its distribution.
     """
 
@@ -69,7 +72,7 @@ class Strategy(Protocol):
         ...
 
     def schedule(self, number: int, params: Mapping[str, Any]) -> Schedule:
-        """Returns what a trial's parameters mean."""
+        """Returns what a trial's parameters mean; asked for once a trial, before it begins."""
         ...
 
     def observe(self, schedule: Schedule, outcomes: Outcomes) -> None:
@@ -80,7 +83,8 @@ class Strategy(Protocol):
         """Returns candidates to measure on more rows, the most promising first.
 
         Args:
-            tried: The schedules of the trials, those that are no worse than the program as written, best first.
+            tried: The best of the trials' schedules, best first; where all trials are measured on the same rows, those
+                that are no worse there than the program as written.
             values: What they came to.
         """
         ...

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import bisect
 from collections import deque
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ from typing import Any
 
 import optuna
 
+from fusionprog._internal.canonical import digest
 from fusionprog.lm.budget import Cost
 from fusionprog.prompts.schedule import Schedule
 from fusionprog.search.bench import Bench, Outcomes, Rows, block, mean_tokens, task_means
@@ -17,21 +19,36 @@ from fusionprog.search.objective import Objective
 from fusionprog.search.strategy import Strategy
 
 _LAST = 16  # trials whose scores are shown together
+_KEPT = 64  # schedules that are kept: many tasks, nodes and items make them large
 
 
 @dataclass(frozen=True)
 class Tried:
-    """A trial that was told.
+    """A schedule that was tried.
 
     Attributes:
         schedule: What was tried.
         value: Its objective.
         tokens: Mean tokens of a row.
+        number: The trial.
     """
 
     schedule: Schedule
     value: float
     tokens: float
+    number: int
+
+    @property
+    def order(self) -> tuple[float, float, int]:
+        """The better the smaller: value first, then tokens."""
+        return -round(self.value, 9), self.tokens, self.number
+
+
+@dataclass(frozen=True)
+class _UnderWay:
+    schedule: Schedule
+    outcomes: Outcomes
+    worst: Cost
 
 
 class Trials:
@@ -49,7 +66,8 @@ class Trials:
         finished: Is told of each trial, and of the tasks' means to show.
 
     Attributes:
-        tried: Trial → what came of it, for the trials that were told.
+        told_so_far: Trials that were told.
+        best: The best of them that differ in some prompt, best first.
         shown: Task → mean score of the best candidate so far; of the last trials together, where trials move on to
             other rows and cannot be compared.
         ended_by: Why a trial could not be done to its end.
@@ -68,7 +86,9 @@ class Trials:
         time_left: Callable[[], float],
         finished: Callable[[optuna.trial.FrozenTrial, Mapping[str, float]], None],
     ) -> None:
-        self.tried: dict[int, Tried] = {}
+        self.told_so_far = 0
+        self.best: list[Tried] = []
+        self._candidates: set[str] = set()
         self.shown = dict(baseline)
         self.ended_by = ""
         self._bench = bench
@@ -81,7 +101,8 @@ class Trials:
         self._time_left = time_left
         self._finished = finished
         self._baseline = self._best_value = objective(baseline)
-        self._under_way: dict[int, tuple[Schedule, Outcomes, Cost]] = {}
+        self._waiting: dict[int, Schedule] = {}  # a trial that there was no room for
+        self._under_way: dict[int, _UnderWay] = {}
         self._in_pieces = False
 
     def begin(self, number: int, params: Mapping[str, Any], *, alone: bool) -> Coroutine[Any, Any, float | None] | None:
@@ -92,33 +113,32 @@ class Trials:
         """
         if self._in_pieces:
             return None
-        schedule = self._strategy.schedule(number, params)
+        schedule = self._waiting.pop(number, None) or self._strategy.schedule(number, params)
         rows = self._rows_of(number)
         worst = self._bench.worst_case([schedule], rows)
         if self._bench.ledger.short_of(worst, keep=self._keep()) is None:
             self._bench.ledger.reserve(worst)
             return self._measure(number, schedule, rows, worst)
         if not alone:
+            self._waiting[number] = schedule
             return None
         self._in_pieces = True
         return self._measure_in_pieces(number, schedule, rows)
 
     def told(self, trial: optuna.trial.FrozenTrial) -> str | None:
         """Books a trial; returns why the search must end, if it must."""
-        schedule, outcomes, worst = self._under_way.pop(trial.number)
-        self._bench.charge(schedule, outcomes)
-        self._bench.ledger.settle(worst)
-        self._strategy.observe(schedule, outcomes)
-        value = trial.value or 0.0
-        self.tried[trial.number] = Tried(schedule, value, mean_tokens(outcomes))
-        self._show(task_means(outcomes), value)
+        done, value = self._under_way.pop(trial.number), trial.value or 0.0
+        self._bench.charge(done.schedule, done.outcomes)
+        self._bench.ledger.settle(done.worst)
+        self._strategy.observe(done.schedule, done.outcomes)
+        self._remember(Tried(done.schedule, value, mean_tokens(done.outcomes), trial.number))
+        self._show(task_means(done.outcomes), value)
         self._finished(trial, self.shown)
         return used_up("seconds") if self._time_left() <= 0 else None
 
     def ranked(self) -> list[Schedule]:
         """Returns the strategy's candidates, the most promising first."""
-        order = sorted(self.tried.items(), key=lambda item: (-round(item[1].value, 9), item[1].tokens, item[0]))
-        good = [each for _, each in order if self._strategy.moves_on or each.value >= self._baseline]
+        good = [each for each in self.best if self._strategy.moves_on or each.value >= self._baseline]
         return self._strategy.ranked([each.schedule for each in good], [each.value for each in good])
 
     def _rows_of(self, number: int) -> Rows:
@@ -128,6 +148,15 @@ class Trials:
             task: [mine[(number * self._block + place) % len(mine)] for place in range(min(self._block, len(mine)))]
             for task, mine in self._rows.items()
         }
+
+    def _remember(self, tried: Tried) -> None:
+        self.told_so_far += 1
+        candidate = digest([self._bench.candidate(tried.schedule, task) for task in self._rows])
+        if candidate in self._candidates:
+            return
+        self._candidates.add(candidate)
+        bisect.insort(self.best, tried, key=lambda each: each.order)
+        del self.best[_KEPT:]
 
     def _show(self, means: dict[str, float], value: float) -> None:
         if self._strategy.moves_on:
@@ -145,7 +174,7 @@ class Trials:
             self._bench.ledger.settle(worst)
             self.ended_by = used_up("seconds")
             return None
-        self._under_way[number] = schedule, outcomes, worst
+        self._under_way[number] = _UnderWay(schedule, outcomes, worst)
         return self._objective(task_means(outcomes))
 
     async def _measure_in_pieces(self, number: int, schedule: Schedule, rows: Rows) -> float | None:
@@ -154,7 +183,7 @@ class Trials:
         if self._bench.ended_by is not None:
             self.ended_by = used_up(self._bench.ended_by)
             return None
-        self._under_way[number] = schedule, outcomes, Cost()
+        self._under_way[number] = _UnderWay(schedule, outcomes, Cost())
         return self._objective(task_means(outcomes))
 
 

@@ -310,5 +310,5 @@ def test_the_model_is_the_options_the_files_or_the_environments(
 def test_an_option_goes_before_the_files_budget(command: Command, desk: Path) -> None:
     assert command("compile", desk / "program.py", "--dry-run", "--json").data["calls"] == 260
     assert command("compile", desk / "program.py", "--dry-run", "--json", "--max-calls", "300").data["calls"] == 300
-    tokens = command("compile", desk / "program.py", "--dry-run", "--json", "--max-tokens", "150000").data
+    tokens = command("compile", desk / "program.py", "--dry-run", "--json", "--max-tokens", "100000").data
     assert tokens["calls"] < 260 and json.dumps(tokens)

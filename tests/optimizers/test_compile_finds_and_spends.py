@@ -154,6 +154,7 @@ def test_a_fold_that_was_cut_is_the_reason_whatever_the_other_did(kit: Any) -> N
         tasks=[kit.task(val=36)],
         budget=fp.Budget(tokens=800_000),
         trials=None,
+        sampler="tpe",
     )
     planned = [event.steps for event in done.events if isinstance(event, PhaseStarted) and event.phase == "search"]
     assert len(planned) == 2 and done.program.record.trials == planned[1]  # the second fold did all of its own
@@ -171,15 +172,19 @@ def test_time_ends_the_search_and_what_is_in_flight_is_told(kit: Any) -> None:
 # What it says while it runs.
 
 
+def phases(compiled: Any) -> list[str]:
+    return [event.phase for event in compiled.events if isinstance(event, PhaseStarted)]
+
+
+@pytest.fixture(scope="module")
+def plain(kit: Any) -> Any:
+    """A compile whose sampler is Optuna's own."""
+    return kit.compile(sampler="random", trials=20)
+
+
 def test_callbacks_are_told_of_every_part_in_order(improved: Any) -> None:
     events = improved.events
-    assert [event.phase for event in events if isinstance(event, PhaseStarted)] == [
-        "screening",
-        "search",
-        "narrowing",
-        "confirmation",
-        "test",
-    ]
+    assert phases(improved) == ["search", "narrowing", "confirmation", "test"]
     assert [event.step for event in improved.steps()] == list(range(1, 9))
     assert isinstance(events[-1], Finished) and events[-1].record == improved.program.record
     notes = [event.text for event in events if isinstance(event, Note)]
@@ -187,10 +192,18 @@ def test_callbacks_are_told_of_every_part_in_order(improved: Any) -> None:
     assert tuple(notes[1:]) == improved.program.record.notes
 
 
-def test_steps_tell_the_best_so_far_and_what_was_spent(improved: Any) -> None:
-    steps = improved.steps()
+def test_screening_is_a_part_where_the_sampler_begins_with_what_it_finds(plain: Any) -> None:
+    assert phases(plain) == ["screening", "search", "narrowing", "confirmation", "test"]
+
+
+def test_steps_tell_the_best_so_far_where_all_trials_have_the_same_rows(plain: Any) -> None:
+    steps = plain.steps()
     best = [sum(step.best.values()) for step in steps]
-    assert best == sorted(best)
+    assert best == sorted(best) and best[-1] > sum(steps[0].baseline.values())
+
+
+def test_steps_tell_scores_and_what_was_spent(improved: Any) -> None:
+    steps = improved.steps()
     assert all(step.baseline == steps[0].baseline and set(step.best) == {"shop", "bank"} for step in steps)
     calls = [event.spent.calls for event in improved.events if isinstance(event, StepDone)]
     assert calls == sorted(calls) and calls[-1] <= improved.program.record.spent["calls"]

@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fusionprog.errors import FusionProgError
+from fusionprog.search.objective import mean
 from fusionprog.search.plain import PlainStrategy, SamplerOfSeed
 from fusionprog.search.strategies import strategy_registry
 from fusionprog.search.strategy import Setting
@@ -97,7 +98,7 @@ class Log:
         told: Told | None = None,
     ) -> tuple[optuna.Study, str]:
         self._evaluate, self._told = evaluate or self.evaluate, told or self.tell
-        setting = Setting(FLAT, NO_BENCH, {}, seed, trials, ())
+        setting = Setting(FLAT, NO_BENCH, {}, mean, seed, trials, ())
         make = PLAIN[sampler] if isinstance(sampler, str) else sampler
         return asyncio.run(
             run_study(

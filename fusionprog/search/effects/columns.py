@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
@@ -11,12 +11,10 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from fusionprog.prompts.embedding import MAX_COMPONENTS
-
 Kind = Literal["level", "task", "everywhere", "at_node", "by_task_kind", "in_task", "format", "amount"]
-KINDS: tuple[Kind, ...] = ("level", "task", "everywhere", "at_node", "by_task_kind", "in_task", "format", "amount")
 Column = tuple[str, ...]
-Row = tuple[npt.NDArray[np.intp], npt.NDArray[np.float64]]
+Places = npt.NDArray[np.intp]
+Vector = npt.NDArray[np.float64]
 
 MOST_COLUMNS = 1_000  # solving for more takes longer than a trial is worth
 FEW_TASKS = 5  # with so few, a direction in the space of tasks cannot be told from an effect in a single one
@@ -59,18 +57,21 @@ class Columns:
 
     @cached_property
     def names(self) -> tuple[Column, ...]:
-        """Every column: its kind, and what tells it from others of its kind."""
+        """Every column, the level first: its kind, and what tells it from others of its kind."""
         places = [(node, item) for node, items in self.nodes.items() for item in items]
         tasks = list(self.embeddings)
         names: list[Column] = [("level",), *(("task", task) for task in tasks)]
         names += [("everywhere", item) for item in dict.fromkeys(item for _, item in places)]
         names += [("format", node, form) for node in self.nodes for form in self.formats[1:]]
         names += [("amount", node, str(amount)) for node in self.nodes for amount in AMOUNTS]
-        groups: list[list[Column]] = [[("at_node", *place) for place in places] if len(self.nodes) > 1 else []]
-        groups.append([("in_task", task, *place) for task in tasks for place in places] if len(tasks) > 1 else [])
+        groups: list[list[Column]] = []
+        if len(self.nodes) > 1:
+            groups.append([("at_node", *place) for place in places])
         if len(tasks) > FEW_TASKS:
-            kinds = range(min(MAX_COMPONENTS, *(len(each) for each in self.embeddings.values())))
-            groups.insert(1, [("by_task_kind", *place, str(kind)) for place in places for kind in kinds])
+            components = range(self._components)
+            groups.append([("by_task_kind", *place, str(each)) for place in places for each in components])
+        if len(tasks) > 1:
+            groups.append([("in_task", task, *place) for task in tasks for place in places])
         for group in groups:
             if len(names) + len(group) <= MOST_COLUMNS:
                 names += group
@@ -81,36 +82,79 @@ class Columns:
         """Column → its place."""
         return {name: place for place, name in enumerate(self.names)}
 
-    def row(self, task: str, shown: Mapping[str, Shown]) -> Row:
-        """Returns the columns that an outcome shows, and how much of each.
+    def parts(self, task: str, node: str) -> tuple[Places, Vector]:
+        """Returns what items' effects at a node in a task are the sums of.
 
         Args:
             task: The task.
-            shown: Node → what its prompt shows.
-        """
-        places: dict[int, float] = {}
-        for name, value in self._entries(task, shown):
-            place = self.index.get(name)
-            if place is not None:
-                places[place] = places.get(place, 0.0) + value
-        ordered = sorted(places)
-        return np.array(ordered, dtype=np.intp), np.array([places[place] for place in ordered], dtype=np.float64)
+            node: The node.
 
-    def _entries(self, task: str, shown: Mapping[str, Shown]) -> Iterator[tuple[Column, float]]:
-        yield ("level",), 1.0
-        yield ("task", task), 1.0
+        Returns:
+            The places of the columns, shape ``(n_items, n_parts)``, items in the node's order; and how much of each
+            part an effect has, shape ``(n_parts,)``.
+        """
+        key = (task if "in_task" in self._kinds else "", node)
+        if key not in self._places:
+            wanted = [
+                (
+                    ("everywhere", item),
+                    ("at_node", node, item),
+                    *(("by_task_kind", node, item, str(kind)) for kind in range(self._components)),
+                    ("in_task", task, node, item),
+                )
+                for item in self.nodes[node]
+            ]
+            found = [[self.index[name] for name in names if name in self.index] for names in wanted]
+            self._places[key] = np.array(found, dtype=np.intp).reshape(len(found), len(found[0]) if found else 0)
+        return self._places[key], self._amounts[task]
+
+    def row(self, task: str, shown: Mapping[str, Shown]) -> Vector:
+        """Returns how much of every column an outcome shows, shape ``(n_columns,)``.
+
+        Args:
+            task: The task.
+            shown: Node → what its prompt shows; items that are not in play there have no column.
+        """
+        row = np.zeros(len(self.names))
+        row[[self.index["level",], self.index["task", task]]] = 1.0
         for node, what in shown.items():
-            for item in what.items:
-                yield ("everywhere", item), 1.0
-                yield ("at_node", node, item), 1.0
-                yield ("in_task", task, node, item), 1.0
-                for kind, place in enumerate(self.embeddings[task]):
-                    yield ("by_task_kind", node, item, str(kind)), place
-            yield ("format", node, what.format), 1.0
+            order = self._order[node]
+            places, values = self.parts(task, node)
+            row[places[[order[item] for item in sorted(what.items) if item in order]]] += values
+            names: list[Column] = [("format", node, what.format)]
             if what.amount > 0:
-                yield ("amount", node, str(nearest_amount(what.amount))), 1.0
+                names.append(("amount", node, str(nearest_amount(what.amount))))
+            row[[self.index[name] for name in names if name in self.index]] = 1.0
+        return row
+
+    @cached_property
+    def _components(self) -> int:
+        return min(len(each) for each in self.embeddings.values())
+
+    @cached_property
+    def _kinds(self) -> frozenset[str]:
+        return frozenset(name[0] for name in self.names)
+
+    @cached_property
+    def _order(self) -> Mapping[str, Mapping[str, int]]:
+        """Node → item → its place among the node's."""
+        return {node: {item: place for place, item in enumerate(items)} for node, items in self.nodes.items()}
+
+    @cached_property
+    def _amounts(self) -> Mapping[str, Vector]:
+        """Task → how much of each of its parts an effect has there."""
+        amounts = {}
+        for task, coordinates in self.embeddings.items():
+            parts = {"everywhere": [1.0], "at_node": [1.0], "by_task_kind": [*coordinates], "in_task": [1.0]}
+            amounts[task] = np.array([each for kind, mine in parts.items() if kind in self._kinds for each in mine])
+        return amounts
+
+    @cached_property
+    def _places(self) -> dict[tuple[str, str], Places]:
+        """(task, node) → the columns of its effects; one for all tasks where they have none of their own."""
+        return {}
 
 
 def nearest_amount(amount: float) -> float:
-    """Returns the amount that has a column and is nearest."""
+    """Returns the amount that has a column and is nearest, in proportion, to one above 0."""
     return min(AMOUNTS, key=lambda each: abs(math.log(each / amount)))

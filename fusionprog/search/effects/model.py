@@ -6,19 +6,18 @@ import functools
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from scipy.linalg import cho_factor, cho_solve, solve_triangular
 from threadpoolctl import ThreadpoolController
 
-from fusionprog.search.effects.columns import Column, Kind, Row
-
-Vector = npt.NDArray[np.float64]
+from fusionprog.search.effects.columns import Column, Kind, Places, Vector
 
 _libraries = functools.cache(ThreadpoolController)  # finding them takes a while
 
+# Standard deviations of effects before anything is known, in units of score.
 _USUAL: Mapping[Kind, float] = {
     "level": 0.5,
     "task": 0.2,
@@ -29,8 +28,12 @@ _USUAL: Mapping[Kind, float] = {
     "format": 0.05,
     "amount": 0.05,
 }
+_SHARED: frozenset[Kind] = frozenset({"everywhere", "at_node", "format", "amount"})
+_OWN: frozenset[Kind] = frozenset({"by_task_kind", "in_task"})
 _LEVEL = 0.3  # what a task scores before anything is known
-_LEAST_NOISE = 0.01
+# The variance of outcomes that are right or wrong is a quarter at most; some count as seen, so that a few equal
+# outcomes are not taken for certainty.
+_USUAL_NOISE, _AS_IF_SEEN, _LEAST_NOISE = 0.25, 10, 0.01
 # Prior scales that are compared, as factors of the usual ones: how much items do everywhere, and how much tasks differ.
 _FACTORS = [(shared, own) for shared in (0.5, 1.0, 2.0) for own in (0.3, 1.0, 3.0)]
 
@@ -41,30 +44,31 @@ def _one_thread() -> AbstractContextManager[Any]:
     return limited
 
 
-@dataclass
+@dataclass(frozen=True)
 class Observations:
     """Outcomes that show the same columns, added up.
 
     Attributes:
-        row: The columns.
+        row: How much of every column they show, shape ``(n_columns,)``.
         count: How many outcomes.
         total: The sum of their scores.
         squares: The sum of the squares of their scores.
     """
 
-    row: Row
+    row: Vector
     count: int
     total: float
     squares: float
 
 
-@dataclass
+@dataclass(frozen=True)
 class Posterior:
-    """What is known of the effects.
+    """What is known of the effects: a normal distribution.
 
     Attributes:
         mean: Their means, shape ``(n_columns,)``.
-        factor: Lower Cholesky factor of their precision, shape ``(n_columns, n_columns)``.
+        factor: Lower Cholesky factor of their precision, shape ``(n_columns, n_columns)``; what is above its diagonal
+            has no meaning.
     """
 
     mean: Vector
@@ -77,15 +81,21 @@ class Posterior:
             around = solve_triangular(self.factor, noise, lower=True, trans="T", check_finite=False)
         return np.asarray(self.mean + around)
 
-    def spread(self, directions: Vector) -> Vector:
-        """Returns the standard deviations of sums of effects.
+    @cached_property
+    def covariance(self) -> Vector:
+        """Covariances of the effects, shape ``(n_columns, n_columns)``."""
+        with _one_thread():
+            return np.asarray(cho_solve((self.factor, True), np.eye(len(self.mean)), check_finite=False))
+
+    def spread(self, places: Places, values: Vector) -> Vector:
+        """Returns the standard deviations of sums of effects, shape ``(n_sums,)``.
 
         Args:
-            directions: How much of each effect is in each sum, shape ``(n_sums, n_columns)``.
+            places: The columns in each sum, shape ``(n_sums, n_parts)``.
+            values: How much of each part is in a sum, shape ``(n_parts,)``.
         """
-        with _one_thread():
-            solved = solve_triangular(self.factor, directions.T, lower=True, check_finite=False)
-        return np.asarray(np.sqrt(np.sum(solved**2, axis=0)))
+        between = self.covariance[places[:, :, np.newaxis], places[:, np.newaxis, :]]
+        return np.asarray(np.sqrt(np.einsum("ijk,j,k->i", between, values, values)))
 
 
 @dataclass
@@ -93,8 +103,8 @@ class EffectsModel:
     """Outcomes are sums of effects and noise; every effect has a normal prior around a mean.
 
     Args:
-        names: The columns.
-        prior: Column → the mean of its prior; 0 where it is not named.
+        names: The columns, the level first.
+        prior: Column → the mean of its prior; 0 where it is not named, and what tasks usually score for the level.
 
     Note:
         Everything is computed from the ordered history on one BLAS thread, so that the same history gives the same
@@ -109,12 +119,10 @@ class EffectsModel:
 
     def __post_init__(self) -> None:
         size = len(self.names)
-        self._centre = np.array([self.prior.get(name, 0.0) for name in self.names])
-        self._centre[0] += _LEVEL
+        self._centre = np.array([self.prior.get(name, _LEVEL if name[0] == "level" else 0.0) for name in self.names])
         self._usual = np.array([_USUAL[name[0]] for name in self.names])  # type: ignore[index]
-        shared = {"everywhere", "at_node", "format", "amount"}
-        self._is_shared = np.array([name[0] in shared for name in self.names])
-        self._is_own = np.array([name[0] in ("by_task_kind", "in_task") for name in self.names])
+        self._is_shared = np.array([name[0] in _SHARED for name in self.names])
+        self._is_own = np.array([name[0] in _OWN for name in self.names])
         self._products = np.zeros((size, size))
         self._sums = np.zeros(size)
         self._squares = self._total = 0.0
@@ -127,23 +135,30 @@ class EffectsModel:
         """Outcomes that were seen."""
         return self._count
 
-    def add(self, seen: Observations) -> None:
+    @property
+    def factors(self) -> tuple[float, float]:
+        """Scales of the priors, as factors of the usual ones: of what all tasks share, and of how they differ."""
+        return self._factors
+
+    def add(self, seen: Sequence[Observations]) -> None:
         """Adds outcomes."""
-        places, values = seen.row
-        self._products[np.ix_(places, places)] += seen.count * np.outer(values, values)
-        self._sums[places] += seen.total * values
-        self._squares += seen.squares
-        self._total += seen.total
-        self._count += seen.count
+        if not seen:
+            return
+        rows = np.stack([each.row for each in seen])
+        counts = np.array([float(each.count) for each in seen])
+        with _one_thread():
+            self._products += (rows * counts[:, np.newaxis]).T @ rows
+            self._sums += np.array([each.total for each in seen]) @ rows
+        self._squares += sum(each.squares for each in seen)
+        self._total += sum(each.total for each in seen)
+        self._count += sum(each.count for each in seen)
         self._posterior = None
 
     @property
     def noise(self) -> float:
-        """The variance of an outcome around its mean: at most that of all outcomes."""
-        if self._count < 2:
-            return 0.25
-        mean = self._total / self._count
-        return max(_LEAST_NOISE, self._squares / self._count - mean**2)
+        """The variance of an outcome around its mean, taken to be that of all outcomes around theirs."""
+        around = self._squares - self._total**2 / self._count if self._count else 0.0
+        return max(_LEAST_NOISE, (around + _AS_IF_SEEN * _USUAL_NOISE) / (self._count + _AS_IF_SEEN))
 
     @property
     def posterior(self) -> Posterior:
@@ -152,14 +167,22 @@ class EffectsModel:
             self._posterior, _ = self._solve(self._factors)
         return self._posterior
 
+    def evidence(self, factors: tuple[float, float]) -> float:
+        """Returns the log probability of what was seen under prior scales, up to what all scales have in common.
+
+        Args:
+            factors: As in the attribute ``factors``, both above 0.
+        """
+        return self._solve(factors)[1]
+
     def learn_scales(self) -> None:
         """Chooses the prior scales under which what was seen is most probable (empirical Bayes)."""
-        evidence = {factors: self._solve(factors)[1] for factors in _FACTORS}
-        self._factors = max(_FACTORS, key=lambda factors: (evidence[factors], -abs(np.log(factors)).sum()))
+        able = [each for each in _FACTORS if each[1] == 1.0 or self._is_own.any()]
+        evidence = {factors: self.evidence(factors) for factors in able}
+        self._factors = max(able, key=lambda factors: (evidence[factors], -abs(np.log(factors)).sum()))
         self._posterior = None
 
     def _solve(self, factors: tuple[float, float]) -> tuple[Posterior, float]:
-        """The posterior under prior scales, and the log evidence up to what all scales share."""
         shared, own = factors
         scales = self._usual * np.where(self._is_shared, shared, 1.0) * np.where(self._is_own, own, 1.0)
         precision = 1.0 / scales**2
@@ -167,7 +190,8 @@ class EffectsModel:
         with _one_thread():
             matrix = self._products / noise
             matrix[np.diag_indices_from(matrix)] += precision
-            factor, _ = cho_factor(matrix, lower=True, overwrite_a=True, check_finite=False)
+            # Handed over transposed, which is the same: LAPACK then works in place instead of on a copy.
+            factor, _ = cho_factor(matrix.T, lower=True, overwrite_a=True, check_finite=False)
             right = precision * self._centre + self._sums / noise
             mean = cho_solve((factor, True), right, check_finite=False)
         logs = np.log(scales).sum() + np.log(np.diag(factor)).sum()

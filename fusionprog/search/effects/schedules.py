@@ -1,0 +1,118 @@
+"""Effects become schedules: those of a draw, and those that are probable enough to be returned."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import replace
+
+import numpy as np
+from scipy.special import ndtr
+
+from fusionprog.prompts.mixture import CAPS
+from fusionprog.prompts.schedule import FORMATS, NodeSettings, Schedule
+from fusionprog.search.effects.columns import AMOUNTS, Columns, Vector
+from fusionprog.search.effects.model import Posterior
+
+DIGITS = 5
+_JUST_BELOW = 10**-DIGITS
+_EVEN = 3.0  # a temperature at which all open items of a facet count about alike
+
+Chances = Mapping[tuple[str, str], Vector]  # (task, node) → shape (n_items,)
+
+
+def schedule_of(columns: Columns, effects: Vector, costs: Mapping[str, float]) -> Schedule:
+    """Returns the schedule that has effects, and the best format and amount of demonstrations at every node.
+
+    Args:
+        columns: What the effects are of.
+        effects: The effects, shape ``(n_columns,)``.
+        costs: Item → the effect above which its gate opens.
+    """
+    everywhere: dict[str, float] = {}
+    at_node: dict[str, dict[str, float]] = defaultdict(dict)
+    directions: dict[str, dict[str, tuple[float, ...]]] = defaultdict(dict)
+    in_task: dict[str, dict[str, dict[str, float]]] = defaultdict(lambda: defaultdict(dict))
+    for name, value in zip(columns.names, np.round(effects, DIGITS).tolist(), strict=True):
+        match name:
+            case ("everywhere", item):
+                everywhere[item] = value
+            case ("at_node", node, item):
+                at_node[node][item] = value
+            case ("by_task_kind", node, item, _):
+                directions[node][item] = (*directions[node].get(item, ()), value)
+            case ("in_task", task, node, item):
+                in_task[task][node][item] = value
+    return Schedule(
+        everywhere=everywhere,
+        at_node=dict(at_node),
+        directions=dict(directions),
+        in_task={task: dict(nodes) for task, nodes in in_task.items()},
+        costs=costs,
+        nodes={node: settings_of(columns, effects, node) for node in columns.nodes},
+    )
+
+
+def settings_of(columns: Columns, effects: Vector, node: str) -> NodeSettings:
+    """Returns a node's format and amount of demonstrations: those with the best effects; all facets are open."""
+
+    def effect(*name: str) -> float:
+        place = columns.index.get(name)
+        return 0.0 if place is None else float(effects[place])
+
+    form = max(FORMATS, key=lambda each: effect("format", node, each))
+    amount = max(AMOUNTS, key=lambda each: (effect("amount", node, str(each)), -each))
+    return NodeSettings(_EVEN, {**dict.fromkeys(CAPS, 1.0), "demos": amount}, form)
+
+
+def chances_of(columns: Columns, posterior: Posterior, costs: Mapping[str, float]) -> Chances:
+    """Returns how probable it is that each item's effect is above its cost."""
+    chances = {}
+    for node, items in columns.nodes.items():
+        worth = np.array([costs.get(item, 0.0) for item in items])
+        for task in columns.embeddings:
+            places, values = columns.parts(task, node)
+            above = posterior.mean[places] @ values - worth
+            chances[task, node] = np.asarray(ndtr(above / posterior.spread(places, values)))
+    return chances
+
+
+def probable_schedule(
+    columns: Columns, mean: Vector, costs: Mapping[str, float], chances: Chances, probability: float
+) -> Schedule:
+    """Returns the schedule of mean effects in which an item is open only where it is probable that it helps.
+
+    What is open by its mean and not probable is set just below its cost: at the node, if the item is then open in no
+    task, else in the tasks in question.
+
+    Args:
+        columns: What the effects are of.
+        mean: The mean effects, shape ``(n_columns,)``.
+        costs: Item → the effect above which its gate opens.
+        chances: (task, node) → how probable it is that each item's effect is above its cost.
+        probability: How probable that must be.
+    """
+    schedule = schedule_of(columns, mean, costs)
+    rounded = np.round(mean, DIGITS)  # as the schedule has them
+    at_node = {node: dict(mine) for node, mine in schedule.at_node.items()}
+    in_task = {task: {node: dict(mine) for node, mine in nodes.items()} for task, nodes in schedule.in_task.items()}
+    tasks = list(columns.embeddings)
+    for node, items in columns.nodes.items():
+        worth = np.array([costs.get(item, 0.0) for item in items])
+        above = np.empty((len(tasks), len(items)))
+        for place, task in enumerate(tasks):
+            places, values = columns.parts(task, node)
+            above[place] = rounded[places] @ values - worth
+        probable = np.array([chances[task, node] for task in tasks]) >= probability
+        doubtful = (above > -_JUST_BELOW / 2) & ~probable
+        nowhere = doubtful.any(axis=0) & ~((above > 0) & probable).any(axis=0)
+        for place in np.flatnonzero(nowhere).tolist():
+            _lower(at_node.setdefault(node, {}), items[place], above[:, place].max())
+        for number, place in np.argwhere(doubtful & ~nowhere).tolist():
+            mine = in_task.setdefault(tasks[number], {}).setdefault(node, {})
+            _lower(mine, items[place], above[number, place])
+    return replace(schedule, at_node=at_node, in_task=in_task)
+
+
+def _lower(effects: dict[str, float], item: str, above: float) -> None:
+    effects[item] = round(effects.get(item, 0.0) - float(above) - _JUST_BELOW, DIGITS)
