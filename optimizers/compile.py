@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 
 from fusionprog._internal import sync
+from fusionprog._internal.heap import settled_heap
 from fusionprog.artifacts.file import load
 from fusionprog.errors import LMError
 from fusionprog.lm.budget import Budget
@@ -119,7 +120,7 @@ def run_job(
     named = limits_of(limits, {model.name for model in job.asked})
     client = LMClient(store, concurrency, limits=named, fresh=fresh)
     parts = study_parts(job, {**optimizer.arguments(), "prior": [repr(schedule) for schedule in prior]})
-    with KeptStudy(store, parts) as kept:
+    with settled_heap(), KeptStudy(store, parts) as kept:
         for callback in callbacks:
             callback(Note(kept.standing))
         work = optimizer.compile(job, client, callbacks, prior, kept)

@@ -133,10 +133,12 @@ class LMClient:
             store.put_model(lane.identity, lane.model.identity)
             store.put_prompt(request.prefix_id, request.prefix)
             call = StoredCall(answer.text, answer.input_tokens, answer.output_tokens, answer.usd, answer.finish)
-            store.put_call(
-                key, lane.identity, request.prefix_id, request.content, sample, call, self._written, wake=False
-            )
+            # What is kept in memory ends with the process in any case: nothing waits for it to be written.
+            written = None if store.in_memory else self._written
+            store.put_call(key, lane.identity, request.prefix_id, request.content, sample, call, written, wake=False)
             self._wake_soon(store)
+            if written is None:
+                self._slots.release()
         except BaseException:
             self._slots.release()
             raise

@@ -165,6 +165,7 @@ def test_an_interrupted_call_gives_its_slot_back() -> None:
 
 def test_a_store_that_cannot_be_written_ends_all_calls(monkeypatch: pytest.MonkeyPatch) -> None:
     with Store() as store:
+        monkeypatch.setattr(Store, "in_memory", False)
 
         def put_call(*arguments: Any, **more: Any) -> None:
             arguments[-1](1, StoreError("the disk is full"))

@@ -84,7 +84,10 @@ class EffectsStrategy:
         return EffectsSampler(self.distributions, self.draw)
 
     def draw(self, number: int) -> dict[str, Any]:
-        """Draws the effects of a trial and returns what Optuna sees of them."""
+        """Draws the effects of a trial and returns what Optuna sees of them; in a thread, as it may take long."""
+        if self._model.count >= self._next_scales:
+            self._next_scales = self._model.count * _GROWTH
+            self._model.learn_scales()
         effects = self._drawn[number] = self._model.posterior.draw(seed_of(self._seed, "effects", number))
         params: dict[str, Any] = {}
         for key, item in self._items.items():
@@ -108,9 +111,6 @@ class EffectsStrategy:
                 row = self._columns.row(task, self._shown(schedule, task))
                 seen.append(Observations(row, len(scores), sum(scores), sum(score**2 for score in scores)))
         self._model.add(seen)
-        if self._model.count >= self._next_scales:
-            self._next_scales = self._model.count * _GROWTH
-            self._model.learn_scales()
 
     def ranked(self, tried: Sequence[Schedule], values: Sequence[float]) -> list[Schedule]:
         """Returns what the model would return at several levels of certainty, then what it expects most of."""

@@ -1,0 +1,32 @@
+"""The heap is settled for a while, and left as it was."""
+
+from __future__ import annotations
+
+import gc
+
+import pytest
+
+from fusionprog._internal.heap import settled_heap
+
+
+def test_what_is_there_is_frozen_inside_and_free_after() -> None:
+    assert gc.get_freeze_count() == 0
+    with settled_heap():
+        assert gc.get_freeze_count() > 0
+    assert gc.get_freeze_count() == 0
+
+
+def test_an_error_leaves_it_free() -> None:
+    with pytest.raises(KeyError), settled_heap():
+        raise KeyError
+    assert gc.get_freeze_count() == 0
+
+
+def test_who_has_frozen_it_keeps_it_so() -> None:
+    gc.freeze()
+    try:
+        with settled_heap():
+            pass
+        assert gc.get_freeze_count() > 0
+    finally:
+        gc.unfreeze()
