@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 import fusionprog as fp
+from fusionprog._internal.canonical import seed_of
 from fusionprog.search.events import Finished, Note, PhaseStarted, StepDone
 
 # What it finds.
@@ -36,6 +37,20 @@ def test_where_nothing_helps_the_program_comes_back_as_written(as_written: Any, 
         confirmation = program.record.tasks[name].confirmation
         assert confirmation.before == confirmation.after and confirmation.gain == 0.0
         assert program.record.tasks[name].cost["before"] == program.record.tasks[name].cost["after"]
+
+
+def test_useless_items_seldom_replace_the_program(kit: Any) -> None:
+    """At most one compile in twenty may; with luck that differs by prompt, so that there is something to mistake."""
+
+    def right(prompt: str, task: str, number: int) -> bool:
+        return bool(seed_of(prompt, task, number) % 10 < 4)
+
+    pool, budget = kit.nothing(6), fp.Budget(calls=400)
+    kept = [
+        not kit.compile(kit.Scripted(right), pool=pool, budget=budget, trials=None, seed=seed).program.record.improved
+        for seed in range(8)
+    ]
+    assert sum(kept) >= 7
 
 
 @pytest.mark.parametrize("right", [True, False])
