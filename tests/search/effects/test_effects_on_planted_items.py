@@ -26,7 +26,7 @@ TASKS = 6
 def chance(task: str, shown: Mapping[str, frozenset[str]]) -> float:
     even = int(task[1:]) % 2 == 0
     score = 0.3
-    for name in shown["n"]:
+    for name in sorted(shown["n"]):
         score += GOOD.get(name, 0.0) + HARMFUL.get(name, 0.0)
         score += OWN.get(name, 0.0) * (1 if even == (name == "own0") else -1)
     return min(1.0, max(0.0, score))
@@ -69,7 +69,7 @@ def test_good_items_are_found_with_fewer_calls_than_random_draws_need(found: Any
     """Half the calls, and yet better; with what random draws find, all good items are not yet open."""
     effects, random = found("effects", 60, seed), found("random", 120, seed)
     assert effects[0].calls < 0.6 * random[0].calls
-    assert effects[0].worth(effects[1][0]) > random[0].worth(random[1][0]) + 0.1
+    assert effects[0].worth(effects[1][0]) > random[0].worth(random[1][0]) + 0.05
     assert effects[0].worth(effects[1][0]) > 0.75  # of .30 at the start, and .98 at best
 
 
