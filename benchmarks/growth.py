@@ -22,6 +22,7 @@ import os
 import resource
 import subprocess
 import sys
+import tempfile
 import time
 import warnings
 from collections.abc import Callable, Coroutine, Generator, Sequence
@@ -230,16 +231,18 @@ def compile_point(
                 flush=True,
             )
 
-    record = fp.compile(
-        Chain(nodes),
-        make_tasks(tasks),
-        pool=make_pool(items),
-        lm=make_lm(engine),
-        trials=trials,
-        budget=fp.Budget(calls=_budget(tasks * nodes, trials), seconds=seconds),
-        callbacks=[listen],
-        progress=False,
-    ).record
+    with tempfile.TemporaryDirectory() as folder:  # a store in memory would keep every answer there
+        record = fp.compile(
+            Chain(nodes),
+            make_tasks(tasks),
+            pool=make_pool(items),
+            lm=make_lm(engine),
+            trials=trials,
+            budget=fp.Budget(calls=_budget(tasks * nodes, trials), seconds=seconds),
+            storage=str(Path(folder) / "store.db"),
+            callbacks=[listen],
+            progress=False,
+        ).record
     start, before = marks["search"]
     end, after = marks["narrowing"]
     parts = {part: (after[part] - before[part]) / record.trials * 1e3 for part in after}

@@ -24,7 +24,7 @@ def main() -> None:
     parser.add_argument("--calls", type=int, default=10_000, help="logical calls at most, without the test report")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     parser.add_argument("--leave-out", nargs="*", default=["oos"], help="domains that are no task of their own")
-    parser.add_argument("--sampler", default="tpe")
+    parser.add_argument("--sampler", default="effects")
     arguments = parser.parse_args()
 
     started = time.perf_counter()
