@@ -161,6 +161,11 @@ class EffectsModel:
         return max(_LEAST_NOISE, (around + _AS_IF_SEEN * _USUAL_NOISE) / (self._count + _AS_IF_SEEN))
 
     @property
+    def unit(self) -> float:
+        """What scores are measured in: 1 for those in [0, 1], more where they spread wider (marks of 0 to 100)."""
+        return max(1.0, float(np.sqrt(self.noise / _USUAL_NOISE)))
+
+    @property
     def posterior(self) -> Posterior:
         """What is known of the effects now."""
         if self._posterior is None:
@@ -184,7 +189,7 @@ class EffectsModel:
 
     def _solve(self, factors: tuple[float, float]) -> tuple[Posterior, float]:
         shared, own = factors
-        scales = self._usual * np.where(self._is_shared, shared, 1.0) * np.where(self._is_own, own, 1.0)
+        scales = self._usual * np.where(self._is_shared, shared, 1.0) * np.where(self._is_own, own, 1.0) * self.unit
         precision = 1.0 / scales**2
         noise = self.noise
         with _one_thread():

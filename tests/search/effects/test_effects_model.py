@@ -203,3 +203,18 @@ def test_scales_follow_how_much_tasks_differ(size: float, expected: float) -> No
         model.add([Observations(row, 1, score, score**2)])
     model.learn_scales()
     assert model.factors[1] == expected
+
+
+def test_scores_of_0_to_100_are_learned_from_as_those_of_0_to_1_are() -> None:
+    names: list[Column] = [("level",), ("everywhere", "good"), ("everywhere", "bad")]
+    draw = np.random.default_rng(3)
+    means = []
+    for factor in (1.0, 100.0):
+        model = EffectsModel(names)
+        for _ in range(60):
+            shown = draw.integers(0, 2, 2).astype(float)
+            score = factor * (0.4 + 0.3 * shown[0] - 0.3 * shown[1] + 0.2 * draw.standard_normal())
+            model.add([Observations(np.array([1.0, *shown]), 1, score, score**2)])
+        means.append(model.posterior.mean / factor)
+    assert means[0][1] > 0.05 and means[1][1] > 0.05
+    assert means[0][2] < -0.05 and means[1][2] < -0.05
