@@ -43,8 +43,9 @@ class Books:
     def keep_for_later(self, bench: Bench, fold: int, *, moves_on: bool) -> Cost:
         """Returns what must be left when a fold's search ends: for its confirmation, and for the folds to come.
 
-        Tokens and dollars are taken at their mean so far, and at their worst for the first row. Calls need nothing
-        here, since the plan cannot pass them.
+        Tokens and dollars are taken at their mean so far, and at their worst for the first row; at most they are the
+        share of the budget that the plan has for that part, so that dear calls do not leave the search with nothing.
+        Calls need nothing here, since the plan cannot pass them.
 
         Args:
             bench: Where it is measured.
@@ -58,8 +59,14 @@ class Books:
         first = bench.worst_case(schedules, block(self._job.folds[fold].confirmation, 0, 1))
         share = 1 - (fold + 1) / len(self._job.folds)
         folds = Cost(0, share * (budget.tokens or 0), share * (budget.usd or 0.0))
-        kept = plan.rows_after_search(moves_on) * bench.calls_per_row * self.ledger.mean + first + folds
-        return replace(kept, calls=0)
+        calls = plan.rows_after_search(moves_on) * bench.calls_per_row
+        later, planned = calls * self.ledger.mean, calls / plan.calls
+        later = Cost(
+            0,
+            min(later.tokens, planned * (budget.tokens or math.inf)),
+            min(later.usd, planned * (budget.usd or math.inf)),
+        )
+        return replace(later + first + folds, calls=0)
 
     def time_left(self, bench: Bench, fold: int, *, moves_on: bool) -> float:
         """Returns the seconds that are left for a fold's trials, if the rest goes on at the pace so far.

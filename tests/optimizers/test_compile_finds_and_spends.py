@@ -158,7 +158,7 @@ def test_a_search_that_is_out_of_money_before_it_begins_leaves_the_program_as_wr
 
 def test_a_fold_that_was_cut_is_the_reason_whatever_the_other_did(kit: Any) -> None:
     """Screening has spent the first fold's half of the tokens; the second fold has enough again."""
-    waiting = {"left": 60}
+    waiting = {"left": 110}
 
     def tokens(prompt: str) -> int:
         waiting["left"] -= 1
