@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import time
+import contextlib
+import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
 import psycopg
 from psycopg import Connection as DriverConnection
-from sqlalchemy import Connection, create_engine, text
+from sqlalchemy import Connection, create_engine, delete, text
 from sqlalchemy.dialects.postgresql.psycopg import dialect as psycopg_dialect
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import SQLAlchemyError
@@ -22,12 +22,15 @@ from fusionprog.store.pending import Batch, Row
 from fusionprog.store.schema import prepare
 from fusionprog.store.session import Session, connect_options
 from fusionprog.store.statements import upserts
-from fusionprog.store.tables import calls, metadata
+from fusionprog.store.tables import RECEIPT, calls, info, metadata
 from fusionprog.store.urls import public_name, secrets_of
 
 _CLOCK = "extract(epoch from clock_timestamp())::float8"
 _CREATED = CallRow._fields.index("created")
-_UNDECIDED = 0.05  # seconds before asking again what became of a transaction
+_LAST_BATCH = "select value from fusionprog_info where key = %s"
+_NOTE_BATCH = """
+insert into fusionprog_info (key, value) values (%s, %s) on conflict (key) do update set value = excluded.value
+"""
 
 
 class PostgresDatabase:
@@ -54,6 +57,7 @@ class PostgresDatabase:
         )
         self._engine = create_engine(url, pool_pre_ping=True, connect_args=connect_options(url))
         self.session = Session(url, outage)
+        self._receipt, self._batches = f"{RECEIPT}{secrets.token_hex(8)}", 0
         try:
             with self.transaction("opened", writes=True) as connection:
                 connection.execute(text("select pg_advisory_xact_lock(:number)"), {"number": lock_number("schema")})
@@ -74,23 +78,23 @@ class PostgresDatabase:
     def write(self, batch: Batch) -> None:
         """Writes a batch in one transaction, from the store's thread alone.
 
-        A connection that is lost during the commit leaves open whether there was one; the server is then asked, so
-        that nothing is counted twice.
+        A connection that is lost during the commit leaves open whether there was one. The number of the batch is
+        written with it, so that it can be looked up then, and nothing is counted twice. (The number of the transaction
+        would not do: a server that crashed may give it to another one.)
         """
         tables = [(self._statements[name].sql, _values(name, rows)) for name, rows in batch.tables(self._statements)]
-        transaction: str | None = None
+        self._batches += 1
+        number, again = str(self._batches), False
 
         def work(connection: DriverConnection) -> None:
-            nonlocal transaction
-            if transaction is not None and _committed(connection, transaction):
+            nonlocal again
+            if again and connection.execute(_LAST_BATCH, [self._receipt]).fetchone() == (number,):
                 return
-            transaction = None
-            with connection.pipeline(), connection.transaction():
-                (number,) = connection.execute("select pg_current_xact_id()::text").fetchone() or (None,)
-                with connection.cursor() as cursor:
-                    for sql, rows in tables:
-                        cursor.executemany(sql, rows)
-                transaction = number
+            again = True
+            with connection.pipeline(), connection.transaction(), connection.cursor() as cursor:
+                for sql, rows in tables:
+                    cursor.executemany(sql, rows)
+                cursor.execute(_NOTE_BATCH, [self._receipt, number])
 
         self.session.run(work, "written")
 
@@ -121,18 +125,11 @@ class PostgresDatabase:
 
     def close(self) -> None:
         """Lets go of the database."""
+        if self._batches:
+            # Without it, a killed process leaves the row behind, as one does that cannot reach the server here.
+            with contextlib.suppress(SQLAlchemyError), self._engine.begin() as connection:
+                connection.execute(delete(info).where(info.c.key == self._receipt))
         self._engine.dispose()
-
-
-def _committed(connection: DriverConnection, transaction: str) -> bool:
-    while True:
-        try:
-            row: Any = connection.execute("select pg_xact_status(%s::xid8)", [transaction]).fetchone()
-        except psycopg.errors.InvalidParameterValue:
-            return False  # a server that crashed before it wrote the transaction down does not know it
-        if row[0] != "in progress":
-            return bool(row[0] == "committed")
-        time.sleep(_UNDECIDED)
 
 
 def _values(table: str, rows: list[Row]) -> list[Row]:

@@ -6,6 +6,8 @@ from sqlalchemy import BigInteger, Column, Float, Integer, LargeBinary, MetaData
 
 SCHEMA_VERSION = 2
 
+RECEIPT = "batch "  # keys of fusionprog_info with which a process notes the last batch that it wrote
+
 metadata = MetaData()
 
 info = Table("fusionprog_info", metadata, Column("key", String(64), primary_key=True), Column("value", Text))

@@ -9,7 +9,7 @@ from sqlalchemy import ColumnElement, Connection, Delete, Table, delete, func, s
 from fusionprog.errors import StoreError
 from fusionprog.store.inventory import model_name
 from fusionprog.store.store import Store
-from fusionprog.store.tables import calls, models, prompts, scores, studies, trials
+from fusionprog.store.tables import RECEIPT, calls, info, models, prompts, scores, studies, trials
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +74,7 @@ def trim(
                 table: _count(connection, delete(table).where(_study_column(table) == fingerprint))
                 for table in of_study
             }
+        connection.execute(delete(info).where(info.c.key.startswith(RECEIPT)))  # those that killed processes left
         trimmed = Trimmed(
             calls=int(gone),
             paid_usd=float(usd),

@@ -3,10 +3,19 @@
 from __future__ import annotations
 
 import gc
+from collections.abc import Iterator
 
 import pytest
 
 from fusionprog._internal.heap import settled_heap
+
+
+@pytest.fixture(autouse=True)
+def free() -> Iterator[None]:
+    """A heap that nobody has frozen: a command that ended in this process has."""
+    gc.unfreeze()
+    yield
+    gc.unfreeze()
 
 
 def test_what_is_there_is_frozen_inside_and_free_after() -> None:

@@ -12,7 +12,6 @@ import psycopg
 import pytest
 
 from fusionprog.errors import StoreError
-from fusionprog.store import postgres as postgres_module
 from fusionprog.store.store import Store, StoredCall
 
 CALL = StoredCall("answer", 10, 3, 0.5)
@@ -170,12 +169,14 @@ def test_a_connection_that_is_lost_in_a_commit_counts_nothing_twice(
     assert hands.rows(postgres, "select paid_calls, paid_usd from fusionprog_calls") == [(1, 0.5)]
 
 
-def test_a_transaction_that_the_server_does_not_know_was_not_committed(postgres: str) -> None:
-    with psycopg.connect(postgres, autocommit=True) as connection:
-        row = connection.execute("select pg_current_xact_id()::text").fetchone()
-        assert row is not None
-        assert postgres_module._committed(connection, row[0])
-        assert not postgres_module._committed(connection, "99999999")
+def test_the_note_of_the_last_batch_is_there_while_the_store_is_open(postgres: str, hands: Any) -> None:
+    notes = "select value from fusionprog_info where key like 'batch %'"
+    with Store(postgres) as store:
+        for number in (1, 2):
+            hands.put(store, f"k{number}")
+            store.flush()
+            assert hands.rows(postgres, notes) == [(str(number),)]
+    assert hands.rows(postgres, notes) == []
 
 
 def test_the_session_notices_a_host_that_is_gone(postgres: str) -> None:

@@ -30,8 +30,21 @@ def refused(address: tuple[str, int]) -> bool:
     return False
 
 
-def servers() -> int:
+def running() -> int:
     return sum(thread.name == "fusionprog.testing" for thread in threading.enumerate())
+
+
+@pytest.fixture(autouse=True)
+def others(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Servers of other tests, which may serve on, do not count."""
+    monkeypatch.setattr(sys.modules[__name__], "OTHERS", running())
+
+
+OTHERS = 0
+
+
+def servers() -> int:
+    return running() - OTHERS
 
 
 def test_a_server_has_no_address_before_it_starts() -> None:
