@@ -6,9 +6,10 @@
 Interrupted, it shows what is measured so far.
 
 A chain of nodes is compiled with a budget that gives every trial one example of each task. Each point runs in a
-process of its own. The CPU time of a trial is split, from outside, into the model's calls (running the graph, the
-client, the store and parsing), rendering (of it: mixing, from effects to weights), and the search's own rest: sampler,
-study, scoring and the books. Peak memory is the process's, less what it has after the imports and a small compile.
+process of its own. The CPU time of a trial is split, from outside, into rendering (of it: mixing, from effects to
+weights), the search's own (sampler, study, strategy and books), and the rest, which is the calls: running the graph,
+the client, the store, parsing, scoring and the event loop. Peak memory is the process's, less what it has after the
+imports and a small compile.
 """
 
 from __future__ import annotations
@@ -23,9 +24,10 @@ import resource
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import warnings
-from collections.abc import Callable, Coroutine, Generator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -40,9 +42,9 @@ import fusionprog as fp
 from _engines import Answers, Engine, Meter, make_lm
 from _measure import table
 from fusionprog.prompts.schedule import Mixer
-from fusionprog.runtime.executor import Executor
 from fusionprog.runtime.render import Renderer
 from fusionprog.search.events import Event, PhaseStarted, StepDone
+from fusionprog.search.trials import Trials
 
 Verdict = Literal["yes", "no"]
 FACETS: Sequence[Any] = ("instruction", "hint", "constraint", "pattern", "role")
@@ -67,7 +69,7 @@ class Point:
         before: CPU seconds before the search: checks, offers and screening.
         trials: Trials that were told.
         calls: Model calls in the search.
-        trial: Milliseconds of a trial: all, calls with parsing, rendering, mixing (a part of it), and the rest.
+        trial: Milliseconds of a trial: all, calls, rendering, mixing (a part of it), and the search's own.
         memory: MB at most, beyond what the imports took.
         base: MB after the imports.
     """
@@ -110,59 +112,36 @@ class Chain(fp.Program):
 
 
 class Stopwatch:
-    """Adds up the CPU time of parts of the library, by wrapping them from outside.
+    """Adds up the CPU time of parts of the library, by wrapping them from outside; what a part calls is not its own.
 
     Attributes:
         seconds: Part → seconds so far.
     """
 
     def __init__(self) -> None:
-        self.seconds = {"calls": 0.0, "rendering": 0.0, "mixing": 0.0, "asking": 0.0}
+        self.seconds = {"rendering": 0.0, "mixing": 0.0, "own": 0.0, "asking": 0.0}
+        self._inner = threading.local()
         self._wrap(Renderer, "prompts", "rendering")
         self._wrap(Mixer, "mixture", "mixing")
         self._wrap(optuna.Study, "ask", "asking")
-        run, watch = Executor.run, self
+        self._wrap(optuna.Study, "tell", "own")
+        self._wrap(Trials, "begin", "own")
+        self._wrap(Trials, "told", "own")
 
-        async def timed(executor: Executor, *arguments: Any, **options: Any) -> Any:
-            return await _Steps(run(executor, *arguments, **options), watch)
-
-        setattr(Executor, "run", timed)  # noqa: B010
-
-    def _wrap(self, owner: type, name: str, part: str) -> None:
+    def _wrap(self, owner: Any, name: str, part: str) -> None:
         method: Callable[..., Any] = getattr(owner, name)
 
         def timed(*arguments: Any, **options: Any) -> Any:
-            before = time.thread_time()
+            before, outer = time.thread_time(), getattr(self._inner, "seconds", 0.0)
+            self._inner.seconds = 0.0
             try:
                 return method(*arguments, **options)
             finally:
-                self.seconds[part] += time.thread_time() - before
+                took = time.thread_time() - before
+                self.seconds[part] += took - self._inner.seconds
+                self._inner.seconds = outer + took
 
         setattr(owner, name, timed)
-
-
-class _Steps:
-    """Awaits a coroutine and counts only the time in which it runs, not that in which others do."""
-
-    def __init__(self, work: Coroutine[Any, Any, Any], watch: Stopwatch) -> None:
-        self._work = work
-        self._watch = watch
-
-    def __await__(self) -> Generator[Any, Any, Any]:
-        step: Callable[..., Any] = self._work.send
-        sent: Any = None
-        while True:
-            before = time.thread_time()
-            try:
-                waited = step(sent)
-            except StopIteration as done:
-                return done.value
-            finally:
-                self._watch.seconds["calls"] += time.thread_time() - before
-            try:
-                step, sent = self._work.send, (yield waited)
-            except BaseException as error:  # handed to the work, which raises it again
-                step, sent = self._work.throw, error
 
 
 def peak() -> float:
@@ -223,10 +202,10 @@ def compile_point(
             meter.enter(event.phase)
         elif isinstance(event, StepDone) and event.phase == "search" and shown:
             start, parts = marks["search"]
-            rest = now - start - sum(watch.seconds[part] - parts[part] for part in ("calls", "rendering"))
+            own = sum(watch.seconds[part] - parts[part] for part in ("own", "asking"))
             print(
                 f"trial {event.step} of {trials}: {(now - start) / event.step * 1e3:.0f} ms a trial, "
-                f"{rest / event.step * 1e3:.0f} of it the search's own; {peak():.0f} MB",
+                f"{own / event.step * 1e3:.0f} of it the search's own; {peak():.0f} MB",
                 file=sys.stderr,
                 flush=True,
             )
@@ -247,14 +226,21 @@ def compile_point(
     end, after = marks["narrowing"]
     parts = {part: (after[part] - before[part]) / record.trials * 1e3 for part in after}
     whole = (end - start) / record.trials * 1e3
-    rest = whole - parts["calls"] - parts["rendering"]
+    rendering, own = parts["rendering"] + parts["mixing"], parts["own"] + parts["asking"]
+    trial = {
+        "all": whole,
+        "calls": whole - rendering - own,
+        "rendering": rendering,
+        "mixing": parts["mixing"],
+        "own": own,
+    }
     return Point(
         sizes=(tasks, nodes, items, trials),
         wall=time.perf_counter() - began,
         before=began_search - began_cpu,
         trials=record.trials,
         calls=meter.calls["search"],
-        trial={"all": whole, **parts, "own": rest},
+        trial=trial,
         memory=peak() - base,
         base=base,
     )
