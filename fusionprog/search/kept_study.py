@@ -128,7 +128,7 @@ def _standing(store: Store, fingerprint: str, parts: Mapping[str, str]) -> str:
     studies = store.get_studies()
     name = fingerprint[:8]
     if fingerprint in studies:
-        return f"study {name} goes on: {store.get_trial_count(fingerprint):,} trials are kept"
+        return f"study {name} goes on; trials kept: {store.get_trial_count(fingerprint):,}"
     if not studies:
         return f"study {name} is new"
     nearest = min(studies, key=lambda other: (len(differences(parts, studies[other])), other))

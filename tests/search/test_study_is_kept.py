@@ -111,3 +111,22 @@ def test_on_a_server_the_trials_are_in_optunas_own_tables(path: Path, monkeypatc
         monkeypatch.undo()
     loaded = optuna.load_study(study_name=f"{digest(PARTS)}-0", storage=tables)
     assert [trial.user_attrs["number"] for trial in loaded.trials] == [0]
+
+
+def test_a_study_says_whether_it_goes_on_and_how_a_new_one_differs_from_the_nearest(path: Path) -> None:
+    first = {"the program": "p", "item 'a'": "a", "the seed": "0"}
+    changed = {**first, "the seed": "1"}
+    other = {"the program": "q", "item 'b'": "b", "the seed": "1"}
+    said = []
+    for parts in (first, first, other, changed):
+        with Store(str(path)) as store, KeptStudy(store, parts) as study:
+            said.append(study.standing)
+            study.keep(0, told(0))
+    names = [digest(each)[:8] for each in (first, other, changed)]
+    assert said[0] == f"study {names[0]} is new"
+    assert said[1] == f"study {names[0]} goes on; trials kept: 1"
+    assert (
+        f"study {names[1]} is new: it differs from study {names[0]} in the program, item 'b', the seed, item 'a'"
+        in said[2]
+    )
+    assert said[3].startswith(f"study {names[2]} is new: it differs from study {names[0]} in the seed; ")
