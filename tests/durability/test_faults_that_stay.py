@@ -86,15 +86,18 @@ def test_what_must_be_set_first_is_not_tried_again(
 
 def compiled(scene: Scene, folder: Path, *, limits: fp.Limits) -> fp.CompiledProgram:
     lm = dspy.LM("openai/desk-model", api_base=scene.server.url, api_key=desk.KEY, cache=False)
-    return fp.compile(
-        desk.Desk(),
-        [desk.desk_task("shop"), desk.desk_task("bank")],
-        pool=desk.pool,
-        lm=lm,
-        budget=desk.budget,
-        trials=8,
-        concurrency=SLOTS,
-        limits=limits,
-        storage=str(folder / "desk.db"),
-        progress=False,
-    )
+    try:
+        return fp.compile(
+            desk.Desk(),
+            [desk.desk_task("shop"), desk.desk_task("bank")],
+            pool=desk.pool,
+            lm=lm,
+            budget=desk.budget,
+            trials=8,
+            concurrency=SLOTS,
+            limits=limits,
+            storage=str(folder / "desk.db"),
+            progress=False,
+        )
+    finally:
+        lm.close()
