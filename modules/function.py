@@ -10,7 +10,7 @@ from typing import Any
 from pydantic.errors import PydanticUserError
 
 from fusionprog._internal.canonical import canonical_json, jsonable
-from fusionprog.errors import ProgramError
+from fusionprog.errors import LMUnavailableError, ProgramError
 from fusionprog.program.module import Ask, Module, register_module
 from fusionprog.program.signature import InputField, OutputField, Signature, SignatureType
 from fusionprog.program.types import type_name, typed
@@ -74,6 +74,7 @@ class Function(Module):
 
         Raises:
             ProgramError: if the function is not bound, fails, or returns other fields or types than it declares.
+            LMUnavailableError: if a model that the function asks cannot answer now.
         """
         if self.function is None:
             raise ProgramError(
@@ -92,6 +93,8 @@ class Function(Module):
         try:
             result = function(**inputs) if inspect.iscoroutinefunction(function) else await asyncio.to_thread(call)
             return await result if inspect.isawaitable(result) else result
+        except LMUnavailableError:  # of a model that the function asks: it is no failure of the function
+            raise
         except Exception as error:
             raise ProgramError(
                 f"the function {self.name!r} failed",

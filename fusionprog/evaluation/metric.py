@@ -9,7 +9,7 @@ import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from fusionprog.errors import MetricError
+from fusionprog.errors import LMUnavailableError, MetricError
 from fusionprog.program.signature import Prediction
 
 if TYPE_CHECKING:
@@ -69,6 +69,7 @@ class Metric:
 
         Raises:
             MetricError: if the function raises or returns something that is no finite number.
+            LMUnavailableError: if a model that it asks cannot answer now.
         """
         if self._in_threads:
             result = await asyncio.to_thread(self._call, example, prediction)
@@ -80,6 +81,8 @@ class Metric:
         if inspect.isawaitable(result):
             try:
                 result = await result
+            except LMUnavailableError:  # of a model that the metric asks: the row is measured again
+                raise
             except Exception as error:
                 raise self._failed(error) from error
         return as_score(result, self.name)
@@ -87,6 +90,8 @@ class Metric:
     def _call(self, example: Any, prediction: Prediction) -> Any:
         try:
             return self.fn(example, prediction, *self._extra)
+        except LMUnavailableError:
+            raise
         except Exception as error:
             raise self._failed(error) from error
 

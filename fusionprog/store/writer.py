@@ -125,8 +125,5 @@ class Writer:
     def _tell(self, written: Written, count: int, failure: StoreError | None) -> None:
         try:
             written(count, failure)
-        except RuntimeError:
-            # Who waited on an event loop that is closed by now waits no more.
-            return
-        except Exception as error:
+        except Exception as error:  # of who listens: it must not end the thread, and the next put or flush raises it
             self.failure = StoreError("what was to be told of written calls failed", found=repr(error))

@@ -91,3 +91,21 @@ def test_a_metric_that_takes_long_is_called_in_threads_from_its_second_call_on(d
     assert [each.score for each in outcomes(desk, Ending(), fp.Metric(slow, fields=["team"]))] == [1.0] * len(ROWS)
     assert threads[0] == threading.current_thread().name
     assert threads[0] not in threads[1:]
+
+
+def test_a_metric_whose_own_model_cannot_answer_now_leaves_the_row_to_be_measured_again(desk: Any) -> None:
+    left = {"failures": 2}
+
+    def asks(example: Any, prediction: Any) -> float:
+        if example.message == "message 1" and left["failures"]:
+            left["failures"] -= 1
+            raise LMServerError("the judge is down")
+        return 1.0
+
+    async def awaits(example: Any, prediction: Any) -> float:
+        return asks(example, prediction)
+
+    for metric in (asks, awaits):
+        left["failures"] = 2
+        assert [each.score for each in outcomes(desk, Ending(), fp.Metric(metric, fields=["team"]))] == [1.0] * 4
+        assert left["failures"] == 0

@@ -263,3 +263,11 @@ def test_text_that_is_no_unicode_is_mended_in_answers_and_refused_in_prompts(sto
             await client.complete(Broken(), prompt("half \ud83d"))
 
     asyncio.run(work())
+
+
+def test_a_commit_after_the_end_of_the_loop_concerns_nobody(tmp_path: Path) -> None:
+    with Store(tmp_path / "desk.db") as store:
+        client = LMClient(store)
+        asyncio.run(client.complete(Scripted(), prompt("a")))
+        client._written(1, None)  # what the store's thread calls
+        store.flush()

@@ -14,7 +14,7 @@ import pydantic
 import pytest
 
 import fusionprog as fp
-from fusionprog.errors import FusionProgError, ProgramError
+from fusionprog.errors import FusionProgError, LMServerError, ProgramError
 
 Refused = Callable[..., FusionProgError]
 Function = fp.modules.Function
@@ -247,6 +247,15 @@ def test_a_failing_function_is_named(error: Exception, no_ask: Any, refused: Ref
         ProgramError, lambda: asyncio.run(in_time()), "the function 'wiki' failed", str(error) or "StopIteration"
     )
     assert found.__cause__ is not None
+
+
+def test_a_model_that_a_function_asks_and_that_cannot_answer_now_is_no_failure_of_the_function(no_ask: Any) -> None:
+    def ask_another(text: str) -> str:
+        raise LMServerError("the other model is down")
+
+    module = Function(ask_another, name="other", version="1", outputs={"said": str})
+    with pytest.raises(LMServerError, match="the other model is down"):
+        outputs_of(module, no_ask, text="a")
 
 
 def test_a_failing_async_function_is_named(no_ask: Any, refused: Refused) -> None:

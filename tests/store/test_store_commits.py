@@ -115,15 +115,16 @@ def test_calls_that_are_still_gathered_are_written_at_the_end(path: Path, hands:
     assert hands.rows(path, "select key from fusionprog_calls") == [(hands.key("k"),)]
 
 
-def test_one_who_is_gone_does_not_hold_up_the_others(path: Path, hands: Any) -> None:
+def test_one_who_fails_when_told_does_not_hold_up_the_others(path: Path, hands: Any) -> None:
     loop = asyncio.new_event_loop()
     loop.close()
     told = Told()
     with Store(path) as store:
-        hands.put(store, "k", written=lambda count, error: loop.call_soon_threadsafe(print) and None)
+        hands.put(store, "k", written=lambda count, error: loop.call_soon_threadsafe(print) and None, wake=False)
         hands.put(store, "l", written=told)
         told.wait(1)
-        store.flush()
+        with pytest.raises(StoreError, match="Event loop is closed"):
+            store.flush()
 
 
 def test_one_who_fails_when_told_is_an_error_of_the_next_flush(path: Path, hands: Any) -> None:

@@ -6,6 +6,8 @@ import os
 import sqlite3
 import stat
 import sys
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,8 @@ from fusionprog.errors import StoreError
 from fusionprog.store.store import Store
 from fusionprog.store.tables import SCHEMA_VERSION
 from fusionprog.store.urls import database_url, public_name, secrets_of
+
+_NOBODY = 65534  # the user that owns nothing
 
 
 def refused(place: str | os.PathLike[str]) -> str:
@@ -140,8 +144,22 @@ def test_a_file_that_cannot_be_written_is_refused(path: Path, hands: Any) -> Non
     assert "readonly" in message and "may be written" in message
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="the superuser may write every file")
-def test_a_file_without_rights_is_refused(path: Path) -> None:
+@pytest.fixture
+def nobodys() -> Iterator[Path]:
+    """A folder of a plain user, as whom the test runs: the superuser may write every file."""
+    with tempfile.TemporaryDirectory() as folder:
+        user = os.geteuid()
+        if user == 0:
+            os.chown(folder, _NOBODY, _NOBODY)
+            os.seteuid(_NOBODY)
+        try:
+            yield Path(folder)
+        finally:
+            os.seteuid(user)
+
+
+def test_a_file_without_rights_is_refused(nobodys: Path) -> None:
+    path = nobodys / "desk.db"
     Store(path).close()
     path.chmod(stat.S_IREAD)
 
