@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import gc
+import logging
 import statistics
 import sys
 import time
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -56,6 +58,13 @@ class Cost:
     fixed: float
     rate: float
     demos: float
+
+
+def begin() -> None:
+    """Says what the imports took, and keeps libraries from talking into the tables."""
+    print(f"imports: {time.process_time():.1f} s of CPU\n", flush=True)
+    warnings.simplefilter("ignore")
+    logging.disable(logging.WARNING)
 
 
 def measure(sides: Mapping[str, Work], meter: Counter, rounds: int) -> dict[str, Cost]:

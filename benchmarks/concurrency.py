@@ -14,11 +14,8 @@ import argparse
 import contextlib
 import functools
 import io
-import logging
 import os
 import statistics
-import time
-import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -30,7 +27,7 @@ import dspy
 import fusionprog as fp
 from _desk import VALUES, Desk, DSPyDesk, correct, examples, make_rows
 from _engines import Answers, Engine, Meter, make_lm
-from _measure import table
+from _measure import begin, table
 from fusionprog.search.events import Event, PhaseStarted
 
 SLOTS = 32
@@ -150,9 +147,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--rounds", type=int, default=3, help="how often fusionprog compiles; the median counts")
     parser.add_argument("--only", action="store_true", help="leave MIPROv2 and GEPA out")
     options = parser.parse_args(arguments)
-    print(f"imports: {time.process_time():.1f} s of CPU\n", flush=True)
-    warnings.simplefilter("ignore")
-    logging.disable(logging.WARNING)
+    begin()
 
     meter = Meter()
     engine = Engine(Answers(VALUES), meter)

@@ -13,12 +13,10 @@ from __future__ import annotations
 import argparse
 import asyncio
 import functools
-import logging
 import os
 import subprocess
 import sys
 import time
-import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -33,7 +31,7 @@ from dspy.clients.execution import _engine, prepare
 from _desk import VALUES, make_rows
 from _engines import Answers, Engine, Meter, make_lm
 from _fusionprog import SLOTS, Evaluation, compile_once
-from _measure import Cost, measure, table
+from _measure import Cost, begin, measure, table
 from fusionprog._internal import sync
 
 CPU_BAR, RATE_BAR = 1.5, 0.9
@@ -135,9 +133,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--latency", type=float, default=0.05, help="seconds that the slow server takes")
     options = parser.parse_args(arguments)
-    print(f"imports: {time.process_time():.1f} s of CPU\n", flush=True)
-    warnings.simplefilter("ignore")
-    logging.disable(logging.WARNING)
+    begin()
     for latency in (0.0, options.latency):
         costs = compare(latency, options)
         base = costs["bare client"]

@@ -15,11 +15,8 @@ import asyncio
 import contextlib
 import functools
 import io
-import logging
 import os
 import tempfile
-import time
-import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -30,7 +27,7 @@ import dspy
 from _desk import VALUES, DSPyDesk, correct, examples, make_rows
 from _engines import Answers, AsyncEngine, Engine, Meter, make_lm
 from _fusionprog import DEMO_ROWS, Evaluation, compile_once
-from _measure import measure, table
+from _measure import begin, measure, table
 
 BAR = 0.1
 
@@ -86,9 +83,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--trials", type=int, default=20, help="trials of MIPROv2")
     parser.add_argument("--rounds", type=int, default=3)
     options = parser.parse_args(arguments)
-    print(f"imports: {time.process_time():.1f} s of CPU\n", flush=True)
-    warnings.simplefilter("ignore")
-    logging.disable(logging.WARNING)
+    begin()
 
     meter = Meter()
     engine = Engine(Answers(VALUES), meter)

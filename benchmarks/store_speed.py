@@ -12,12 +12,10 @@ from __future__ import annotations
 import argparse
 import asyncio
 import functools
-import logging
 import os
 import statistics
 import tempfile
 import time
-import warnings
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -27,7 +25,7 @@ os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"
 import fusionprog as fp
 from _desk import VALUES, Desk, correct, make_rows
 from _engines import Answers, Engine, Meter, make_lm
-from _measure import table
+from _measure import begin, table
 from fusionprog._internal import sync
 from fusionprog.lm.client import LMClient
 from fusionprog.lm.model import LanguageModel, Request, prefix_digest
@@ -187,9 +185,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--budget", type=int, default=3000, help="calls of the compile")
     parser.add_argument("--rounds", type=int, default=5)
     options = parser.parse_args(arguments)
-    print(f"imports: {time.process_time():.1f} s of CPU\n", flush=True)
-    warnings.simplefilter("ignore")
-    logging.disable(logging.WARNING)
+    begin()
 
     engine = Engine(Answers(VALUES), Meter())
     model = resolve_model(make_lm(engine))

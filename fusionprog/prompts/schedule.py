@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, TypeAlias, get_args
+from typing import Literal, TypeAlias, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -102,7 +102,7 @@ class Mixer:
     def __init__(self, schedule: Schedule) -> None:
         self.schedule = schedule
         self._arrays: dict[tuple[str, tuple[str, ...]], tuple[Effects, Effects, Effects]] = {}
-        self._mixtures: dict[tuple[Any, ...], Mixture] = {}
+        self._mixtures: dict[Hashable, Mixture] = {}
 
     def mixture(
         self,
@@ -116,39 +116,18 @@ class Mixer:
     ) -> Mixture:
         """Returns a node's mixtures in a task; see ``Schedule.mixture``.
 
-        Args:
-            node: The node.
-            task: The task's name.
-            embedding: The task's coordinates, shape ``(n_components,)``.
-            items: All items by id.
-            offered: What is on offer at the node in the task, by item id.
-            chosen_only: Whether only the items that are used are in the result.
+        With ``chosen_only`` only the items that are used are in the result: all that a prompt needs.
         """
-        schedule, keys = self.schedule, tuple(offered)
-        if not chosen_only or schedule.directions.get(node) or schedule.in_task.get(task, {}).get(node):
-            return self._mixed(node, task, embedding, items, offered, chosen_only)
-        sizes = tuple([len(content) for content in offered.values() if not isinstance(content, str)])
-        alike = (node, task in schedule.as_written, keys, sizes)
-        if alike not in self._mixtures:
-            self._mixtures[alike] = self._mixed(node, task, embedding, items, offered, chosen_only)
-        return self._mixtures[alike]
-
-    def _mixed(
-        self,
-        node: str,
-        task: str,
-        embedding: tuple[float, ...],
-        items: Mapping[str, Item],
-        offered: Mapping[str, Content],
-        chosen_only: bool,
-    ) -> Mixture:
-        settings, keys = self.schedule.settings(node, task), tuple(offered)
+        keys, settings = tuple(offered), self.schedule.settings(node, task)
+        alike = self._what_it_depends_on(node, task, offered) if chosen_only else None
+        if alike in self._mixtures:
+            return self._mixtures[alike]
         effects = self.effects(node, task, embedding, keys)
-        if chosen_only:  # the others change no prompt
+        if chosen_only:
             wanted = [keys[place] for place in np.flatnonzero(effects > self._of(node, keys)[2])]
             wanted += [key for key in keys if items[key].pinned and key not in wanted]
             offered = {key: offered[key] for key in wanted}
-        return mix(
+        made = mix(
             items,
             offered,
             dict(zip(keys, effects.tolist(), strict=True)),
@@ -158,6 +137,19 @@ class Mixer:
             spread=spread_of(effects),
             chosen_only=chosen_only,
         )
+        if alike is not None:
+            self._mixtures[alike] = made
+        return made
+
+    def _what_it_depends_on(
+        self, node: str, task: str, offered: Mapping[str, Content]
+    ) -> tuple[str, bool, tuple[str, ...], tuple[int, ...]] | None:
+        """Returns what a mixture depends on where that is no single task's; ``None`` where effects differ by task."""
+        schedule = self.schedule
+        if schedule.directions.get(node) or schedule.in_task.get(task, {}).get(node):
+            return None
+        sizes = tuple([len(content) for content in offered.values() if not isinstance(content, str)])
+        return node, task in schedule.as_written, tuple(offered), sizes
 
     def effects(self, node: str, task: str, embedding: tuple[float, ...], keys: tuple[str, ...]) -> Effects:
         """Returns items' effects at a node in a task, in the order of the items, shape ``(n_keys,)``."""

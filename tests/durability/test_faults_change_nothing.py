@@ -7,12 +7,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import dspy
 import pytest
 
 import fusionprog as fp
 from fusionprog.testing import Fault, Faults, LMServer, Outcome
-from tests.durability import desk
+from tests.durability import in_process
 from tests.durability.answers import answer
 
 RETRIED = ("rate_limited", "server_error", "overloaded", "hang", "cut", "malformed", "empty_choices", "unfinished")
@@ -29,19 +28,8 @@ def compiled(server: LMServer, folder: Path, faults: Faults) -> bytes:
     """Compiles with a new store and returns the artifact."""
     server.reset()
     server.faults = faults
-    lm = dspy.LM("openai/desk-model", api_base=server.url, api_key=desk.KEY, cache=False)
-    program = fp.compile(
-        desk.Desk(),
-        [desk.desk_task("shop"), desk.desk_task("bank")],
-        pool=desk.pool,
-        lm=lm,
-        budget=desk.budget,
-        trials=8,
-        concurrency=32,
-        limits=fp.Limits(timeout=0.7 if faults.hang else 5.0, retries=6, backoff=0.01),
-        storage=str(folder / "desk.db"),
-        progress=False,
-    )
+    limits = fp.Limits(timeout=0.7 if faults.hang else 5.0, retries=6, backoff=0.01)
+    program = in_process.compiled(server.url, folder, limits=limits, concurrency=32)
     program.save(folder / "desk.json")
     assert server.wait_until_idle(10)
     return (folder / "desk.json").read_bytes()

@@ -6,14 +6,13 @@ import pickle
 import re
 from pathlib import Path
 
-import dspy
 import pytest
 
 import fusionprog as fp
 from fusionprog.errors import LMAuthError, LMBillingError, LMConfigurationError, LMNotFoundError, LMUnavailableError
 from fusionprog.testing import Fault, error
 from fusionprog.testing.faults import ErrorAnswer
-from tests.durability import desk
+from tests.durability import in_process
 from tests.durability.kept import committed, statuses
 from tests.durability.scene import SLOTS, Scene, Whole
 
@@ -51,7 +50,7 @@ def test_the_error_is_of_the_family_that_is_retried(scene: Scene, tmp_path: Path
     scene.server.next(Fault(kind), times=None, match=STAYS)
     limits = fp.Limits(timeout=0.5, retries=2, backoff=0.01)
     with pytest.raises(LMUnavailableError) as caught:
-        compiled(scene, tmp_path, limits=limits)
+        in_process.compiled(scene.server.url, tmp_path, concurrency=SLOTS, limits=limits)
     assert "desk-model" in str(caught.value)
     again = pickle.loads(pickle.dumps(caught.value))
     assert type(again) is type(caught.value) and str(again) == str(caught.value)
@@ -75,29 +74,12 @@ def test_what_must_be_set_first_is_not_tried_again(
 ) -> None:
     scene.server.next(answer, times=None)
     with pytest.raises(kind) as caught:
-        compiled(scene, tmp_path, limits=fp.Limits(timeout=5.0, retries=6, backoff=0.01))
+        in_process.compiled(
+            scene.server.url, tmp_path, concurrency=SLOTS, limits=fp.Limits(timeout=5.0, retries=6, backoff=0.01)
+        )
     assert caught.value.fix
     asked = scene.asked()
     assert (
         max(asked.values()) == 1 and len(asked) <= 2 * SLOTS
     )  # what was in flight, and what took its place before all was called off
     assert committed(tmp_path / "desk.db") == {}
-
-
-def compiled(scene: Scene, folder: Path, *, limits: fp.Limits) -> fp.CompiledProgram:
-    lm = dspy.LM("openai/desk-model", api_base=scene.server.url, api_key=desk.KEY, cache=False)
-    try:
-        return fp.compile(
-            desk.Desk(),
-            [desk.desk_task("shop"), desk.desk_task("bank")],
-            pool=desk.pool,
-            lm=lm,
-            budget=desk.budget,
-            trials=8,
-            concurrency=SLOTS,
-            limits=limits,
-            storage=str(folder / "desk.db"),
-            progress=False,
-        )
-    finally:
-        lm.close()
