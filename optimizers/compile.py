@@ -118,7 +118,7 @@ def run_job(
 ) -> CompiledProgram:
     """Runs what passed preflight, and keeps its study beside its measurements."""
     named = limits_of(limits, {model.name for model in job.asked})
-    client = LMClient(store, concurrency, limits=named, fresh=fresh)
+    client = LMClient(store, concurrency, limits=named, fresh=fresh, needs_all=True)
     parts = study_parts(job, {**optimizer.arguments(), "prior": [repr(schedule) for schedule in prior]})
     with settled_heap(), KeptStudy(store, parts) as kept:
         for callback in callbacks:

@@ -65,7 +65,7 @@ def evaluate_program(compiled: CompiledProgram, task: str, data: Rows, metric: A
     prompts = {node: compiled.rendered(task, node) for node in part.view.prompting_nodes}
 
     async def all_rows() -> list[Outcome]:
-        evaluator = Evaluator(Executor(LMClient(None)))
+        evaluator = Evaluator(Executor(LMClient(None, needs_all=True)))
         return await evaluator.outcomes(scorer, prompts, rows)
 
     return EvaluationResult(task, sync.run(all_rows()))

@@ -58,6 +58,8 @@ class LMClient:
         concurrency: Calls in flight at most, 1 or more.
         limits: Model name → how it may be asked.
         fresh: Whether answers that earlier runs stored are asked for again.
+        needs_all: Whether nothing is of use without every answer: then a model that cannot answer before something is
+            set ends all calls, those of other models too.
 
     Raises:
         LMConfigurationError: if ``concurrency`` is below 1.
@@ -73,6 +75,7 @@ class LMClient:
         *,
         limits: Mapping[str, Limits] | None = None,
         fresh: bool = False,
+        needs_all: bool = False,
     ) -> None:
         if concurrency < 1:
             raise LMConfigurationError("concurrency must be 1 or more", found=str(concurrency))
@@ -83,6 +86,7 @@ class LMClient:
         self._slots = Slots(concurrency)
         self._limits = dict(limits or {})
         self._fresh = fresh
+        self._needs_all = needs_all
         self._since = store.now() if fresh and store is not None else 0.0
         self._flights: SingleFlight[Completion] = SingleFlight()
         self._lanes: dict[int, _Lane] = {}
@@ -151,8 +155,8 @@ class LMClient:
             try:
                 answer = await self._attempt(lane, request)
             except BaseException as error:
-                if isinstance(error, LMConfigurationError):
-                    self.stop(error)  # no other call fares better before something is set
+                if self._needs_all and isinstance(error, LMConfigurationError):
+                    self.stop(error)
                 self._slots.release()
                 if not isinstance(error, LMUnavailableError):
                     raise

@@ -100,6 +100,22 @@ def test_what_will_not_pass_is_not_tried_again(failure: Exception) -> None:
     assert len(model.asked) == 1
 
 
+@pytest.mark.parametrize("needs_all", [True, False])
+def test_a_model_that_needs_something_set_ends_all_calls_only_where_all_are_needed(needs_all: bool) -> None:
+    async def work() -> None:
+        client = LMClient(None, 1, needs_all=needs_all)
+        request = request_of([{"role": "user", "content": "a"}])
+        with pytest.raises(LMAuthError):
+            await client.complete(Failing(LMAuthError("no key")), request)
+        if needs_all:
+            with pytest.raises(LMAuthError, match="no key"):
+                await client.complete(Failing(), request)
+        else:
+            assert (await client.complete(Failing(), request))[1].text == "yes"
+
+    asyncio.run(work())
+
+
 def test_an_attempt_that_takes_too_long_is_one_that_failed() -> None:
     with pytest.raises(LMTimeoutError, match=r"expected one within 0\.01 seconds.*Limits\(timeout"):
         ask(Failing(seconds=5), Limits(timeout=0.01, retries=0))
