@@ -182,7 +182,7 @@ class _Run:
                 block(fold.search, 0, job.plan.rows_to_narrow(strategy.moves_on)),
                 contenders=job.plan.contenders,
                 finalists=job.plan.finalists,
-                keep=self.books.keep_for_later(self.bench, number, moves_on=strategy.moves_on),
+                keep=self.books.keep_for_later(self.bench, number, job.plan.rows_to_confirm),
             )
             self.books.tell(PhaseStarted("confirmation", len(chosen)))
             rows = block(fold.confirmation, 0, job.plan.confirmation)

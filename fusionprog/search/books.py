@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import replace
 
 from fusionprog.lm.budget import Cost, Ledger
 from fusionprog.prompts.schedule import Schedule
@@ -40,44 +39,41 @@ class Books:
         for callback in self._callbacks:
             callback(event)
 
-    def keep_for_later(self, bench: Bench, fold: int, *, moves_on: bool) -> Cost:
-        """Returns what must be left when a fold's search ends: for its confirmation, and for the folds to come.
+    def keep_for_later(self, bench: Bench, fold: int, rows: int, *, most: float = 1.0) -> Cost:
+        """Returns what must be left for the rest of a fold, and for the folds to come.
 
-        Tokens and dollars are taken at their mean so far, and at their worst for the first row; at most they are the
-        share of the budget that the plan has for that part, so that dear calls do not leave the search with nothing.
-        Calls need nothing here, since the plan cannot pass them.
+        Tokens and dollars are taken at their mean so far, and at their worst for the first row. Calls need nothing
+        here, since the plan cannot pass them.
 
         Args:
             bench: Where it is measured.
             fold: The fold's number.
-            moves_on: Whether every trial takes the next rows.
+            rows: Rows of every task, over all candidates, that the fold has still to measure.
+            most: The share of the budget that is kept for them at most, in (0, 1].
         """
         plan, budget = self._job.plan, self._job.budget
         if not budget.by_size:
             return Cost()
         schedules = [Schedule()] * (plan.finalists + 1)
         first = bench.worst_case(schedules, block(self._job.folds[fold].confirmation, 0, 1))
-        share = 1 - (fold + 1) / len(self._job.folds)
-        folds = Cost(0, share * (budget.tokens or 0), share * (budget.usd or 0.0))
-        calls = plan.rows_after_search(moves_on) * bench.calls_per_row
-        later, planned = calls * self.ledger.mean, calls / plan.calls
-        later = Cost(
+        tokens, usd = budget.tokens or math.inf, budget.usd or math.inf
+        later, mean = rows * bench.calls_per_row, self.ledger.mean
+        folds = 1 - (fold + 1) / len(self._job.folds)
+        return Cost(
             0,
-            min(later.tokens, planned * (budget.tokens or math.inf)),
-            min(later.usd, planned * (budget.usd or math.inf)),
+            min(later * mean.tokens, most * tokens) + first.tokens + folds * (budget.tokens or 0),
+            min(later * mean.usd, most * usd) + first.usd + folds * (budget.usd or 0.0),
         )
-        return replace(later + first + folds, calls=0)
 
-    def time_left(self, bench: Bench, fold: int, *, moves_on: bool) -> float:
+    def time_left(self, bench: Bench, fold: int, rows: int) -> float:
         """Returns the seconds that are left for a fold's trials, if the rest goes on at the pace so far.
 
         Args:
             bench: As in ``keep_for_later``.
             fold: The fold's number.
-            moves_on: As in ``keep_for_later``.
+            rows: As in ``keep_for_later``.
         """
         if self._job.budget.seconds is None:
             return math.inf
         later = self._job.budget.seconds * (1 - (fold + 1) / len(self._job.folds))
-        calls = self._job.plan.rows_after_search(moves_on) * bench.calls_per_row
-        return self.ledger.time_left(calls) - later
+        return self.ledger.time_left(rows * bench.calls_per_row) - later

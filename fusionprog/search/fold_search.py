@@ -47,9 +47,11 @@ async def search_fold(
         books: Are told of trials, and of what cut the search short.
         kept: Keeps the trials.
     """
+    later = plan.rows_after_search(strategy.moves_on)
+    planned = later * bench.calls_per_row / plan.calls  # calls that are dearer than planned must leave some trials
 
     def keep() -> Cost:
-        return books.keep_for_later(bench, number, moves_on=strategy.moves_on)
+        return books.keep_for_later(bench, number, later, most=planned)
 
     screened, count = Screened({}, {}), plan.trials + plan.more_trials
     if strategy.screens:
@@ -84,7 +86,7 @@ async def search_fold(
         plan.block,
         before,
         keep=keep,
-        time_left=lambda: books.time_left(bench, number, moves_on=strategy.moves_on),
+        time_left=lambda: books.time_left(bench, number, later),
         finished=finished,
     )
     _, reason = await run_study(

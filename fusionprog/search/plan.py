@@ -67,7 +67,12 @@ class Plan:
             moves_on: As in ``rows_to_narrow``.
         """
         fresh = self.fresh_narrowing if moves_on else self.narrowing - self.block
-        return self.contenders * fresh + (self.finalists + 1) * self.confirmation
+        return self.contenders * fresh + self.rows_to_confirm
+
+    @property
+    def rows_to_confirm(self) -> int:
+        """Rows of every task, over all finalists and the program as written, on which a fold compares them."""
+        return (self.finalists + 1) * self.confirmation
 
 
 @dataclass(frozen=True)
