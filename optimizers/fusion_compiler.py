@@ -130,7 +130,8 @@ class _Run:
         """Measures what is sure to be asked for later, in slots that nothing else waits for.
 
         That is the program as written on the rows of confirmation and test: it fills the slots where one part of the
-        compile ends and the next begins. Where size or time is limited, nothing is done ahead of its turn.
+        compile ends and the next begins. Where size or time is limited, nothing is done ahead of its turn. What fails
+        here is asked again in its turn, and fails there.
         """
         if self.job.budget.by_size or self.job.budget.seconds is not None:
             return asyncio.ensure_future(asyncio.sleep(0))

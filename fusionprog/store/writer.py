@@ -44,7 +44,8 @@ class Writer:
         desk: Serves what else is asked, where the database has such.
 
     Attributes:
-        failure: Why the last attempt to write failed; ``None`` if it did not.
+        failure: Why the last attempt to write failed, else what a listener raised that no flush has told of yet;
+            ``None`` if all is well.
     """
 
     def __init__(self, pending: Pending, write: Callable[[Batch], None], desk: Desk | None) -> None:
@@ -52,10 +53,16 @@ class Writer:
         self._write = write
         self._desk = desk
         self._inbox: SimpleQueue[Any] = SimpleQueue()
-        self.failure: StoreError | None = None
+        self._not_written: StoreError | None = None
+        self._not_heard: StoreError | None = None
         # A daemon, as nothing may keep a process from its end; the store's own exit handler writes what is left.
         self._thread = threading.Thread(target=self._run, name="fusionprog-store", daemon=True)
         self._thread.start()
+
+    @property
+    def failure(self) -> StoreError | None:
+        """Why the last attempt to write failed, or what a listener raised."""
+        return self._not_written or self._not_heard
 
     def wake(self) -> None:
         """Says that rows are pending."""
@@ -84,13 +91,14 @@ class Writer:
             asks = [item for item in items if item is not None and item is not _STOP and not isinstance(item, Future)]
             written = self._write_pending()
             again = self._desk.serve(asks, written) if self._desk is not None else None
+            failure = self.failure
+            if flushes and not len(self._pending):
+                self._not_written = self._not_heard = None  # they are told now, and nothing is left to write
             for done in flushes:
-                if self.failure is None:
+                if failure is None:
                     done.set_result(None)
                 else:
-                    done.set_exception(self.failure)
-            if flushes and not len(self._pending):
-                self.failure = None  # it was told, and nothing is left to write
+                    done.set_exception(failure)
             if _STOP in items:
                 if self._desk is not None:
                     self._desk.close()
@@ -108,22 +116,21 @@ class Writer:
         batch = self._pending.take()
         if not len(batch):
             return []
-        self.failure = None
+        self._not_written = None
         try:
             self._write(batch)
         except Exception as error:
             found = StoreError("calls and scores cannot be written", found=repr(error))
-            self.failure = error if isinstance(error, StoreError) else found
+            self._not_written = error if isinstance(error, StoreError) else found
             self._pending.put_back(batch)
         else:
             self._pending.written(batch)
-        failure = self.failure
         for written, count in batch.told.items():
-            self._tell(written, count, failure)
-        return [] if failure else batch.calls
+            self._tell(written, count)
+        return [] if self._not_written else batch.calls
 
-    def _tell(self, written: Written, count: int, failure: StoreError | None) -> None:
+    def _tell(self, written: Written, count: int) -> None:
         try:
-            written(count, failure)
+            written(count, self._not_written)
         except Exception as error:  # of who listens: it must not end the thread, and the next put or flush raises it
-            self.failure = StoreError("what was to be told of written calls failed", found=repr(error))
+            self._not_heard = StoreError("what was to be told of written calls failed", found=repr(error))

@@ -131,13 +131,18 @@ def test_one_who_fails_when_told_is_an_error_of_the_next_flush(path: Path, hands
     def fail(count: int, error: StoreError | None) -> None:
         raise KeyError("mine")
 
+    told = Told()
     with Store(path) as store:
         hands.put(store, "k", written=fail)
+        hands.put(store, "l", written=told)
+        told.wait(1)
+        hands.put(store, "m", written=told)  # a commit later that goes well does not make up for it
+        told.wait(2)
         with pytest.raises(StoreError, match=r"KeyError\('mine'\)"):
             store.flush()
-        hands.put(store, "l")
+        hands.put(store, "n")
         store.flush()
-    assert hands.rows(path, "select count(*) from fusionprog_calls") == [(2,)]
+    assert hands.rows(path, "select count(*) from fusionprog_calls") == [(4,)]
 
 
 def test_stores_that_open_a_new_database_together_do_not_disturb_each_other(tmp_path: Path, hands: Any) -> None:
