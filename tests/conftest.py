@@ -39,6 +39,14 @@ def no_network(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     yield
 
 
+@pytest.fixture(autouse=True)
+def litellm_keeps_its_clients() -> None:
+    """LiteLLM drops clients open once it has 200, or after ten minutes; the test that runs then would be blamed."""
+    if "litellm" in sys.modules:
+        cache = sys.modules["litellm"].in_memory_llm_clients_cache
+        cache.max_size_in_memory, cache.default_ttl = 1_000_000, 1_000_000
+
+
 class Triage(fp.Signature):
     """Decide which team should handle a customer's message."""
 
