@@ -15,7 +15,7 @@ from fusionprog.lm.budget import Budget
 from fusionprog.lm.client import LMClient
 from fusionprog.lm.limits import LimitsSpec, limits_of
 from fusionprog.lm.resolve import LMSpec
-from fusionprog.optimizers.fusion_compiler import FusionCompiler
+from fusionprog.optimizers.fusion import Fusion
 from fusionprog.optimizers.registry import Optimizer, optimizer_registry
 from fusionprog.program.graph import ProgramGraph
 from fusionprog.program.program import Program
@@ -131,4 +131,4 @@ def _schedule(prior: CompiledProgram | str | os.PathLike[str]) -> Schedule:
     return prior.schedule if isinstance(prior, CompiledProgram) else load(prior).schedule
 
 
-__all__ = ["FusionCompiler", "compile", "run_job"]
+__all__ = ["Fusion", "compile", "run_job"]

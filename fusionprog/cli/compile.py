@@ -78,7 +78,7 @@ def compile_command(
     from fusionprog.lm.budget import Budget
     from fusionprog.lm.client import Paid
     from fusionprog.optimizers.compile import run_job
-    from fusionprog.optimizers.fusion_compiler import FusionCompiler
+    from fusionprog.optimizers.fusion import Fusion
     from fusionprog.search.display import Display
     from fusionprog.search.events import Event, Finished
     from fusionprog.search.preflight import preflight
@@ -121,7 +121,7 @@ def compile_command(
     with Store(storage or str(Path(output).with_suffix(".db"))) as store, Display() as display:
         compiled = run_job(
             job,
-            FusionCompiler(),
+            Fusion(),
             store,
             concurrency=concurrency,
             limits=_limits(

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 import fusionprog as fp
-import fusionprog.optimizers.fusion_compiler as fusion_compiler
+import fusionprog.optimizers.fusion as fusion
 from fusionprog.errors import ArtifactError, DataError, FusionProgError, LMConfigurationError
 from fusionprog.optimizers.registry import optimizer_registry, register_optimizer
 from fusionprog.prompts.schedule import Schedule
@@ -247,7 +247,7 @@ def test_a_cross_fitted_task_without_test_costs_nothing_more(
         best = (own or mine)[0]
         return Decision(best.schedule, True, best.gains, "as the test wants it")
 
-    monkeypatch.setattr(fusion_compiler, "decide", decide)
+    monkeypatch.setattr(fusion, "decide", decide)
     pool = fp.PromptPool(fp.Fragment(f"good-{n}", f"{kit.GOOD} Way {n}.", facet="hint") for n in range(8))
     for seed in range(4):
         # Each row has a text of its own that helps it, so that the halves have favourites of their own.

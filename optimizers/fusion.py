@@ -1,4 +1,4 @@
-"""``FusionCompiler``: one search over all tasks and nodes for how each should mix the shared pool."""
+"""``Fusion``: one search over all tasks and nodes for how each should mix the shared pool."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ from fusionprog.search.views import make_scorers
 
 
 @register_optimizer("fusion")
-class FusionCompiler:
+class Fusion:
     """Searches, with Optuna, how every node should mix the pool for every task at once.
 
     A strategy proposes trials, learns from all tasks at once and names candidates; the best of them are measured on
@@ -89,7 +89,7 @@ class _Run:
 
     def __init__(
         self,
-        compiler: FusionCompiler,
+        compiler: Fusion,
         job: Job,
         client: LMClient,
         callbacks: Sequence[Callback],
