@@ -223,6 +223,7 @@ class ScheduleSpec(_Strict):
     at_node: dict[str, dict[str, Number]] = {}
     in_task: dict[str, dict[str, dict[str, Number]]] = {}
     directions: dict[str, dict[str, Numbers]] = {}
+    pairs: dict[str, dict[str, dict[str, Number]]] = {}
 
 
 class ScoreSpec(_Strict):

@@ -63,7 +63,7 @@ def test_a_draw_opens_exactly_the_items_whose_effect_exceeds_their_cost(pool: An
         opened = pool.opened(schedule, task)
         for node in pool.nodes:
             places, values = columns.parts(task, node)
-            above = effects[places] @ values - np.array(list(costs.values()))
+            above = (effects[places] * values).sum(axis=1) - np.array(list(costs.values()))
             for name, value in zip(columns.nodes[node], above, strict=True):
                 if abs(value) > 1e-4:  # schedules have five digits
                     assert (name in opened[node]) == (value > 0)
@@ -255,6 +255,6 @@ def test_scales_are_learned_from_what_was_seen(planted: Any) -> None:
     strategy = EffectsStrategy(pool.setting())
     rows = planted.rows_of(["a"], 400)
     planted.learn(strategy, pool, 19, rows, 5)
-    assert strategy._model.factors == (1.0, 1.0)  # 95 outcomes say too little
+    assert strategy._learner._model.factors == (1.0, 1.0, 1.0)  # 95 outcomes say too little
     planted.learn(strategy, pool, 60, rows, 5)
-    assert strategy._model.factors == (2.0, 1.0)
+    assert strategy._learner._model.factors == (2.0, 1.0, 1.0)
