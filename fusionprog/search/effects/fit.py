@@ -13,6 +13,7 @@ from fusionprog.search.effects.model import EffectsModel
 
 _AS_IF_SEEN = 4.0  # outcomes that a task's mean begins with
 _CERTAIN = 0.01
+_BEGINNING = 10  # outcomes before which nobody knows what is usual
 _ENOUGH = 8  # trials before anything is said
 
 
@@ -43,7 +44,7 @@ class Fit:
             model: The model, for its noise and link.
         """
         everything = sum(self._counts.values())
-        usual = sum(self._totals.values()) / everything if everything else None
+        usual = sum(self._totals.values()) / everything if everything >= _BEGINNING else None
         gain, outcomes = 0.0, 0
         for each, mine in zip(measured, expected.tolist(), strict=True):
             if usual is not None:

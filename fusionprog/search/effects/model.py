@@ -38,7 +38,7 @@ _LEVEL = 0.3  # what a task scores before anything is known
 _USUAL_NOISE, _AS_IF_SEEN, _LEAST_NOISE = 0.25, 10, 0.01
 # Prior scales that are compared, as factors of the usual ones: how much items do everywhere, how much tasks differ in
 # all, and how much of that goes by their kind.
-_FACTORS = [(shared, own, 1.0) for shared in (0.5, 1.0, 2.0) for own in (0.3, 1.0, 3.0)]
+_FACTORS = [(shared, own, 1.0) for shared in (0.2, 0.5, 1.0, 2.0) for own in (0.3, 1.0, 3.0)]
 _NONE = 1e-3
 
 Factors = tuple[float, float, float]

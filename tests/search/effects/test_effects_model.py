@@ -164,7 +164,7 @@ def test_noise_is_that_of_the_outcomes_and_of_some_usual_ones(scores: Sequence[i
     assert model.noise <= 0.25
 
 
-@pytest.mark.parametrize(("size", "expected"), [(0.0, 0.5), (0.25, 2.0)])
+@pytest.mark.parametrize(("size", "expected"), [(0.0, 0.2), (0.25, 2.0)])
 def test_scales_follow_what_items_do_everywhere(size: float, expected: float) -> None:
     """Forty items whose effects are all but nothing, or three times the usual."""
     names: list[Column] = [("level",), *(("everywhere", f"item{place}") for place in range(40))]
