@@ -11,7 +11,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-Kind = Literal["level", "task", "everywhere", "at_node", "by_task_kind", "in_task", "format", "amount"]
+Kind = Literal["level", "task", "ran", "everywhere", "at_node", "by_task_kind", "in_task", "format", "amount"]
 Column = tuple[str, ...]
 Places = npt.NDArray[np.intp]
 Vector = npt.NDArray[np.float64]
@@ -43,17 +43,20 @@ class Columns:
     An outcome of task t is its level and the task's own, plus for every item k that node n shows: what k does
     everywhere, at the node, by kind of task (along the task's embedding), and in this task alone; plus what the
     node's format and its number of demonstrations do. Groups of columns that would make more than ``MOST_COLUMNS``
-    in all are left out, the most particular ones first.
+    in all are left out, the most particular ones first. Nodes that do not run for every example have a column for
+    that they ran: what they are run for may be harder, which is no item's doing.
 
     Attributes:
         nodes: Node → the items in play there.
         embeddings: Task → its coordinates.
         formats: The formats, the usual one first.
+        uncertain: The nodes that run for some examples and not for others.
     """
 
     nodes: Mapping[str, Sequence[str]]
     embeddings: Mapping[str, tuple[float, ...]]
     formats: Sequence[str]
+    uncertain: frozenset[str] = frozenset()
 
     @cached_property
     def names(self) -> tuple[Column, ...]:
@@ -61,6 +64,7 @@ class Columns:
         places = [(node, item) for node, items in self.nodes.items() for item in items]
         tasks = list(self.embeddings)
         names: list[Column] = [("level",), *(("task", task) for task in tasks)]
+        names += [("ran", node) for node in self.nodes if node in self.uncertain]
         names += [("everywhere", item) for item in dict.fromkeys(item for _, item in places)]
         names += [("format", node, form) for node in self.nodes for form in self.formats[1:]]
         names += [("amount", node, str(amount)) for node in self.nodes for amount in AMOUNTS]
@@ -113,7 +117,7 @@ class Columns:
 
         Args:
             task: The task.
-            shown: Node → what its prompt shows; items that are not in play there have no column.
+            shown: Node that ran → what its prompt shows; items that are not in play there have no column.
         """
         row = np.zeros(len(self.names))
         row[[self.index["level",], self.index["task", task]]] = 1.0
@@ -121,7 +125,7 @@ class Columns:
             order = self._order[node]
             places, values = self.parts(task, node)
             row[places[[order[item] for item in sorted(what.items) if item in order]]] += values
-            names: list[Column] = [("format", node, what.format)]
+            names: list[Column] = [("ran", node), ("format", node, what.format)]
             if what.amount > 0:
                 names.append(("amount", node, str(nearest_amount(what.amount))))
             row[[self.index[name] for name in names if name in self.index]] = 1.0

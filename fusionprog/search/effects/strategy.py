@@ -9,6 +9,7 @@ from typing import Any
 import optuna
 
 from fusionprog._internal.canonical import seed_of
+from fusionprog.evaluation.evaluator import Outcome
 from fusionprog.lm.model import approximate_tokens
 from fusionprog.prompts.items import Content
 from fusionprog.prompts.mixture import CAPS
@@ -53,7 +54,8 @@ class EffectsStrategy:
         self._seed = setting.seed
         self._items = {key: item for items in setting.space.items.values() for key, item in items.items()}
         nodes = {node: list(items) for node, items in setting.space.items.items()}
-        self._columns = Columns(nodes, setting.embeddings, FORMATS)
+        uncertain = frozenset(node for scorer in setting.bench.scorers.values() for node in scorer.uncertain)
+        self._columns = Columns(nodes, setting.embeddings, FORMATS, uncertain)
         self._costs = self._worth_of_tokens()
         known = {key: _known(setting.prior, key) for key in self._items}
         self._model = EffectsModel(
@@ -106,9 +108,10 @@ class EffectsStrategy:
         """Adds outcomes to what is known."""
         seen = []
         for task, mine in outcomes.items():
-            if mine:
-                scores = [each.score for each in mine]
-                row = self._columns.row(task, self._shown(schedule, task))
+            for ran, alike in _by_ran(mine):
+                scores = [each.score for each in alike]
+                shown = self._shown(schedule, task)
+                row = self._columns.row(task, {node: shown[node] for node in shown if ran is None or node in ran})
                 seen.append(Observations(row, len(scores), sum(scores), sum(score**2 for score in scores)))
         self._model.add(seen)
 
@@ -151,6 +154,14 @@ class EffectsStrategy:
                         counted[id(content)] = _tokens(content)
                     most[key] = max(most[key], counted[id(content)])
         return {key: round(_WORTH_OF_TOKEN * tokens, DIGITS) for key, tokens in most.items()}
+
+
+def _by_ran(outcomes: Sequence[Outcome]) -> list[tuple[frozenset[str] | None, list[Outcome]]]:
+    """Outcomes by the nodes that ran for them, as what a node shows is seen only where it ran."""
+    groups: dict[frozenset[str] | None, list[Outcome]] = {}
+    for each in outcomes:
+        groups.setdefault(each.ran, []).append(each)
+    return list(groups.items())
 
 
 def _known(prior: Sequence[Schedule], key: str) -> float:
