@@ -90,12 +90,14 @@ def _reached(
 ) -> tuple[set[str], Leaf | None]:
     """The nodes that run as far as is known, and the first condition on the way that is not."""
 
-    def truth(leaf: Leaf) -> bool | None:
-        return bool(leaf.value) if isinstance(leaf, Constant) else known(leaf)
-
     nodes: set[str] = set()
     unknown: Leaf | None = None
     open_: list[Source] = [*wanted]
+
+    def truth(leaf: Leaf) -> bool | None:
+        open_.append(leaf)  # what is asked on the way is made, too
+        return bool(leaf.value) if isinstance(leaf, Constant) else known(leaf)
+
     while open_:
         leaf, settled = followed(open_.pop(), truth)
         if not settled and unknown is None:

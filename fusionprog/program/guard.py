@@ -37,11 +37,11 @@ def when(condition: Any, then: Any, otherwise: Any) -> Any:
         ...         super().__init__()
         ...         self.draft = fp.modules.Predict("text -> total: float")
         ...         self.check = fp.modules.Predict("text, total: float -> ok: bool")
-        ...         self.repair = fp.modules.ChainOfThought("text, total: float -> total: float")
+        ...         self.repair = fp.modules.ChainOfThought("text, guess: float -> total: float")
         ...     def forward(self, text: str):
         ...         total = self.draft(text=text).total
         ...         ok = self.check(text=text, total=total).ok
-        ...         return {"total": fp.when(ok, total, lambda: self.repair(text=text, total=total).total)}
+        ...         return {"total": fp.when(ok, total, lambda: self.repair(text=text, guess=total).total)}
         >>> print(Extract().graph().outputs["total"])
         draft.total if check.ok else repair.total
     """
