@@ -89,7 +89,6 @@ def _reached(
     graph: ProgramGraph, wanted: Iterable[Reference], known: Callable[[Leaf], bool | None]
 ) -> tuple[set[str], Leaf | None]:
     """The nodes that run as far as is known, and the first condition on the way that is not."""
-
     nodes: set[str] = set()
     unknown: Leaf | None = None
     open_: list[Source] = [*wanted]
