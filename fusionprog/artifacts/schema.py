@@ -90,7 +90,19 @@ class ConstantSource(_Strict):
     constant: JsonValue
 
 
-SourceSpec = InputSource | FieldSource | ConstantSource
+class WhenSource(_Strict):
+    """One of two sources, chosen in every call by a truth value."""
+
+    when: InputSource | FieldSource | WhenSource
+    then: SourceSpec
+    otherwise: SourceSpec
+
+
+SourceSpec = InputSource | FieldSource | ConstantSource | WhenSource
+OutputSpec = str | WhenSource
+Outputs = Annotated[
+    dict[str, OutputSpec], Field(min_length=1, description="an input's name, node.field, or one of two sources")
+]
 
 
 class NodeSpec(_Strict):
@@ -115,7 +127,7 @@ class ProgramSpec(_Strict):
     name: str
     inputs: Annotated[list[InputSpec], Field(fail_fast=True, max_length=1_000)]
     nodes: Annotated[list[NodeSpec], Field(fail_fast=True, min_length=1, max_length=1_000)]
-    outputs: Annotated[dict[str, str], Field(min_length=1)]
+    outputs: Outputs
 
 
 class FragmentSpec(_Strict):
@@ -165,7 +177,7 @@ class TaskSpec(_Strict):
     domain: str
     description: Text = []
     signatures: dict[str, SignatureSpec] = {}
-    outputs: Annotated[dict[str, str], Field(min_length=1)]
+    outputs: Outputs
     metric: dict[str, JsonValue]
     sizes: dict[str, Count]
     data: dict[str, str]

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
-Kind = Literal["level", "task", "everywhere", "at_node", "by_task_kind", "in_task", "pair", "format", "amount"]
+Kind = Literal["level", "task", "ran", "everywhere", "at_node", "by_task_kind", "in_task", "pair", "format", "amount"]
 Column = tuple[str, ...]
 Places = npt.NDArray[np.intp]
 Vector = npt.NDArray[np.float64]
@@ -44,18 +44,21 @@ class Columns:
     everywhere, at the node, by kind of task (along the task's embedding), and in this task alone; plus what the
     node's format and its number of demonstrations do. Groups of columns that would make more than ``MOST_COLUMNS``
     in all are left out, the most particular ones first. What outcomes ask for is opened one by one: effects that were
-    left out, and what two items do together beyond what each does.
+    left out, and what two items do together beyond what each does. Nodes that do not run for every example have a
+    column for that they ran: what they are run for may be harder, which is no item's doing.
 
     Attributes:
         nodes: Node → the items in play there.
         embeddings: Task → its coordinates.
         formats: The formats, the usual one first.
+        uncertain: The nodes that run for some examples and not for others.
         opened: Columns beside the groups, in the order in which they were opened.
     """
 
     nodes: Mapping[str, Sequence[str]]
     embeddings: Mapping[str, tuple[float, ...]]
     formats: Sequence[str]
+    uncertain: frozenset[str] = frozenset()
     opened: tuple[Column, ...] = ()
 
     @cached_property
@@ -84,7 +87,7 @@ class Columns:
 
     def with_opened(self, name: Column) -> Columns:
         """Returns these columns and one more."""
-        return Columns(self.nodes, self.embeddings, self.formats, (*self.opened, name))
+        return replace(self, opened=(*self.opened, name))
 
     @cached_property
     def places(self) -> tuple[tuple[str, str], ...]:
@@ -129,12 +132,12 @@ class Columns:
         """Returns what prompts show as numbers: a place for every item, then one for every setting.
 
         Args:
-            shown: Node → what its prompt shows; items that are not in play there are left out.
+            shown: Node that ran → what its prompt shows; items that are not in play there are left out.
         """
         found: list[int] = []
         for node, what in shown.items():
             found += [self._atoms[node, item] for item in what.items if (node, item) in self._atoms]
-            names: list[Column] = [("format", node, what.format)]
+            names: list[Column] = [("ran", node), ("format", node, what.format)]
             if what.amount > 0:
                 names.append(("amount", node, str(nearest_amount(what.amount))))
             found += [self._atoms[name] for name in names if name in self._atoms]
@@ -180,6 +183,7 @@ class Columns:
     def _always(self) -> tuple[Column, ...]:
         """The columns that there are in any case."""
         names: list[Column] = [("level",), *(("task", task) for task in self.embeddings)]
+        names += [("ran", node) for node in self.nodes if node in self.uncertain]
         names += [("everywhere", item) for item in dict.fromkeys(item for _, item in self.places)]
         names += [("format", node, form) for node in self.nodes for form in self.formats[1:]]
         names += [("amount", node, str(amount)) for node in self.nodes for amount in AMOUNTS]
@@ -201,7 +205,7 @@ class Columns:
     @cached_property
     def _atoms(self) -> Mapping[Column, int]:
         """(node, item) or the name of a setting's column → its number."""
-        settings = [name for name in self.names if name[0] in ("format", "amount")]
+        settings = [name for name in self.names if name[0] in ("ran", "format", "amount")]
         return {name: number for number, name in enumerate((*self.places, *settings))}
 
     @cached_property

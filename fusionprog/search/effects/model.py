@@ -22,6 +22,7 @@ _libraries = functools.cache(ThreadpoolController)  # finding them takes a while
 USUAL: Mapping[Kind, float] = {
     "level": 0.5,
     "task": 0.2,
+    "ran": 0.2,
     "everywhere": 0.08,
     "at_node": 0.05,
     "by_task_kind": 0.05,

@@ -9,6 +9,7 @@ from typing import Any
 import optuna
 
 from fusionprog._internal.canonical import seed_of
+from fusionprog.evaluation.evaluator import Outcome
 from fusionprog.lm.model import approximate_tokens
 from fusionprog.prompts.items import Content
 from fusionprog.prompts.mixture import CAPS
@@ -52,10 +53,11 @@ class EffectsStrategy:
         self._seed = setting.seed
         self._items = {key: item for items in setting.space.items.values() for key, item in items.items()}
         nodes = {node: list(items) for node, items in setting.space.items.items()}
+        uncertain = frozenset(node for scorer in setting.bench.scorers.values() for node in scorer.uncertain)
         self._costs = self._worth_of_tokens()
         known = {key: _known(setting.prior, key) for key in self._items}
         self._learner = Learner(
-            Columns(nodes, setting.embeddings, FORMATS),
+            Columns(nodes, setting.embeddings, FORMATS, uncertain),
             {("everywhere", key): value for key, value in known.items() if value},
         )
         self._drawn: dict[int, tuple[Columns, Vector]] = {}
@@ -102,11 +104,12 @@ class EffectsStrategy:
 
     def observe(self, schedule: Schedule, outcomes: Outcomes) -> None:
         """Adds outcomes to what is known."""
-        measured = [
-            (task, self._shown(schedule, task), [each.score for each in mine])
-            for task, mine in outcomes.items()
-            if mine
-        ]
+        measured = []
+        for task, mine in outcomes.items():
+            shown = self._shown(schedule, task)
+            for ran, alike in _by_ran(mine):
+                there = {node: what for node, what in shown.items() if ran is None or node in ran}
+                measured.append((task, there, [each.score for each in alike]))
         if measured:
             self._learner.observe(measured)
 
@@ -171,6 +174,14 @@ class EffectsStrategy:
                         counted[id(content)] = _tokens(content)
                     most[key] = max(most[key], counted[id(content)])
         return {key: round(_WORTH_OF_TOKEN * tokens, DIGITS) for key, tokens in most.items()}
+
+
+def _by_ran(outcomes: Sequence[Outcome]) -> list[tuple[frozenset[str] | None, list[Outcome]]]:
+    """Outcomes by the nodes that ran for them, as what a node shows is seen only where it ran."""
+    groups: dict[frozenset[str] | None, list[Outcome]] = {}
+    for each in outcomes:
+        groups.setdefault(each.ran, []).append(each)
+    return list(groups.items())
 
 
 def _known(prior: Sequence[Schedule], key: str) -> float:

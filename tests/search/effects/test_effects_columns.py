@@ -140,3 +140,12 @@ def test_an_amount_is_taken_for_the_nearest_in_proportion(amount: float) -> None
     nearest = nearest_amount(amount)
     assert nearest in AMOUNTS
     assert all(abs(math.log(nearest / amount)) <= abs(math.log(each / amount)) for each in AMOUNTS)
+
+
+def test_a_node_that_does_not_always_run_has_a_column_for_that_it_ran() -> None:
+    columns = Columns({"draft": ["k"], "repair": ["k"]}, {"a": ()}, ("chat",), frozenset({"repair"}))
+    assert [name for name in columns.names if name[0] == "ran"] == [("ran", "repair")]
+    place = columns.index["ran", "repair"]
+    shown = {"draft": Shown(frozenset({"k"})), "repair": Shown(frozenset())}
+    assert row_of(columns, "a", shown)[place] == 1.0
+    assert row_of(columns, "a", {"draft": shown["draft"]})[place] == 0.0
