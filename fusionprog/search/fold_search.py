@@ -12,6 +12,7 @@ from fusionprog.search.bench import Bench, block, task_means
 from fusionprog.search.books import Books
 from fusionprog.search.events import PhaseStarted, StepDone
 from fusionprog.search.kept_study import KeptStudy
+from fusionprog.search.learning import Learning
 from fusionprog.search.objective import Objective
 from fusionprog.search.plan import Plan
 from fusionprog.search.screening import Screened, screen
@@ -33,6 +34,7 @@ async def search_fold(
     objective: Objective,
     books: Books,
     kept: KeptStudy,
+    learning: Learning,
 ) -> list[Schedule]:
     """Returns the candidates of one fold's search, best first; none if the budget ended before it began.
 
@@ -46,6 +48,7 @@ async def search_fold(
         objective: How the tasks' scores become one number.
         books: Are told of trials, and of what cut the search short.
         kept: Keeps the trials.
+        learning: Keeps what is learned.
     """
     later = plan.rows_after_search(strategy.moves_on)
     planned = later * bench.calls_per_row / plan.calls  # calls that are dearer than planned must leave some trials
@@ -72,10 +75,12 @@ async def search_fold(
         return []
     strategy.observe(Schedule(), baseline)
     before = task_means(baseline)
+    learning.begin(number, count, bench.ledger.calls, objective(before))
 
     def finished(trial: optuna.trial.FrozenTrial, shown: Mapping[str, float]) -> None:
         kept.keep(number, trial)
         books.trials += 1
+        learning.told(trial.number + 1, bench.ledger.calls, objective(shown), strategy)
         books.tell(StepDone("search", trial.number + 1, before, shown, bench.spent))
 
     trials = Trials(
@@ -89,7 +94,7 @@ async def search_fold(
         time_left=lambda: books.time_left(bench, number, later),
         finished=finished,
     )
-    _, reason = await run_study(
+    study, reason = await run_study(
         strategy=strategy,
         starts=strategy.starts(screened.effects),
         trials=count,
@@ -98,4 +103,5 @@ async def search_fold(
     )
     if trials.told_so_far < count:
         books.cut = books.cut or reason
+    learning.end(strategy, study)
     return trials.ranked()

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
+import numpy as np
 import optuna
 
 from fusionprog._internal.canonical import seed_of
@@ -14,11 +15,13 @@ from fusionprog.prompts.items import Content
 from fusionprog.prompts.mixture import CAPS
 from fusionprog.prompts.schedule import FORMATS, Schedule
 from fusionprog.search.bench import Outcomes
+from fusionprog.search.effects.attribution import Sightings, findings_of
 from fusionprog.search.effects.columns import AMOUNTS, Columns, Shown, Vector
 from fusionprog.search.effects.model import EffectsModel, Observations
 from fusionprog.search.effects.sampler import EffectsSampler
 from fusionprog.search.effects.schedules import DIGITS, chances_of, probable_schedule, schedule_of, settings_of
-from fusionprog.search.strategy import Setting, items_of, strategy_registry
+from fusionprog.search.findings import Findings
+from fusionprog.search.strategy import Setting, items_of, offered_items, strategy_registry
 
 _WORTH_OF_TOKEN = 1e-5  # score that a token in a prompt must bring
 _PROBABLE = (0.8, 0.5, 0.9)  # how probable it must be that an item is worth its tokens, in what may be returned
@@ -59,6 +62,7 @@ class EffectsStrategy:
         self._model = EffectsModel(
             self._columns.names, {("everywhere", key): value for key, value in known.items() if value}
         )
+        self._sightings = Sightings()
         self._drawn: dict[int, Vector] = {}
         self._next_scales = float(_FIRST_SCALES)
 
@@ -108,7 +112,10 @@ class EffectsStrategy:
         for task, mine in outcomes.items():
             if mine:
                 scores = [each.score for each in mine]
-                row = self._columns.row(task, self._shown(schedule, task))
+                shown = self._shown(schedule, task)
+                row = self._columns.row(task, shown)
+                names = [self._columns.names[place] for place in np.flatnonzero(row)]
+                self._sightings.add(task, shown, names, len(scores))
                 seen.append(Observations(row, len(scores), sum(scores), sum(score**2 for score in scores)))
         self._model.add(seen)
 
@@ -124,6 +131,17 @@ class EffectsStrategy:
         expected = [self._expected(schedule, posterior.mean) for schedule in looked_at]
         order = sorted(range(len(looked_at)), key=lambda place: (-round(expected[place], 9), place))
         return [*certain, *(looked_at[place] for place in order)]
+
+    def expected(self) -> float:
+        """Returns what is expected of the schedule of mean effects."""
+        mean = self._model.posterior.mean
+        return self._expected(schedule_of(self._columns, mean, self._costs), mean)
+
+    def findings(self, study: optuna.Study) -> Findings:
+        """Returns what the posterior says of all effects."""
+        facets = {key: item.facet for key, item in self._items.items()}
+        offered = offered_items(self._bench)
+        return findings_of(self._columns, self._model.posterior, self._sightings, offered, facets)
 
     def _expected(self, schedule: Schedule, mean: Vector) -> float:
         tasks = self._columns.embeddings
