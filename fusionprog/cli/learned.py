@@ -111,27 +111,29 @@ def _effects(program: fp.CompiledProgram, learned: Learned, node: str, full: boo
     left = max(0, len(order) - _BEST - _WORST)
     shown = order if full or not left else [*order[:_BEST], "", *order[-_WORST:]]
     what = "posterior of the effects model" if learned.method == "posterior" else "trials with against trials without"
-    title = f"effects at {node} in units of score, ± half of the 95% interval ({what}; ● used)"
+    title = f"effects at {node} in units of score, ± half of the 95% interval ({what}; n outcomes; ● used)"
     table = Table()
     table.add_column("item")
+    table.add_column("n", justify="right")
     wide = len(tasks) > _MOST_COLUMNS
     for column in ("mean over tasks", "best in", "worst in") if wide else tasks:
         table.add_column(column, justify="right")
     for item in shown:
+        n = f"{sum(effect.n for effect in items[item].values()):,}" if item else ""
         if not item:
-            table.add_row(f"… {left} more", *[""] * (3 if wide else len(tasks)), style="dim")
+            table.add_row(f"… {left} more", style="dim")
         elif wide:
             best, *_, worst = sorted(items[item], key=lambda task: -items[item][task].mean) * 2
             marks = [_mark(item in used[task]) for task in (best, worst)]
             ends = [
                 f"{task} {_effect(items[item][task])}{mark}" for task, mark in zip((best, worst), marks, strict=True)
             ]
-            table.add_row(item, _signed(means[item]), *ends)
+            table.add_row(item, n, _signed(means[item]), *ends)
         else:
             cells = [
                 _effect(items[item][task]) + _mark(item in used[task]) if task in items[item] else "" for task in tasks
             ]
-            table.add_row(item, *cells)
+            table.add_row(item, n, *cells)
     return [title, table, *(_settings(learned, node) if full else [])]
 
 
@@ -189,8 +191,8 @@ def _importance(importance: Mapping[str, float], full: bool) -> list[RenderableT
     if not shown:
         return []
     width, most = max(len(name) for name, _ in shown), shown[0][1]
-    lines = [f"  {name:{width}} {share:>4.0%} {'█' * round(_BAR * share / most)}" for name, share in shown]
-    return ["importance: shares of what explains the scores", *lines]
+    lines = [f"  {name:{width}} {share:>4.0%} {'█' * round(_BAR * share / most)}".rstrip() for name, share in shown]
+    return ["importance: shares of what makes prompts' scores differ", *lines]
 
 
 def _curve(curve: Sequence[Point]) -> list[RenderableType]:

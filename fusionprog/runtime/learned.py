@@ -67,8 +67,8 @@ class Learned:
         effects: Task → node → item → what the item does there. Of a large pool these are the items that are used and
             those whose effects are known best to be none of 0.
         settings: Node → setting → value → what it does, against the first value.
-        importance: Parameter (``node.facet.item``, ``node.format``, …) → its share of what explains the scores, the
-            largest first; all parameters together have 1.
+        importance: Parameter (``node.facet.item``, ``node.format``, …) → its share of what makes prompts' scores
+            differ, the largest first; all parameters together have 1.
         curve: The learning curve, at most 64 points.
     """
 

@@ -20,14 +20,14 @@ class Sightings:
 
     Attributes:
         places: (task, node) → outcomes with a prompt of the node.
-        items: (task, node, item) → those that showed the item.
         settings: Column of a setting → those that showed it.
     """
 
     def __init__(self) -> None:
         self.places: Counter[Place] = Counter()
-        self.items: Counter[tuple[str, str, str]] = Counter()
         self.settings: Counter[Column] = Counter()
+        # By how many outcomes a prompt has, since equal steps of 1 are counted much faster.
+        self._items: dict[Place, dict[int, Counter[str]]] = defaultdict(lambda: defaultdict(Counter))
 
     def add(self, task: str, shown: Mapping[str, Shown], columns: Iterable[Column], count: int) -> None:
         """Counts outcomes of equal prompts.
@@ -40,11 +40,15 @@ class Sightings:
         """
         for node, what in shown.items():
             self.places[task, node] += count
-            for item in what.items:
-                self.items[task, node, item] += count
+            self._items[task, node][count].update(what.items)
         for name in columns:
             if name[0] in _SETTINGS:
                 self.settings[name] += count
+
+    def items(self, task: str, node: str, items: Iterable[str]) -> list[int]:
+        """Returns the outcomes that showed each item at a node in a task."""
+        mine = self._items.get((task, node), {})
+        return [sum(count * shown[item] for count, shown in mine.items()) for item in items]
 
 
 def findings_of(
@@ -57,9 +61,10 @@ def findings_of(
     """Returns what the posterior says of items and settings.
 
     An effect's mean and standard error are those of the sum of its columns. Importance is the share of the variance
-    of trials' expected scores: of an item ``p * (1 - p) * effect**2``, where it was shown in a share ``p`` of the
-    outcomes, on average over tasks; of a setting the variance of its values' effects. Draws open items independently,
-    so that these add up.
+    that the mean effects make between prompts in which every item is open as often as not, and every value of a
+    setting (or none of them) is as frequent as the others: of an item ``effect**2 / 4``, on average over tasks. Trials
+    are no such prompts, since a search comes to open what helps in all of them; by their variance, what helps most
+    would matter least.
 
     Args:
         columns: What the effects are of.
@@ -72,22 +77,19 @@ def findings_of(
     parts: dict[str, float] = defaultdict(float)
     for node, items in columns.nodes.items():
         for task in columns.embeddings:
-            outcomes = sightings.places[task, node]
-            if not outcomes:
+            if not sightings.places[task, node]:
                 continue
             places, values = columns.parts(task, node)
             mean = posterior.mean[places] @ values
             here = np.array([item in offered[task, node] for item in items], dtype=bool)
-            counts = np.array([sightings.items[task, node, item] for item in items], dtype=np.int64)
+            counts = np.array(sightings.items(task, node, items), dtype=np.int64)
             effects[task, node] = Table(mean, np.where(here, posterior.spread(places, values), np.inf), counts)
-            shown = counts / outcomes
-            for item, part in zip(items, shown * (1 - shown) * mean**2, strict=True):
-                parts[f"{node}.{facets[item]}.{item}"] += float(part) / len(columns.embeddings)
+            for item, effect in zip(items, np.where(here, mean, 0.0).tolist(), strict=True):
+                parts[f"{node}.{facets[item]}.{item}"] += effect**2 / 4 / len(columns.embeddings)
     settings = _settings(columns, posterior, sightings)
     for node, mine in settings.items():
-        outcomes = sum(sightings.places[task, node] for task in columns.embeddings)
         for setting, found in mine.items():
-            parts[f"{node}.{setting}"] = _variance(found.values(), outcomes)
+            parts[f"{node}.{setting}"] = float(np.var([0.0, *(each.mean for each in found.values())]))
     return Findings("posterior", columns.nodes, effects, settings, shares_of(parts))
 
 
@@ -103,10 +105,3 @@ def _settings(columns: Columns, posterior: Posterior, sightings: Sightings) -> d
             effect = rounded_effect(posterior.mean[place], spread[place], sightings.settings[name])
             found.setdefault(node, {}).setdefault(_SETTINGS[name[0]], {})[value] = effect
     return found
-
-
-def _variance(values: Iterable[Effect], outcomes: int) -> float:
-    """The variance of a setting's effect over outcomes; those that show none of the values have an effect of 0."""
-    seen = [(each.mean, each.n / outcomes) for each in values]
-    mean = sum(effect * share for effect, share in seen)
-    return max(0.0, sum(effect**2 * share for effect, share in seen) - mean**2)
