@@ -13,6 +13,7 @@ from fusionprog.runtime.compiled import CompiledProgram, CompiledTask
 from fusionprog.runtime.record import Comparison, CompileRecord, TaskRecord
 from fusionprog.runtime.render import Renderer, TaskView
 from fusionprog.search.confirmation import Decision
+from fusionprog.search.learning import Learning
 from fusionprog.search.preflight import Job
 from fusionprog.search.provenance import data_digests, versions
 
@@ -31,6 +32,7 @@ class Result:
         test_calls: Calls of the test report.
         optimizer: Name and arguments.
         fingerprint: The study's.
+        learning: What was learned.
         notes: What the user should know of the search.
     """
 
@@ -43,6 +45,7 @@ class Result:
     test_calls: int
     optimizer: Mapping[str, Any]
     fingerprint: str
+    learning: Learning
     notes: tuple[str, ...] = ()
 
 
@@ -50,7 +53,7 @@ def emit(job: Job, scorers: Mapping[str, TaskScorer], items: Mapping[str, Item],
     """Returns the compiled program with its record."""
     schedule = result.decision.schedule
     renderer = Renderer(items)
-    tasks = {}
+    tasks, used_at = {}, {}
     for name, scorer in scorers.items():
         view = scorer.view
         mixtures = renderer.mixtures(schedule, view)
@@ -58,6 +61,7 @@ def emit(job: Job, scorers: Mapping[str, TaskScorer], items: Mapping[str, Item],
             node: {item.id: view.offered[node][item.id] for facet in mixture.facets for item in mixture.chosen(facet)}
             for node, mixture in mixtures.items()
         }
+        used_at.update({(name, node): mine.keys() for node, mine in used.items()})
         slim = TaskView(view.name, view.domain, view.program, view.embedding, used)
         tasks[name] = CompiledTask(slim, job.tasks[name].description, mixtures, job.metrics[name])
     record = CompileRecord(
@@ -83,6 +87,7 @@ def emit(job: Job, scorers: Mapping[str, TaskScorer], items: Mapping[str, Item],
         versions=versions(),
         fingerprint=result.fingerprint,
         notes=(*job.notes, *result.notes, result.decision.why),
+        learned=result.learning.learned(used_at),
     )
     return CompiledProgram(
         graph=job.graph,
