@@ -66,7 +66,8 @@ def compile(
         objective: How the tasks' scores become one number: ``"mean"`` or ``"worst"``.
         optimizer: Name of the optimizer.
         sampler: Name of the search's sampler: ``"effects"``, ``"tpe"``, ``"nsga2"`` or ``"random"``.
-        trials: Trials of the search; as many as the budget pays for, or 64, if not given.
+        trials: Trials of the search; if not given, as many as the budget pays for; without one, as many
+            as the calls of 64 trials of 8 rows make.
         budget: What may be spent; the test report is outside of it.
         concurrency: Model calls in flight at most; changes nothing but the time.
         limits: Requests and tokens per minute, timeout and retries: ``fusionprog.Limits``, or a mapping model → those.

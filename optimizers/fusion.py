@@ -157,7 +157,7 @@ class _Run:
             embeddings=job.embeddings,
             objective=self.compiler.objective,
             seed=job.seed,
-            trials=job.plan.trials,
+            trials=job.plan.same.trials,
             prior=self.prior,
         )
         learning = Learning(len(job.folds))
@@ -184,8 +184,9 @@ class _Run:
             chosen = await narrow(
                 self.bench,
                 self.compiler.objective,
+                strategy,
                 candidates,
-                block(fold.search, 0, job.plan.rows_to_narrow(strategy.moves_on)),
+                block(fold.search, 0, job.plan.shape(strategy.moves_on).narrowing),
                 contenders=job.plan.contenders,
                 finalists=job.plan.finalists,
                 keep=self.books.keep_for_later(self.bench, number, job.plan.rows_to_confirm),

@@ -54,7 +54,8 @@ def dry_run_lines(job: Job) -> list[str]:
         f"searched: {', '.join(job.searched)} with {len(job.pool)} items for {len(job.tasks)} tasks on {models}",
         f"at most {estimate.calls:,} calls and {estimate.test_calls:,} for the test report: "
         f"about {estimate.tokens:,} tokens, {usd}",
-        f"{plan.trials} trials on {plan.block} rows a task, {plan.finalists} finalists on {plan.confirmation}",
+        f"{plan.moving.trials} trials of {plan.moving.block} rows a task; the best candidate and your program on "
+        f"{plan.confirmation}",
     ]
 
 

@@ -98,6 +98,10 @@ class Strategy(Protocol):
         """
         ...
 
+    def forecast(self, schedule: Schedule) -> float | None:
+        """Returns what a schedule is expected to come to; ``None`` if the strategy cannot say."""
+        ...
+
     def expected(self) -> float | None:
         """Returns the objective that its model expects of the best it knows; ``None`` if it has no model."""
         ...

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pytest
@@ -30,10 +30,28 @@ def scores(**by_item: float) -> Any:
     return lambda opened, task, row: max((by_item.get(item, 0.0) for _, item in opened), default=0.0)
 
 
+class Unsure:
+    """A strategy that forecasts what it is told, or nothing."""
+
+    def __init__(self, forecasts: Mapping[str, float] | None = None) -> None:
+        self.told: list[Schedule] = []
+        self._forecasts = forecasts
+
+    def observe(self, schedule: Schedule, outcomes: Any) -> None:
+        self.told.append(schedule)
+
+    def forecast(self, schedule: Schedule) -> float | None:
+        (item,) = schedule.at_node["n"] if self._forecasts else ("",)
+        return self._forecasts[item] if self._forecasts else None
+
+
+UNSURE: Any = Unsure()
+
+
 def run(
     bench: Any, ranked: Sequence[Schedule], contenders: int = 8, finalists: int = 3, objective: Any = mean
 ) -> list[Schedule]:
-    return asyncio.run(narrow(bench, objective, ranked, ROWS, contenders=contenders, finalists=finalists))
+    return asyncio.run(narrow(bench, objective, UNSURE, ranked, ROWS, contenders=contenders, finalists=finalists))
 
 
 def test_the_best_on_more_rows_come_first(planted_bench: Any) -> None:
@@ -41,6 +59,16 @@ def test_the_best_on_more_rows_come_first(planted_bench: Any) -> None:
     ranked = [opening("low"), opening("middle"), opening("high")]
     assert run(bench, ranked, finalists=2) == [opening("high"), opening("middle")]
     assert bench.charged == bench.measured
+
+
+def test_a_forecast_counts_where_rows_are_few_and_the_strategy_is_told_of_them(planted_bench: Any) -> None:
+    """Twelve rows are less certain than a forecast: it wins over a small difference, and not over a large one."""
+    for low, first in ((0.45, "low"), (0.1, "high")):
+        bench = planted_bench(scores(low=low, high=0.6), list(ROWS))
+        ranked, strategy = [opening("low"), opening("high")], Unsure({"low": 0.55, "high": 0.5})
+        narrowed = asyncio.run(narrow(bench, mean, strategy, ranked, ROWS, contenders=8, finalists=1))  # type: ignore[arg-type]
+        assert narrowed == [opening(first)]
+        assert strategy.told == ranked
 
 
 def test_ties_go_to_the_cheaper_prompt_and_then_to_the_earlier_one(planted_bench: Any) -> None:

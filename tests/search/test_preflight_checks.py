@@ -344,16 +344,16 @@ def test_a_metric_that_asks_a_model_counts_its_own_calls(desk_program: fp.Progra
 def test_items_of_any_tasks_domain_are_screened(desk_program: fp.Program, desk_tasks: list[fp.Task]) -> None:
     """Also where the first task has none of them."""
     ours = fp.PromptPool([fp.Fragment(f"bank-{n}", f"Text {n}.", facet="hint", domains=["banking"]) for n in range(4)])
-    assert check(desk_program, desk_tasks, pool=ours).plan.screening_calls > 0
+    assert check(desk_program, desk_tasks, pool=ours).plan.same.screening_calls > 0
 
 
 def test_pinned_and_frozen_items_are_not_screened(desk_program: fp.Program, desk_tasks: list[fp.Task]) -> None:
     texts = [fp.Fragment(f"text-{n}", f"Text {n}.", facet="hint") for n in range(4)]
     pinned = [fp.Fragment(f"pinned-{n}", f"Text {n}.", facet="hint", pinned=True) for n in range(4)]
-    assert check(desk_program, desk_tasks, pool=fp.PromptPool(texts)).plan.screening_calls > 0
-    assert check(desk_program, desk_tasks, pool=fp.PromptPool(pinned)).plan.screening_calls == 0
+    assert check(desk_program, desk_tasks, pool=fp.PromptPool(texts)).plan.same.screening_calls > 0
+    assert check(desk_program, desk_tasks, pool=fp.PromptPool(pinned)).plan.same.screening_calls == 0
     frozen = tuple(item.id for item in texts)
-    assert check(desk_program, desk_tasks, pool=fp.PromptPool(texts), freeze=frozen).plan.screening_calls == 0
+    assert check(desk_program, desk_tasks, pool=fp.PromptPool(texts), freeze=frozen).plan.same.screening_calls == 0
 
 
 def test_runs_of_the_program_are_planned_only_for_families_that_need_them(

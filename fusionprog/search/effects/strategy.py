@@ -150,14 +150,14 @@ class EffectsStrategy:
             probable_schedule(columns, posterior.mean, self._costs, chances, probability) for probability in _PROBABLE
         ]
         looked_at = tried[:_LOOKED_AT]
-        expected = [self._expected(schedule) for schedule in looked_at]
+        expected = [self.forecast(schedule) for schedule in looked_at]
         order = sorted(range(len(looked_at)), key=lambda place: (-round(expected[place], 9), place))
         return [*certain, *(looked_at[place] for place in order)]
 
     def expected(self) -> float:
         """Returns what is expected of the schedule of mean effects."""
         mean = self._learner.posterior.mean
-        return self._expected(schedule_of(self._learner.columns, mean, self._costs))
+        return self.forecast(schedule_of(self._learner.columns, mean, self._costs))
 
     def findings(self, study: optuna.Study) -> Findings:
         """Returns what the posterior says of all effects."""
@@ -166,7 +166,8 @@ class EffectsStrategy:
         learner = self._learner
         return findings_of(learner.columns, learner.known, learner.levels, self._sightings, offered, facets)
 
-    def _expected(self, schedule: Schedule) -> float:
+    def forecast(self, schedule: Schedule) -> float:
+        """Returns what the model expects of a schedule."""
         tasks = self._learner.columns.embeddings
         return self._objective(self._learner.expected({task: self._shown(schedule, task) for task in tasks}))
 
