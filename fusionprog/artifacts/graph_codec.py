@@ -31,6 +31,7 @@ from fusionprog.artifacts.signature_codec import (
 from fusionprog.artifacts.values import decode_default, encode_constant, encode_default
 from fusionprog.errors import ArtifactError, FusionProgError, ProgramError
 from fusionprog.modules.function import Function
+from fusionprog.program.calling import let_call
 from fusionprog.program.graph import Constant, FieldRef, InputRef, Node, ProgramGraph, ProgramInput, Source
 from fusionprog.program.module import Module, module_registry
 from fusionprog.program.signature import SignatureType
@@ -77,6 +78,8 @@ def graph_spec(graph: ProgramGraph) -> ProgramSpec:
                 name=name,
                 module=_module_spec(node) if owner == name else SharedModuleSpec(same_as=owner),
                 sources={target: _source_spec(node, target, source) for target, source in node.sources.items()},
+                called_by=node.called_by,
+                calls=node.calls,
             )
         )
     return ProgramSpec(
@@ -103,6 +106,11 @@ def decode_graph(spec: ProgramSpec, types: Types, functions: Functions) -> Progr
         for node in spec.nodes:
             for target, source in node.sources.items():
                 graph.link(_source(source, f"{node.name}.{target}", graph), node.name, target)
+        for node in spec.nodes:
+            if node.called_by is not None:
+                let_call(graph, node.called_by, node.name, node.calls)
+            elif node.calls != 1:
+                raise ArtifactError(f"node {node.name!r} has a number of calls, and no code calls it")
         for name, target in spec.outputs.items():
             graph.output(name, target)
         graph.validate()

@@ -80,7 +80,8 @@ class TaskScorer:
     @property
     def calls_per_example(self) -> int:
         """Model calls for one example at most, the metric's own included."""
-        return len(self.asking) + sum(len(models) for models in self.judges.values())
+        nodes = self.view.program.graph.nodes
+        return sum(nodes[node].calls for node in self.asking) + sum(len(models) for models in self.judges.values())
 
 
 class Evaluator:

@@ -52,8 +52,7 @@ def evaluate_program(compiled: CompiledProgram, task: str, data: Rows, metric: A
         DataError: if the rows do not fit the program.
     """
     part = compiled.tasks[task]
-    known = part.metric or rebuild_metric(compiled.record.tasks[task].metric)
-    chosen = known if metric is None else as_metric(metric)
+    chosen = _metric_of(compiled, task, metric)
     if chosen is None:
         raise MetricError(
             f"the metric of task {task!r} is its author's own code",
@@ -69,6 +68,18 @@ def evaluate_program(compiled: CompiledProgram, task: str, data: Rows, metric: A
         return await evaluator.outcomes(scorer, prompts, rows)
 
     return EvaluationResult(task, sync.run(all_rows()))
+
+
+def nodes_scored(compiled: CompiledProgram, task: str, metric: Any) -> tuple[str, ...] | None:
+    """Returns the nodes that a task's metric reads; ``None`` where it is its author's own code and is not given."""
+    chosen = _metric_of(compiled, task, metric)
+    return None if chosen is None else read_nodes(compiled.tasks[task].view.program, chosen)
+
+
+def _metric_of(compiled: CompiledProgram, task: str, given: Any) -> Metric | None:
+    if given is not None:
+        return as_metric(given)
+    return compiled.tasks[task].metric or rebuild_metric(compiled.record.tasks[task].metric)
 
 
 def _any_model(models: dict[str, LanguageModel]) -> LanguageModel | None:

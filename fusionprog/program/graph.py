@@ -92,11 +92,15 @@ class Node:
         name: Its path (``triage``, ``panel.judge``).
         module: The module it calls; two nodes may share one.
         sources: Input field → where its value comes from. Fields left out take their declared default.
+        called_by: The node whose code calls this one; ``None`` where the graph says when it runs (see ``let_call``).
+        calls: How often it runs at most for one call of the program.
     """
 
     name: str
     module: Module
     sources: Mapping[str, Source] = field(default_factory=dict)
+    called_by: str | None = None
+    calls: int = 1
 
     @property
     def signature(self) -> SignatureType:
@@ -195,6 +199,8 @@ class ProgramGraph:
                 fix=did_you_mean(node, self.nodes),
             )
         target = self.nodes[node]
+        if target.called_by is not None:
+            raise ProgramError(f"cannot connect to '{node}.{field_name}': the code of {target.called_by!r} calls it")
         if field_name not in target.signature.input_fields:
             raise ProgramError(
                 f"node {node!r} has no input field {field_name!r}",
@@ -238,7 +244,7 @@ class ProgramGraph:
         }
         sinks: dict[str, InputRef | FieldRef] = {}
         for node in self.nodes.values():
-            for name in node.signature.output_fields if node.name not in feeding else ():
+            for name in node.signature.output_fields if node.name not in feeding and not node.called_by else ():
                 if name in sinks:
                     raise ProgramError(
                         f"{sinks[name]} and {node.name}.{name} would both be the output {name!r}",
@@ -257,6 +263,8 @@ class ProgramGraph:
                     if not graph.has_edge(source.node, node.name):
                         graph.add_edge(source.node, node.name, fields=[])
                     graph.edges[source.node, node.name]["fields"].append((source.field, target))
+            if node.called_by is not None:
+                graph.add_edge(node.name, node.called_by, fields=[])
         return graph
 
     def order(self) -> tuple[str, ...]:
@@ -330,7 +338,7 @@ class ProgramGraph:
 
     def _check_sources(self, node: Node, signatures: Mapping[str, SignatureType], prefix: str) -> None:
         signature = signatures.get(node.name, node.signature)
-        for name, expected in input_types(signature).items():
+        for name, expected in input_types(signature).items() if node.called_by is None else ():
             source = node.sources.get(name)
             if source is None:
                 if signature.input_fields[name].is_required():
@@ -368,7 +376,7 @@ class ProgramGraph:
 
     def _made_by(self, name: str, signatures: Mapping[str, SignatureType]) -> dict[str, Any]:
         node = self.nodes.get(name)
-        if node is None:
+        if node is None or node.called_by is not None:  # what is called many times, or never, has no one value
             return {}
         signature = signatures.get(name, node.signature)
         return output_types(node.module.prompted(signature) or signature)

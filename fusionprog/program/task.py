@@ -126,12 +126,26 @@ class TaskProgram:
             if isinstance(ref, FieldRef) and name not in self.graph.inputs
         }
 
+    def demos(self, node: str) -> tuple[Mapping[str, Any], ...]:
+        """Returns the node's written demonstrations, less those with a label that this task has not."""
+        return self._demos[node]
+
+    @cached_property
+    def _demos(self) -> Mapping[str, tuple[Mapping[str, Any], ...]]:
+        return {
+            name: tuple(demo for demo in node.module.demos if _has_labels(demo, self.prompted(name)))
+            for name, node in self.graph.nodes.items()
+        }
+
     def node_row(self, node: str, columns: Mapping[str, Any]) -> dict[str, Any]:
         """Returns what a row says about a node: the input and output fields whose values are columns of it.
 
         An input that is fed by an input of the program is that column; an output that is public is the column of
         the public name; an edge between two nodes carries the gold value of the public output, if there is one.
+        Of a node that code calls, fields are the columns of their names that are inputs or outputs of the program.
         """
+        if self.graph.nodes[node].called_by is not None:
+            return self._called_row(self.prompted(node), columns)
         shown = {ref: columns[name] for name, ref in self.public_fields.items() if name in columns}
         values: dict[str, Any] = {}
         for name, source in self.graph.nodes[node].sources.items():
@@ -145,6 +159,22 @@ class TaskProgram:
             if FieldRef(node, name) in shown:
                 values[name] = shown[FieldRef(node, name)]
         return values
+
+    def _called_row(self, signature: SignatureType | None, columns: Mapping[str, Any]) -> dict[str, Any]:
+        assert signature is not None
+        known = {*self.graph.inputs, *self.public_fields}
+        named = {name: columns[name] for name in signature.fields if name in known and name in columns}
+        return {name: value for name, value in named.items() if _has_labels({name: value}, signature)}
+
+
+def _has_labels(demo: Mapping[str, Any], signature: SignatureType | None) -> bool:
+    """Whether all labels of a demonstration are labels of the signature."""
+    for name, output in ({} if signature is None else signature.output_fields).items():
+        known, plain = closed_choice(output.annotation), jsonable(demo.get(name))
+        labels = plain if isinstance(plain, list) else [plain]
+        if known and any(label is not None and label not in known for label in labels):
+            return False
+    return True
 
 
 def bind(graph: ProgramGraph, task: Task) -> TaskProgram:

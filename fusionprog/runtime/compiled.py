@@ -28,6 +28,7 @@ from fusionprog.runtime.render import RenderedPrompt, Renderer, TaskView
 
 if TYPE_CHECKING:
     from fusionprog.evaluation.results import EvaluationResult
+    from fusionprog.runtime.to_dspy import DSPyProgram
 
 
 @dataclass(frozen=True, eq=False)
@@ -173,6 +174,40 @@ class CompiledProgram:
 
         return evaluate_program(self, self._task(task).view.name, data, metric)
 
+    def to_dspy(self, *task: str, metric: Any = None) -> DSPyProgram:
+        """Returns one task as a ``dspy.Module``, which ``dspy.Evaluate`` scores as ``evaluate`` does.
+
+        Args:
+            task: The task's name; may be left out where there is only one.
+            metric: What it will be scored by; the task's own, if not given. It says whose unreadable answers are errors
+                and score 0; where it is not known, those of all outputs.
+        """
+        from fusionprog.evaluation.program import nodes_scored  # the façade delegates upward
+        from fusionprog.runtime.to_dspy import DSPyProgram
+
+        name = self._task(task).view.name
+        return DSPyProgram(self, name, nodes_scored(self, name, metric))
+
+    async def trace(
+        self, task: str, inputs: Mapping[str, Any], nodes: Sequence[str], after: Trace | None = None
+    ) -> Trace:
+        """Runs nodes of one task and returns what they computed; see ``Executor.run``.
+
+        Args:
+            task: The task's name.
+            inputs: The program's inputs.
+            nodes: The nodes to run; all that they read must be among them.
+            after: The trace of a run of some of them on the same inputs, from where this one goes on.
+
+        Raises:
+            CallError: if the task is unknown, or an input is missing, unknown or of the wrong type.
+            LMError: if a model gives no answer; an answer that cannot be read is in the trace.
+        """
+        chosen = self._task((task,))
+        program = chosen.view.program
+        checked = check_inputs(program.graph, inputs)
+        return await self._executor.run(program, self._prompts_of(chosen), self.models, checked, nodes, after)
+
     def save(self, path: str | os.PathLike[str]) -> None:
         """Writes the program as one JSON file, whole or not at all; ``fusionprog.load`` reads it.
 
@@ -205,6 +240,14 @@ class CompiledProgram:
                 )
         return self._copy(self.tasks, {**self.models, **models})
 
+    def __deepcopy__(self, memo: dict[int, Any]) -> CompiledProgram:
+        return self  # it never changes
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        from fusionprog.artifacts.file import pickled  # the façade delegates upward
+
+        return pickled(self)
+
     def __repr__(self) -> str:
         return f"CompiledProgram({self.graph.name!r}, tasks={list(self.tasks)})"
 
@@ -234,9 +277,7 @@ class CompiledProgram:
 
     async def _predict(self, task: CompiledTask, inputs: Mapping[str, Any]) -> Prediction:
         program = task.view.program
-        checked = check_inputs(program.graph, inputs)
-        nodes = program.graph.needed(program.outputs.values())
-        trace: Trace = await self._executor.run(program, self._prompts_of(task), self.models, checked, nodes)
+        trace = await self.trace(task.view.name, inputs, program.graph.needed(program.outputs.values()))
         if trace.error is not None:
             raise trace.error
         return trace.prediction(program.outputs)

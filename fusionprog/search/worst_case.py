@@ -51,7 +51,9 @@ def worst_case(scorer: TaskScorer, prompts: Mapping[str, RenderedPrompt], rows: 
     """
     made = _FUNCTION_TOKENS * (len(scorer.nodes) - len(scorer.asking))
     given = sum(row.size for row in rows)
-    total, made = _chain([(prompts[node], scorer.models[node]) for node in scorer.asking], given, len(rows), made)
+    times = {node: scorer.view.program.graph.nodes[node].calls for node in scorer.asking}
+    asked = [(prompts[node], scorer.models[node]) for node, calls in times.items() for _ in range(calls)]
+    total, made = _chain(asked, given, len(rows), made)
     for metric, models in scorer.judges.items():
         view = TaskView(metric.name, "", metric.as_task, ())
         own = Renderer({}).prompts(Schedule(), view, list(models))
