@@ -78,7 +78,7 @@ class _Unfinished(Prediction):
     """A prediction that lacks outputs, since an answer could not be read: who reads one of them gets that error."""
 
     def __init__(self, made: Prediction, outputs: Iterable[str], error: LMOutputError) -> None:
-        super().__init__(made)
+        super().__init__(dict(made.items()))
         self._missing = frozenset(outputs) - frozenset(made.keys())
         self._error = error
 

@@ -43,9 +43,9 @@ def _labelled(scorer: TaskScorer, rows: tuple[Row, ...]) -> list[Row]:
 
 
 def _node_demos(scorer: TaskScorer, node: str, run: Trace) -> list[Demo]:
-    """What a run shows of a node: its inputs and outputs, of every call where code called it."""
+    """What a run shows of a node: its inputs and outputs, of every different call where code called it."""
     if scorer.view.program.graph.nodes[node].called_by is not None:
-        return run.visits.get(node, [])
+        return list({repr(sorted(visit.items())): visit for visit in run.visits.get(node, ())}.values())
     sources = scorer.view.program.graph.nodes[node].sources
     inputs = {
         name: source.value if isinstance(source, Constant) else run.value(source) for name, source in sources.items()

@@ -156,9 +156,11 @@ def preflight(
         for task in tasks
     ]
     open_items = [item for item in items if not item.pinned and item.id not in freeze]
+    used = [item for item in items if item.pinned or item.id not in freeze]
+    traces = any(isinstance(item, Family) and item.needs_traces for item in used)
     costs = _call_costs(tasks, scorers)
     check_bounds(budget, _asked(scorers))
-    plan = _plan(budget, trials, _sizes(tasks, scorers, open_items, searched, folds), costs)
+    plan = _plan(budget, trials, _sizes(tasks, scorers, open_items, searched, folds, traces), costs)
     notes += _visible_notes(tasks, folds, plan)
     return Job(
         graph=graph,
@@ -281,6 +283,7 @@ def _sizes(
     items: Sequence[Item],
     searched: Sequence[str],
     folds: Sequence[Fold],
+    traces: bool,
 ) -> Sizes:
     calls = {scorer.view.name: scorer.calls_per_example for scorer in scorers}
     return Sizes(
@@ -289,7 +292,7 @@ def _sizes(
         confirmation_rows=min(max(len(rows) for rows in fold.confirmation.values()) for fold in folds),
         items=sum(any(item.offered(node, task.domain) for task in tasks) for node in searched for item in items),
         folds=len(folds),
-        traces=any(isinstance(item, Family) and item.needs_traces for item in items),
+        traces=traces,
         test_calls=2 * sum(calls[task.name] * len(task.rows["test"]) for task in tasks),
         tasks=len(tasks),
     )

@@ -30,7 +30,9 @@ class Scripted:
         self.answer = answer
         self.asked: list[Mapping[str, Any]] = []
 
-    async def __call__(self, inputs: Mapping[str, Any], /, *, sample: int = 0) -> dict[str, Any]:
+    async def __call__(
+        self, inputs: Mapping[str, Any], /, *, sample: int = 0, node: str | None = None
+    ) -> dict[str, Any]:
         self.asked.append(inputs)
         return self.answer
 
