@@ -76,7 +76,8 @@ class DSPyCode(Module):
         if self._module is None:
             raise ProgramError(
                 f"the program runs the code of the dspy.Module {self.name!r}, which is not bound",
-                fix="Load the artifact with module=your_module, e.g. fusionprog.load(path, module=YourModule())",
+                fix="Load the artifact with module=your_module, e.g. fusionprog.load(path, module=YourModule()), "
+                "or pass --module app.py:YourModule",
             )
         calls = _Calls(ask, self._nodes)
         try:
@@ -158,8 +159,6 @@ class _Calls:
         """Returns the answer to a call; on the event loop."""
         node = self._nodes.get(id(call.predictor))
         try:
-            if self._closed:
-                raise ProgramError("forward() calls a predictor after its run has ended")
             if node is None:
                 raise ProgramError(
                     "forward() calls a predictor that the module does not own",
@@ -181,6 +180,8 @@ class _Calls:
                 fix="Write await self.predictor.acall(...), or write a forward()",
             )
             raise self.failure
+        if self._closed:
+            raise ProgramError("forward() calls a predictor after its run has ended")
         future = asyncio.run_coroutine_threadsafe(self.answer(call), self._loop)
         self._open.add(future)
         try:

@@ -141,8 +141,28 @@ def test_without_the_code_all_that_looks_at_it_works(kit: Any, compiled: Any, pa
     assert loaded.prompt("shop", node="triage") == compiled.program.prompt("shop", node="triage")
     shown = CliRunner().invoke(cli, ["show", str(path), "--task", "shop", "--node", "triage", "--prompt"])
     assert shown.exit_code == 0 and kit.GOOD in shown.output
-    assert "triage → forward" in CliRunner().invoke(cli, ["show", str(path)]).output
+    table = CliRunner().invoke(cli, ["show", str(path)]).output
+    assert "triage → forward" in table and "runs the code of the dspy.Module 'Desk'" in table
     assert CliRunner().invoke(cli, ["diff", str(path), str(path), "--exit-code"]).exit_code == 0
+
+
+def test_the_command_line_is_told_where_the_code_is(kit: Any, tmp_path: Path) -> None:
+    app = tmp_path / "app.py"
+    app.write_text(
+        "import dspy\nclass Desk(dspy.Module):\n"
+        "    def __init__(self):\n        super().__init__()\n        self.ask = dspy.Predict('message -> team')\n"
+        "    def forward(self, message: str):\n        return self.ask(message=message.upper())\n",
+        encoding="utf-8",
+    )
+    names: dict[str, Any] = {}
+    exec(app.read_text(encoding="utf-8"), names)
+    task = fp.Task("t", train=kit.rows("shop", "train", 9), val=kit.rows("shop", "val", 45), metric=lambda *_: 1.0)
+    fp.compile(fp.from_dspy(names["Desk"]()), [task], lm="offline", trials=1, progress=False).save(tmp_path / "t.json")
+    arguments = ["run", str(tmp_path / "t.json"), "message=hello"]
+    ran = CliRunner().invoke(cli, [*arguments, "--module", f"{app}:Desk", "--json"])
+    assert ran.exit_code == 0 and list(json.loads(ran.stdout)) == ["team"]
+    bare = CliRunner().invoke(cli, arguments)
+    assert bare.exit_code != 0 and "--module app.py:YourModule" in str(bare.exception)
 
 
 def test_other_code_is_refused(kit: Any, path: Path, tmp_path: Path) -> None:

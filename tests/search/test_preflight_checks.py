@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import dspy
 import pydantic
 import pytest
 
@@ -383,3 +384,25 @@ def test_a_private_tasks_rows_do_not_reach_its_embedding(desk_program: fp.Progra
 def test_every_refusal_is_of_the_one_tree(desk_program: fp.Program, desk_tasks: list[fp.Task]) -> None:
     for error in (BudgetError, DataError, LMConfigurationError, MetricError, PoolError, ProgramError):
         assert issubclass(error, FusionProgError)
+
+
+@pytest.mark.parametrize("formats", [(), "chat", ["chat", "yaml"]])
+def test_formats_must_be_known(desk_program: fp.Program, desk_tasks: list[fp.Task], formats: Any) -> None:
+    with pytest.raises(ProgramError, match="formats are not usable: expected some of chat, json, xml"):
+        check(desk_program, desk_tasks, formats=formats)
+
+
+def test_a_pinned_family_that_shows_successes_has_the_program_run(
+    desk_program: fp.Program, desk_tasks: list[fp.Task]
+) -> None:
+    def family(**more: Any) -> fp.PromptPool:
+        return SMALL | fp.PromptPool([fp.builders.BootstrappedDemos(count=2, id="shown", **more)])
+
+    assert check(desk_program, desk_tasks, pool=family()).plan.bootstrap
+    assert check(desk_program, desk_tasks, pool=family(pinned=True)).plan.bootstrap
+    assert not check(desk_program, desk_tasks, pool=family(), freeze=("shown",)).plan.bootstrap
+
+
+def test_a_module_of_dspys_is_told_the_way_in(desk_tasks: list[fp.Task]) -> None:
+    with pytest.raises(ProgramError, match=r"the dspy.Module Predict.*fusionprog\.from_dspy\(module\)"):
+        check(dspy.Predict("message -> team"), desk_tasks)
