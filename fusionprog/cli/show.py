@@ -84,13 +84,14 @@ def _show_tables(program: fp.CompiledProgram, node: str | None) -> None:
     from rich.table import Table
 
     from fusionprog.cli.summary import summary_lines
+    from fusionprog.modules import DSPyCode
 
     nodes = _nodes(program, node)
     console = Console(highlight=False)
     console.print(f"{program.graph.name}: {' → '.join(program.graph.order())}", style="bold")
-    for each in program.graph.nodes.values():
-        if each.module.calls_nodes:
-            console.print(f"runs the code of the dspy.Module {each.module.arguments()['name']!r}: load it with module=")
+    for module in (place.module for place in program.graph.nodes.values()):
+        if isinstance(module, DSPyCode):
+            console.print(f"runs the code of the dspy.Module {module.name!r}: load it with module=")
     for line in summary_lines(program.record)[: len(program.record.tasks)]:
         if line.split("  ")[0].strip() in program.tasks:
             console.print(line)

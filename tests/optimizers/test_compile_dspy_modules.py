@@ -54,6 +54,14 @@ def test_the_search_finds_the_hint_for_a_predictor(kit: Any, compiled: Any) -> N
     assert compiled.program.evaluate("shop", data=kit.rows("shop", "test", 12)).score.mean > 0.7
 
 
+def test_dspy_scores_it_as_the_program_does(kit: Any, compiled: Any) -> None:
+    rows = kit.rows("shop", "new", 30)
+    devset = [dspy.Example(**row).with_inputs("message") for row in rows]
+    evaluate = dspy.Evaluate(devset=devset, metric=fp.metrics.exact_match("team"), num_threads=6)
+    expected = compiled.program.evaluate("shop", data=rows).score.mean
+    assert evaluate(compiled.program.to_dspy("shop")).score == round(100 * expected, 2)
+
+
 def test_a_task_closes_the_choice_of_a_predictor(kit: Any, compiled: Any) -> None:
     view = compiled.program.tasks["bank"].view.program
     assert view.signatures["triage"].output_fields["team"].annotation == Literal["cards", "fraud", "loans"]
