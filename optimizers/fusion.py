@@ -27,8 +27,9 @@ from fusionprog.search.bootstrap import bootstrap_traces
 from fusionprog.search.confirmation import Finalist, decide
 from fusionprog.search.emit import Result, emit
 from fusionprog.search.events import Callback, Finished, Note, PhaseStarted
-from fusionprog.search.fold_search import search_fold
+from fusionprog.search.fold_search import SUCCESSOR, search_fold
 from fusionprog.search.kept_study import KeptStudy
+from fusionprog.search.learning import Learning
 from fusionprog.search.narrowing import narrow
 from fusionprog.search.objective import objective_registry
 from fusionprog.search.preflight import Job
@@ -47,7 +48,7 @@ class Fusion:
     more rows, and the finalists and the program as written are compared on rows that nothing was searched on.
 
     Args:
-        sampler: ``"effects"``, ``"tpe"`` or ``"random"``.
+        sampler: ``"effects"``, ``"tpe"``, ``"nsga2"`` or ``"random"``.
         objective: ``"mean"`` or ``"worst"``: how the tasks' scores become one number.
 
     Raises:
@@ -159,6 +160,7 @@ class _Run:
             trials=job.plan.trials,
             prior=self.prior,
         )
+        learning = Learning(len(job.folds))
         finalists: list[Finalist] = []
         confirmed_on: list[Mapping[str, Sequence[Row]]] = []
         unchanged: dict[str, Comparison] = {}
@@ -167,13 +169,16 @@ class _Run:
             candidates = await search_fold(
                 fold,
                 number,
+                folds=len(job.folds),
                 plan=job.plan,
                 space=space,
                 bench=self.bench,
                 strategy=strategy,
+                successor=lambda: strategy_registry.get(SUCCESSOR)(setting),
                 objective=self.compiler.objective,
                 books=self.books,
                 kept=self.kept,
+                learning=learning,
             )
             self.books.tell(PhaseStarted("narrowing"))
             chosen = await narrow(
@@ -213,6 +218,8 @@ class _Run:
             test_calls=tested.calls,
             optimizer=optimizer,
             fingerprint=self.kept.fingerprint,
+            learning=learning,
+            notes=tuple(self.books.notes),
         )
         compiled = emit(job, scorers, items, result)
         self.books.tell(Finished(compiled.record, self._client.paid))

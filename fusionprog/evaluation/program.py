@@ -13,7 +13,9 @@ from fusionprog.lm.client import LMClient
 from fusionprog.lm.model import LanguageModel
 from fusionprog.lm.resolve import resolve_models
 from fusionprog.program.data import Rows, read_rows
-from fusionprog.program.task import TaskProgram, check_rows
+from fusionprog.program.data_checks import check_rows
+from fusionprog.program.graph import Reference
+from fusionprog.program.task import TaskProgram
 from fusionprog.runtime.compiled import CompiledProgram
 from fusionprog.runtime.executor import Executor
 from fusionprog.runtime.render import TaskView
@@ -25,10 +27,12 @@ def make_scorer(view: TaskView, metric: Metric, models: dict[str, LanguageModel]
     Raises:
         ProgramError: if the metric reads a field that no node makes.
     """
+    wanted = read_fields(view.program, metric)
     return TaskScorer(
         view=view,
         metric=metric,
-        nodes=read_nodes(view.program, metric),
+        wanted=wanted,
+        nodes=view.program.graph.needed(wanted),
         models=models,
         judges={
             program: resolve_models(_any_model(models) if program.lm is None else program.lm, program.asking)
@@ -37,11 +41,16 @@ def make_scorer(view: TaskView, metric: Metric, models: dict[str, LanguageModel]
     )
 
 
-def read_nodes(program: TaskProgram, metric: Metric) -> tuple[str, ...]:
-    """Returns the nodes that a metric reads, in order."""
+def read_fields(program: TaskProgram, metric: Metric) -> tuple[Reference, ...]:
+    """Returns what a metric reads."""
     graph = program.graph
     names = graph.outputs if metric.fields is None else metric.fields
-    return graph.needed([graph.resolve(name) for name in names])
+    return tuple(graph.resolve(name) for name in names)
+
+
+def read_nodes(program: TaskProgram, metric: Metric) -> tuple[str, ...]:
+    """Returns the nodes that may run for what a metric reads, in order."""
+    return program.graph.needed(read_fields(program, metric))
 
 
 def evaluate_program(compiled: CompiledProgram, task: str, data: Rows, metric: Any) -> EvaluationResult:
@@ -70,10 +79,10 @@ def evaluate_program(compiled: CompiledProgram, task: str, data: Rows, metric: A
     return EvaluationResult(task, sync.run(all_rows()))
 
 
-def nodes_scored(compiled: CompiledProgram, task: str, metric: Any) -> tuple[str, ...] | None:
-    """Returns the nodes that a task's metric reads; ``None`` where it is its author's own code and is not given."""
+def fields_scored(compiled: CompiledProgram, task: str, metric: Any) -> tuple[Reference, ...] | None:
+    """Returns what a task's metric reads; ``None`` where it is its author's own code and is not given."""
     chosen = _metric_of(compiled, task, metric)
-    return None if chosen is None else read_nodes(compiled.tasks[task].view.program, chosen)
+    return None if chosen is None else read_fields(compiled.tasks[task].view.program, chosen)
 
 
 def _metric_of(compiled: CompiledProgram, task: str, given: Any) -> Metric | None:

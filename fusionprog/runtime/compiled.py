@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +15,7 @@ from fusionprog.errors import CallError
 from fusionprog.lm.client import LMClient
 from fusionprog.lm.model import LanguageModel, Message
 from fusionprog.program.data import Rows
-from fusionprog.program.graph import ProgramGraph
+from fusionprog.program.graph import ProgramGraph, Reference
 from fusionprog.program.inputs import check_input, check_inputs
 from fusionprog.program.signature import Prediction
 from fusionprog.prompts.embedding import Basis
@@ -29,6 +29,7 @@ from fusionprog.runtime.render import RenderedPrompt, Renderer, TaskView
 if TYPE_CHECKING:
     from fusionprog.evaluation.results import EvaluationResult
     from fusionprog.runtime.to_dspy import DSPyProgram
+    from fusionprog.search.interference import Interference
 
 
 @dataclass(frozen=True, eq=False)
@@ -182,22 +183,22 @@ class CompiledProgram:
             metric: What it will be scored by; the task's own, if not given. It says whose unreadable answers are errors
                 and score 0; where it is not known, those of all outputs.
         """
-        from fusionprog.evaluation.program import nodes_scored  # the façade delegates upward
+        from fusionprog.evaluation.program import fields_scored  # the façade delegates upward
         from fusionprog.runtime.to_dspy import DSPyProgram
 
         name = self._task(task).view.name
-        return DSPyProgram(self, name, nodes_scored(self, name, metric))
+        return DSPyProgram(self, name, fields_scored(self, name, metric))
 
     async def trace(
-        self, task: str, inputs: Mapping[str, Any], nodes: Sequence[str], after: Trace | None = None
+        self, task: str, inputs: Mapping[str, Any], wanted: Iterable[Reference], after: Trace | None = None
     ) -> Trace:
-        """Runs nodes of one task and returns what they computed; see ``Executor.run``.
+        """Runs what one task needs for ``wanted`` and returns what was computed; see ``Executor.run``.
 
         Args:
             task: The task's name.
             inputs: The program's inputs.
-            nodes: The nodes to run; all that they read must be among them.
-            after: The trace of a run of some of them on the same inputs, from where this one goes on.
+            wanted: What the run is for.
+            after: The trace of a run on the same inputs that wanted less, from where this one goes on.
 
         Raises:
             CallError: if the task is unknown, or an input is missing, unknown or of the wrong type.
@@ -205,8 +206,23 @@ class CompiledProgram:
         """
         chosen = self._task((task,))
         program = chosen.view.program
-        checked = check_inputs(program.graph, inputs)
-        return await self._executor.run(program, self._prompts_of(chosen), self.models, checked, nodes, after)
+        prompts, checked, wanted = self._prompts_of(chosen), check_inputs(program.graph, inputs), tuple(wanted)
+        nodes = program.graph.needed(wanted)
+        return await self._executor.run(program, prompts, self.models, checked, nodes, wanted, after)
+
+    def interference(self) -> Interference:
+        """Returns which items help and hurt which of its tasks, and how alike the tasks are in that.
+
+        Raises:
+            CallError: if nothing is recorded of what the search learned.
+        """
+        from fusionprog.search.interference import interference  # the façade delegates upward
+
+        learned = self.record.learned
+        effects = {} if learned is None else {task: learned.effects.get(task, {}) for task in self.tasks}
+        if not any(effects.values()):
+            raise CallError("nothing was learned about items", fix="Compile with a pool and enough calls for a search")
+        return interference(effects)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Writes the program as one JSON file, whole or not at all; ``fusionprog.load`` reads it.
@@ -277,7 +293,7 @@ class CompiledProgram:
 
     async def _predict(self, task: CompiledTask, inputs: Mapping[str, Any]) -> Prediction:
         program = task.view.program
-        trace = await self.trace(task.view.name, inputs, program.graph.needed(program.outputs.values()))
+        trace = await self.trace(task.view.name, inputs, program.outputs.values())
         if trace.error is not None:
             raise trace.error
         return trace.prediction(program.outputs)

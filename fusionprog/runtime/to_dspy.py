@@ -9,7 +9,7 @@ import dspy
 
 from fusionprog._internal import sync
 from fusionprog.errors import LMOutputError
-from fusionprog.program.graph import FieldRef, InputRef
+from fusionprog.program.graph import Reference
 from fusionprog.program.signature import Prediction
 from fusionprog.runtime.compiled import CompiledProgram
 
@@ -24,19 +24,18 @@ class DSPyProgram(dspy.Module):
     Args:
         program: The compiled program.
         task: The task.
-        scored: The nodes that the task's metric reads, in order; the nodes of all outputs, if not given. An answer of
-            theirs that cannot be read is an error, which ``dspy.Evaluate`` scores 0, as ``program.evaluate`` does. An
-            answer of another node that cannot be read is an error where the output is read.
+        scored: What the task's metric reads; all outputs, if not given. An answer that it needs and that cannot be read
+            is an error, which ``dspy.Evaluate`` scores 0, as ``program.evaluate`` does. Another answer that cannot be
+            read is an error where the output is read.
     """
 
-    def __init__(self, program: CompiledProgram, task: str, scored: Sequence[str] | None = None) -> None:
+    def __init__(self, program: CompiledProgram, task: str, scored: Sequence[Reference] | None = None) -> None:
         super().__init__()
         self.program = program
         self.task = task
         bound = program.tasks[task].view.program
-        self._outputs: dict[str, InputRef | FieldRef] = {**bound.graph.outputs, **bound.outputs}
-        self._nodes = bound.graph.needed(self._outputs.values())
-        self._scored = self._nodes if scored is None else tuple(scored)
+        self._outputs: dict[str, Reference] = {**bound.graph.outputs, **bound.outputs}
+        self._scored = tuple(self._outputs.values() if scored is None else scored)
 
     def forward(self, **inputs: Any) -> Prediction:
         """Runs the program.
@@ -69,7 +68,7 @@ class DSPyProgram(dspy.Module):
         trace = await self.program.trace(self.task, inputs, self._scored)
         if trace.error is not None:
             raise trace.error
-        trace = await self.program.trace(self.task, inputs, self._nodes, trace)
+        trace = await self.program.trace(self.task, inputs, self._outputs.values(), trace)
         prediction = trace.prediction(self._outputs)
         return prediction if trace.error is None else _Unfinished(prediction, self._outputs, trace.error)
 

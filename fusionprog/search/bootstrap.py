@@ -33,7 +33,10 @@ async def bootstrap_traces(job: Job, bench: Bench, evaluator: Evaluator) -> dict
         good = [row for row, outcome in zip(rows[name], outcomes[name], strict=False) if outcome.score >= RIGHT]
         runs = await together(evaluator.trace(scorer, prompts, row, scorer.nodes) for row in good)
         traces[name] = {
-            node: [demo for run in runs for demo in _node_demos(scorer, node, run)] for node in scorer.asking
+            node: [
+                demo for run in runs if run.ran is None or node in run.ran for demo in _node_demos(scorer, node, run)
+            ]
+            for node in scorer.asking
         }
     return traces
 

@@ -20,10 +20,11 @@ from fusionprog.lm.model import LanguageModel, approximate_tokens
 from fusionprog.lm.offline import can_fill
 from fusionprog.lm.offline_model import OFFLINE
 from fusionprog.lm.resolve import LMSpec, resolve_models
+from fusionprog.program.data_checks import check_data
 from fusionprog.program.graph import ProgramGraph
 from fusionprog.program.program import Program, program_graph
 from fusionprog.program.signature import closed_choice
-from fusionprog.program.task import Task, TaskProgram, bind, check_data, check_tasks
+from fusionprog.program.task import Task, TaskProgram, bind, check_tasks
 from fusionprog.prompts.embedding import Basis, HashedNgrams, Vectors, task_text
 from fusionprog.prompts.items import Family, Item
 from fusionprog.prompts.pool import PromptPool

@@ -45,6 +45,11 @@ def saved(program: Any, path: Path) -> bytes:
     return path.read_bytes()
 
 
+def test_a_module_itself_is_told_the_way_in(kit: Any) -> None:
+    with pytest.raises(ProgramError, match=r"the dspy.Module Predict.*fusionprog\.from_dspy\(module\)"):
+        kit.compile(program=dspy.Predict("message -> team"))
+
+
 def test_the_search_finds_the_hint_for_a_predictor(kit: Any, compiled: Any) -> None:
     assert compiled.program.record.improved
     assert kit.GOOD in compiled.program.prompt("shop", node="triage")[0]["content"]

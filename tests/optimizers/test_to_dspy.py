@@ -116,6 +116,37 @@ def test_an_output_that_could_not_be_read_is_an_error_where_it_is_read(kit: Any)
     assert scored(whole, kit.rows("shop", "new", 6), all_of_it) == round(100 * found.score.mean, 2)
 
 
+def is_first(team: str) -> bool:
+    return team == "billing"
+
+
+class Guarded(fp.Program):
+    """A reply, which no metric reads, only for the first team."""
+
+    def __init__(self, kit: Any) -> None:
+        super().__init__()
+        self.triage = fp.modules.Predict(kit.Triage)
+        self.first = fp.modules.Function(is_first, outputs={"yes": bool})
+        self.answer = fp.modules.Predict("message, team -> reply")
+
+    def forward(self, message: str) -> Any:
+        """Triage, and an answer for the first team."""
+        team = self.triage(message=message).team
+        reply = fp.when(self.first(team=team).yes, lambda: self.answer(message=message, team=team).reply, "Later.")
+        return {"team": team, "reply": reply}
+
+
+def test_what_is_guarded_runs_where_it_is_needed_and_once(kit: Any) -> None:
+    program = kit.compile(program=Guarded(kit), tasks=[kit.task()], pool=kit.pool(), trials=2).program
+    model = kit.Scripted()
+    module = program.with_models(dict.fromkeys(program.models, model)).to_dspy()
+    for number in range(6):
+        said, asked = module(message=f"Please see to case-shop-new-{number}."), len(model.seen)
+        assert asked == (2 if said.team == "billing" else 1)
+        assert (said.reply == "Later.") == ("answer.reply" not in said) == (said.team != "billing")
+        model.seen.clear()
+
+
 def test_of_a_loaded_program_the_metric_is_known_or_given(kit: Any, tmp_path: Path) -> None:
     def mine(example: Any, prediction: Any) -> float:
         return float(prediction.team == example.team)

@@ -7,7 +7,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import dspy
 import pydantic
 import pytest
 
@@ -395,14 +394,6 @@ def test_formats_must_be_known(desk_program: fp.Program, desk_tasks: list[fp.Tas
 def test_a_pinned_family_that_shows_successes_has_the_program_run(
     desk_program: fp.Program, desk_tasks: list[fp.Task]
 ) -> None:
-    def family(**more: Any) -> fp.PromptPool:
-        return SMALL | fp.PromptPool([fp.builders.BootstrappedDemos(count=2, id="shown", **more)])
-
-    assert check(desk_program, desk_tasks, pool=family()).plan.bootstrap
-    assert check(desk_program, desk_tasks, pool=family(pinned=True)).plan.bootstrap
-    assert not check(desk_program, desk_tasks, pool=family(), freeze=("shown",)).plan.bootstrap
-
-
-def test_a_module_of_dspys_is_told_the_way_in(desk_tasks: list[fp.Task]) -> None:
-    with pytest.raises(ProgramError, match=r"the dspy.Module Predict.*fusionprog\.from_dspy\(module\)"):
-        check(dspy.Predict("message -> team"), desk_tasks)
+    for pinned, freeze, runs in ((False, (), True), (True, (), True), (False, ("shown",), False)):
+        pool = SMALL | fp.PromptPool([fp.builders.BootstrappedDemos(count=2, id="shown", pinned=pinned)])
+        assert bool(check(desk_program, desk_tasks, pool=pool, freeze=freeze).plan.bootstrap) == runs
