@@ -21,7 +21,7 @@ from fusionprog.program.graph import ProgramGraph
 from fusionprog.program.program import Program
 from fusionprog.program.task import Task
 from fusionprog.prompts.pool import PromptPool
-from fusionprog.prompts.schedule import Schedule
+from fusionprog.prompts.schedule import FORMATS, Format, Schedule
 from fusionprog.runtime.compiled import CompiledProgram
 from fusionprog.search.display import Display
 from fusionprog.search.events import Callback, Note
@@ -45,6 +45,7 @@ def compile(
     concurrency: int = 16,
     limits: LimitsSpec = None,
     freeze: Sequence[str] = (),
+    formats: Sequence[Format] = FORMATS,
     prior: Sequence[CompiledProgram | str | os.PathLike[str]] = (),
     storage: str | None = None,
     fresh: bool = False,
@@ -72,6 +73,7 @@ def compile(
         concurrency: Model calls in flight at most; changes nothing but the time.
         limits: Requests and tokens per minute, timeout and retries: ``fusionprog.Limits``, or a mapping model → those.
         freeze: Names of nodes and items that are left alone.
+        formats: How prompts may be written: ``"chat"``, ``"json"`` and ``"xml"``; programs as written are in chat.
         prior: Compiled programs or artifacts whose effects are tried first.
         storage: Where measurements are kept: a file name or a SQLAlchemy URL; only this process, if not given. The
             same call on several machines with one PostgreSQL URL is one search that they share.
@@ -86,7 +88,17 @@ def compile(
     Raises:
         FusionProgError: naming what is wrong and the remedy; before any call where that is possible.
     """
-    job = preflight(program, tasks, pool=pool, lm=lm, budget=budget, trials=trials, freeze=freeze, seed=seed)
+    job = preflight(
+        program,
+        tasks,
+        pool=pool,
+        lm=lm,
+        budget=budget,
+        trials=trials,
+        freeze=freeze,
+        seed=seed,
+        formats=formats,
+    )
     chosen: Optimizer = optimizer_registry.get(optimizer)(sampler=sampler, objective=objective)
     schedules = [_schedule(each) for each in prior]
     with ExitStack() as stack:

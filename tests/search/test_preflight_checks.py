@@ -383,3 +383,17 @@ def test_a_private_tasks_rows_do_not_reach_its_embedding(desk_program: fp.Progra
 def test_every_refusal_is_of_the_one_tree(desk_program: fp.Program, desk_tasks: list[fp.Task]) -> None:
     for error in (BudgetError, DataError, LMConfigurationError, MetricError, PoolError, ProgramError):
         assert issubclass(error, FusionProgError)
+
+
+@pytest.mark.parametrize("formats", [(), "chat", ["chat", "yaml"]])
+def test_formats_must_be_known(desk_program: fp.Program, desk_tasks: list[fp.Task], formats: Any) -> None:
+    with pytest.raises(ProgramError, match="formats are not usable: expected some of chat, json, xml"):
+        check(desk_program, desk_tasks, formats=formats)
+
+
+def test_a_pinned_family_that_shows_successes_has_the_program_run(
+    desk_program: fp.Program, desk_tasks: list[fp.Task]
+) -> None:
+    for pinned, freeze, runs in ((False, (), True), (True, (), True), (False, ("shown",), False)):
+        pool = SMALL | fp.PromptPool([fp.builders.BootstrappedDemos(count=2, id="shown", pinned=pinned)])
+        assert bool(check(desk_program, desk_tasks, pool=pool, freeze=freeze).plan.bootstrap) == runs

@@ -11,6 +11,8 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
+from fusionprog.prompts.schedule import Format
+
 Kind = Literal["level", "task", "ran", "everywhere", "at_node", "by_task_kind", "in_task", "pair", "format", "amount"]
 Column = tuple[str, ...]
 Places = npt.NDArray[np.intp]
@@ -58,7 +60,7 @@ class Columns:
 
     nodes: Mapping[str, Sequence[str]]
     embeddings: Mapping[str, tuple[float, ...]]
-    formats: Sequence[str]
+    formats: Sequence[Format]
     uncertain: frozenset[str] = frozenset()
     opened: tuple[Column, ...] = ()
 

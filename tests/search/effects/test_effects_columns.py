@@ -10,10 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fusionprog.prompts.schedule import Format
 from fusionprog.search.effects import columns as effects_columns
 from fusionprog.search.effects.columns import AMOUNTS, FEW_TASKS, MOST_COLUMNS, Column, Columns, Shown, nearest_amount
 
-FORMATS = ("chat", "json", "xml")
+FORMATS: tuple[Format, ...] = ("chat", "json", "xml")
 
 
 def columns_of(nodes: int = 2, items: int = 3, tasks: int = 7, size: int = 2) -> Columns:
