@@ -59,6 +59,8 @@ class TaskScorer:
         nodes: The nodes that the metric reads, in order; only these run.
         models: Node → model.
         judges: Metric that is a program (the metric itself or a part of it) → node of it → model.
+        offered: Node → option → model, where several are on offer for it.
+        picks: What is picked at the nodes and is not as written: node, choice and option.
     """
 
     view: TaskView
@@ -66,11 +68,13 @@ class TaskScorer:
     nodes: tuple[str, ...]
     models: Mapping[str, LanguageModel]
     judges: Mapping[ProgramMetric, Mapping[str, LanguageModel]] = field(default_factory=dict)
+    offered: Mapping[str, Mapping[str, LanguageModel]] = field(default_factory=dict)
+    picks: tuple[tuple[str, str, str], ...] = ()
 
     @cached_property
     def asking(self) -> tuple[str, ...]:
-        """The nodes among ``nodes`` that ask a model."""
-        return tuple(node for node in self.nodes if node in self.view.prompting_nodes)
+        """The nodes among ``nodes`` that ask a model; in a program with something to choose, those that may."""
+        return tuple(node for node in self.nodes if self.view.program.prompted(node) is not None)
 
     @cached_property
     def outputs(self) -> Mapping[str, InputRef | FieldRef]:
@@ -107,7 +111,7 @@ class Evaluator:
             MetricError: if the metric fails.
             LMError: if a model gives no answer; the example is then unmeasured, never a score of 0.
         """
-        key = (scorer.view.name, tuple([prompts[node].id for node in scorer.asking]), row.id)
+        key = (scorer.view.name, scorer.picks, tuple([prompts[node].id for node in scorer.asking]), row.id)
         return await self._outcomes.get(key, self._measure, scorer, prompts, row)
 
     async def outcomes(

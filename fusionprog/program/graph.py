@@ -11,9 +11,10 @@ import networkx as nx
 
 from fusionprog._internal.registry import did_you_mean
 from fusionprog.errors import ProgramError
+from fusionprog.program.choice import Choice, checked_options
 from fusionprog.program.module import Module
-from fusionprog.program.signature import SignatureType, input_types, output_types
-from fusionprog.program.types import checked_constant, fits, type_adapter, type_name
+from fusionprog.program.signature import SignatureType, input_types
+from fusionprog.program.types import fits, type_adapter, type_name
 
 _NODE_NAME = re.compile(r"[A-Za-z_]\w*(\.\w+)*", re.ASCII)
 
@@ -57,9 +58,15 @@ class FieldRef:
 
 @dataclass(frozen=True)
 class Constant:
-    """A value that is the same in every call."""
+    """A value that is the same in every call.
+
+    Attributes:
+        value: The value.
+        others: Those that the search may put in its place.
+    """
 
     value: Any
+    others: tuple[Any, ...] = ()
 
     def __str__(self) -> str:
         return repr(self.value)
@@ -105,7 +112,7 @@ class Node:
 
     @property
     def asks_model(self) -> bool:
-        """Whether running this node calls a language model."""
+        """Whether running this node may call a language model."""
         return self.module.prompted(self.signature) is not None
 
 
@@ -187,7 +194,7 @@ class ProgramGraph:
     def link(self, source: Source, node: str, field_name: str) -> None:
         """Sets where an input field takes its value from (``connect`` with a source already read).
 
-        A constant gets the field's type (a date given as text becomes a date).
+        A constant gets the field's type (a date given as text becomes a date); it may be a ``fusionprog.Choice``.
         """
         if node not in self.nodes:
             raise ProgramError(
@@ -208,7 +215,8 @@ class ProgramGraph:
             )
         annotation = target.signature.input_fields[field_name].annotation
         if isinstance(source, Constant):
-            source = Constant(checked_constant(source.value, annotation, f"the constant of {node}.{field_name}"))
+            value, *others = checked_options(source.value, annotation, f"the constant of {node}.{field_name}")
+            source = Constant(value, tuple(others))
         if isinstance(source, InputRef) and source.name not in self.inputs:
             self.inputs[source.name] = ProgramInput(source.name, annotation)
         self.nodes[node] = replace(target, sources={**target.sources, field_name: source})
@@ -296,7 +304,9 @@ class ProgramGraph:
         node, _, field_name = name.rpartition(".")
         if field_name in self._made_by(node, {}):
             return FieldRef(node, field_name)
-        raise ProgramError(f"no node makes {name!r}", fix=did_you_mean(name, {*outputs, *self._all_made({})}))
+        raise ProgramError(
+            f"no node makes {name!r}", fix=self._advice(node, field_name, {*outputs, *self._all_made({})})
+        )
 
     def validate(self, signatures: Mapping[str, SignatureType] | None = None, where: str = "") -> None:
         """Checks the whole graph: sources exist, types fit, nothing is missing, no cycle.
@@ -330,6 +340,7 @@ class ProgramGraph:
 
     def _check_sources(self, node: Node, signatures: Mapping[str, SignatureType], prefix: str) -> None:
         signature = signatures.get(node.name, node.signature)
+        fed: dict[str, Any] = {}
         for name, expected in input_types(signature).items():
             source = node.sources.get(name)
             if source is None:
@@ -341,9 +352,11 @@ class ProgramGraph:
                 continue
             where = f"{node.name}.{name}"
             if isinstance(source, Constant):
-                checked_constant(source.value, expected, f"{prefix}the constant of {where}")
+                given = Choice(source.value, *source.others) if source.others else source.value
+                checked_options(given, expected, f"{prefix}the constant of {where}")
+                fed[name] = type(source.value)
                 continue
-            found = self._type_of(source, signatures, f"{prefix}{where}")
+            found = fed[name] = self._type_of(source, signatures, f"{prefix}{where}")
             if not fits(found, expected):
                 raise ProgramError(
                     f"{prefix}{source} does not fit {where}",
@@ -351,6 +364,7 @@ class ProgramGraph:
                     found=type_name(found),
                     fix="Change one of the types, or put a fusionprog.modules.Function between them",
                 )
+        node.module.check(signature, fed, f"{prefix}node {node.name!r}")
 
     def _type_of(self, source: InputRef | FieldRef, signatures: Mapping[str, SignatureType], where: str) -> Any:
         if isinstance(source, InputRef):
@@ -359,7 +373,7 @@ class ProgramGraph:
         if source.field not in made:
             raise ProgramError(
                 f"{where} reads {str(source)!r}, which no node makes",
-                fix=did_you_mean(str(source), self._all_made(signatures)),
+                fix=self._advice(source.node, source.field, self._all_made(signatures)),
             )
         return made[source.field]
 
@@ -371,7 +385,13 @@ class ProgramGraph:
         if node is None:
             return {}
         signature = signatures.get(name, node.signature)
-        return output_types(node.module.prompted(signature) or signature)
+        return dict(node.module.outputs(signature))
+
+    def _advice(self, node: str, name: str, known: Iterable[str]) -> str:
+        """What to read in place of a field that no node makes, or that one only makes under some options."""
+        made = self.nodes.get(node)
+        withheld = made.module.withheld(made.signature) if made is not None else {}
+        return withheld.get(name) or did_you_mean(f"{node}.{name}" if node else name, known)
 
 
 def _parsed(source: str) -> InputRef | FieldRef:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from types import NoneType
 from typing import Any, Literal, get_args
@@ -97,6 +97,7 @@ class TaskProgram:
 
     Attributes:
         task: The task's name.
+        graph: The graph; where there is something to choose at a node, what may run there.
         signatures: Node → signature in this task.
         outputs: What a call returns: public name → field.
     """
@@ -105,6 +106,11 @@ class TaskProgram:
     graph: ProgramGraph
     signatures: Mapping[str, SignatureType]
     outputs: Mapping[str, InputRef | FieldRef]
+    _asked: dict[tuple[str, int], SignatureType | None] = field(default_factory=dict, compare=False, repr=False)
+
+    def on(self, graph: ProgramGraph) -> TaskProgram:
+        """Returns the program with a variant of its graph; what both ask is the same object."""
+        return replace(self, graph=graph)
 
     def prompted(self, node: str) -> SignatureType | None:
         """Returns the signature that the node asks its model, or ``None`` if it asks none."""
@@ -112,7 +118,11 @@ class TaskProgram:
 
     @cached_property
     def _prompted(self) -> Mapping[str, SignatureType | None]:
-        return {name: node.module.prompted(self.signatures[name]) for name, node in self.graph.nodes.items()}
+        for name, node in self.graph.nodes.items():
+            key = (name, id(node.module))  # held by the graph as written: its id stays its own
+            if key not in self._asked:
+                self._asked[key] = node.module.prompted(self.signatures[name])
+        return {name: self._asked[name, id(node.module)] for name, node in self.graph.nodes.items()}
 
     @cached_property
     def public_fields(self) -> Mapping[str, FieldRef]:
