@@ -9,7 +9,7 @@ from fusionprog.errors import ProgramError
 from fusionprog.program.choice import MOST_OPTIONS
 from fusionprog.program.module import Ask, Module, register_module
 from fusionprog.program.signature import SignatureType, input_types, output_types
-from fusionprog.program.types import type_name
+from fusionprog.program.types import type_adapter, type_name
 
 MODULE = "module"
 
@@ -35,7 +35,7 @@ class Choose(Module):
                 "Choose cannot choose",
                 expected=f"2 to {MOST_OPTIONS} modules",
                 found=", ".join(type(each).__name__ for each in modules) or "nothing",
-                fix="Write e.g. Choose(Predict(Reply), ChainOfThought(Reply)); values are chosen with fusionprog.Choice",
+                fix="Write e.g. Choose(Predict(Reply), ChainOfThought(Reply)); for values there is fusionprog.Choice",
             )
         if nested := [type(each).__name__ for each in modules if each.options()]:
             raise ProgramError(
@@ -99,7 +99,7 @@ def _names(modules: tuple[Module, ...]) -> list[str]:
 def _check_alike(signature: SignatureType, first: Module, name: str, module: Module) -> None:
     for role, types in (("inputs", input_types), ("outputs", output_types)):
         wanted, got = types(signature), types(module.signature)
-        if wanted != got:
+        if list(wanted) != list(got) or not all(_same(wanted[field], got[field]) for field in wanted):
             raise ProgramError(
                 f"Choose is given modules with other {role}: {name} does not fit {type(first).__name__}",
                 expected=_shown(wanted),
@@ -114,6 +114,11 @@ def _check_alike(signature: SignatureType, first: Module, name: str, module: Mod
             found=repr(module.signature.instructions)[:80],
             fix="Give all modules one signature; put texts to choose from into the pool",
         )
+
+
+def _same(one: Any, other: Any) -> bool:
+    """Whether types are one, or two classes of one form, as those are that an artifact is read into."""
+    return one == other or type_adapter(one).json_schema() == type_adapter(other).json_schema()
 
 
 def _shown(types: Mapping[str, Any]) -> str:

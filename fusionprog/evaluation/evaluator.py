@@ -12,6 +12,7 @@ from fusionprog._internal.single_flight import Memo
 from fusionprog._internal.together import together
 from fusionprog.errors import LMUnavailableError, MetricError
 from fusionprog.evaluation.metrics import Metric, ProgramMetric
+from fusionprog.evaluation.worth import WORTH_OF_DOLLAR
 from fusionprog.lm.model import Completion, LanguageModel
 from fusionprog.program.data import Row
 from fusionprog.program.graph import FieldRef, InputRef
@@ -38,6 +39,7 @@ class Outcome:
         calls: Call key → answer, for every model call that was used.
         tokens: Tokens of the program's own calls.
         usd: Their dollars; ``None`` where a price is unknown.
+        must_gain: Score that its dollars must bring, where the search chooses among models; else 0.
     """
 
     example: str
@@ -47,6 +49,12 @@ class Outcome:
     calls: Mapping[bytes, Completion] = field(default_factory=dict)
     tokens: int = 0
     usd: float | None = None
+    must_gain: float = 0.0
+
+    @property
+    def value(self) -> float:
+        """The score, less what its dollars must bring."""
+        return self.score - self.must_gain
 
 
 @dataclass(frozen=True, eq=False)
@@ -158,8 +166,9 @@ class Evaluator:
         trace = await self.trace(scorer, prompts, row, scorer.nodes)
         calls = trace.calls
         tokens, usd = _spent(calls.values())
+        must_gain = WORTH_OF_DOLLAR * (usd or 0.0) if scorer.offered else 0.0
         if trace.error is not None:
-            return Outcome(row.id, 0.0, trace.error.status, str(trace.error), calls, tokens, usd)
+            return Outcome(row.id, 0.0, trace.error.status, str(trace.error), calls, tokens, usd, must_gain)
 
         run_program = functools.partial(self._run_program, scorer, calls)
         try:
@@ -171,7 +180,7 @@ class Evaluator:
                 found=error.found,
                 fix=error.fix,
             ) from error
-        return Outcome(row.id, score, calls=calls, tokens=tokens, usd=usd)
+        return Outcome(row.id, score, calls=calls, tokens=tokens, usd=usd, must_gain=must_gain)
 
     async def _run_program(
         self, scorer: TaskScorer, calls: dict[bytes, Completion], metric: ProgramMetric, inputs: Mapping[str, Any]

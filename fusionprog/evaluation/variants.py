@@ -53,14 +53,13 @@ class Variants:
         if (id(graph), fields) not in self._nodes:  # sorting a graph for every task would take longer than a trial may
             self._nodes[id(graph), fields] = read_nodes(view.program, scorer.metric)
         made = replace(scorer, view=view, nodes=self._nodes[id(graph), fields])
-        models = {node: picks.get(node, {}).get(MODEL, "") for node in made.asking if node in scorer.offered}
-        models = {node: name for node, name in models.items() if name in [*scorer.offered[node]][1:]}
-        told = {node: {**mine.get(node, {}), **({MODEL: models[node]} if node in models else {})} for node in made.nodes}
-        return replace(
-            made,
-            models={**scorer.models, **{node: scorer.offered[node][name] for node, name in models.items()}},
-            picks=_key(told),
-        )
+        told = {node: dict(mine.get(node, {})) for node in made.nodes}
+        models = dict(scorer.models)
+        for node in made.asking:
+            first, *others = scorer.offered.get(node, [""])
+            if (name := picks.get(node, {}).get(MODEL, first)) in others:
+                told[node][MODEL], models[node] = name, scorer.offered[node][name]
+        return replace(made, models=models, picks=_key(told))
 
     def _graph(self, graph: ProgramGraph, picks: Picks) -> ProgramGraph:
         key = (id(graph), _key(picks))

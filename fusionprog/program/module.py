@@ -88,6 +88,7 @@ class Module(ABC):
         Raises:
             ProgramError: if the module cannot run there.
         """
+        return
 
     def options(self) -> Mapping[str, tuple[str, ...]]:
         """Returns what the search may choose in it: a choice's name → its options, the first as written."""

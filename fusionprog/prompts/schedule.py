@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field
-from typing import Literal, TypeAlias, get_args
+from typing import Any, Literal, TypeAlias, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +15,8 @@ from fusionprog.prompts.mixture import Mixture, mix, spread_of
 Format = Literal["chat", "json", "xml"]
 FORMATS: tuple[Format, ...] = get_args(Format)
 DEFAULT_TEMPERATURE = 0.5
+FORMAT = "format"
+"""What the choice of a node's format is called."""
 MODEL = "lm"
 """What the choice among the models that are on offer for a node is called."""
 _DIGITS = 5
@@ -38,6 +40,18 @@ class NodeSettings:
     gates: Mapping[Facet, float] = field(default_factory=dict)
     format: Format = "chat"
     choices: Mapping[str, str] = field(default_factory=dict)
+
+
+def settings_of(options: Mapping[str, Any], temperature: float, gates: Mapping[Facet, float]) -> NodeSettings:
+    """Returns a node's settings.
+
+    Args:
+        options: Choice → the option that is picked, the format among them.
+        temperature: As in ``NodeSettings``.
+        gates: As in ``NodeSettings``.
+    """
+    choices = {choice: option for choice, option in options.items() if choice != FORMAT}
+    return NodeSettings(temperature, gates, options.get(FORMAT, FORMATS[0]), choices)
 
 
 @dataclass(frozen=True)

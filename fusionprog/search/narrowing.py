@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from fusionprog.lm.budget import Cost
 from fusionprog.program.data import Row
 from fusionprog.prompts.schedule import Schedule
-from fusionprog.search.bench import Bench, mean_tokens, task_means
+from fusionprog.search.bench import Bench, mean_tokens, task_values
 from fusionprog.search.objective import Objective
 
 
@@ -43,7 +43,7 @@ async def narrow(
     if not all(any(mine for mine in outcomes.values()) for outcomes in results):
         return schedules[:finalists]
     scored = [
-        (-round(objective(task_means(outcomes)), 9), mean_tokens(outcomes), index)
+        (-round(objective(task_values(outcomes)), 9), mean_tokens(outcomes), index)
         for index, outcomes in enumerate(results)
     ]
     return [schedules[index] for _, _, index in sorted(scored)[:finalists]]

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
-Kind = Literal["level", "task", "everywhere", "at_node", "by_task_kind", "in_task", "format", "amount"]
+Kind = Literal["level", "task", "everywhere", "at_node", "by_task_kind", "in_task", "choice", "amount"]
 Column = tuple[str, ...]
 Places = npt.NDArray[np.intp]
 Vector = npt.NDArray[np.float64]
@@ -27,12 +27,12 @@ class Shown:
 
     Attributes:
         items: The items in it.
-        format: Its format.
+        options: Choice → the option that is picked.
         amount: The share of all demonstrations that it shows, in [0, 1].
     """
 
     items: frozenset[str]
-    format: str = "chat"
+    options: Mapping[str, str] = field(default_factory=dict)
     amount: float = 0.0
 
 
@@ -42,18 +42,18 @@ class Columns:
 
     An outcome of task t is its level and the task's own, plus for every item k that node n shows: what k does
     everywhere, at the node, by kind of task (along the task's embedding), and in this task alone; plus what the
-    node's format and its number of demonstrations do. Groups of columns that would make more than ``MOST_COLUMNS``
-    in all are left out, the most particular ones first.
+    options that are picked at the node (its format, its module) and its number of demonstrations do. Groups of columns
+    that would make more than ``MOST_COLUMNS`` in all are left out, the most particular ones first.
 
     Attributes:
         nodes: Node → the items in play there.
         embeddings: Task → its coordinates.
-        formats: The formats, the usual one first.
+        choices: Node → choice → option → what it must gain above the first, which is the one as written.
     """
 
     nodes: Mapping[str, Sequence[str]]
     embeddings: Mapping[str, tuple[float, ...]]
-    formats: Sequence[str]
+    choices: Mapping[str, Mapping[str, Mapping[str, float]]]
 
     @cached_property
     def names(self) -> tuple[Column, ...]:
@@ -62,7 +62,12 @@ class Columns:
         tasks = list(self.embeddings)
         names: list[Column] = [("level",), *(("task", task) for task in tasks)]
         names += [("everywhere", item) for item in dict.fromkeys(item for _, item in places)]
-        names += [("format", node, form) for node in self.nodes for form in self.formats[1:]]
+        names += [
+            ("choice", node, choice, option)
+            for node, mine in self.choices.items()
+            for choice, costs in mine.items()
+            for option in list(costs)[1:]
+        ]
         names += [("amount", node, str(amount)) for node in self.nodes for amount in AMOUNTS]
         groups: list[list[Column]] = []
         if len(self.nodes) > 1:
@@ -105,7 +110,7 @@ class Columns:
                 for item in self.nodes[node]
             ]
             found = [[self.index[name] for name in names if name in self.index] for names in wanted]
-            self._places[key] = np.array(found, dtype=np.intp).reshape(len(found), len(found[0]) if found else 0)
+            self._places[key] = np.array(found, dtype=np.intp).reshape(len(found), len(self._amounts[task]))
         return self._places[key], self._amounts[task]
 
     def row(self, task: str, shown: Mapping[str, Shown]) -> Vector:
@@ -118,10 +123,11 @@ class Columns:
         row = np.zeros(len(self.names))
         row[[self.index["level",], self.index["task", task]]] = 1.0
         for node, what in shown.items():
-            order = self._order[node]
-            places, values = self.parts(task, node)
-            row[places[[order[item] for item in sorted(what.items) if item in order]]] += values
-            names: list[Column] = [("format", node, what.format)]
+            if node in self.nodes:
+                order = self._order[node]
+                places, values = self.parts(task, node)
+                row[places[[order[item] for item in sorted(what.items) if item in order]]] += values
+            names: list[Column] = [("choice", node, *picked) for picked in what.options.items()]
             if what.amount > 0:
                 names.append(("amount", node, str(nearest_amount(what.amount))))
             row[[self.index[name] for name in names if name in self.index]] = 1.0

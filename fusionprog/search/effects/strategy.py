@@ -9,18 +9,18 @@ from typing import Any
 import optuna
 
 from fusionprog._internal.canonical import seed_of
+from fusionprog.evaluation.worth import WORTH_OF_TOKEN
 from fusionprog.lm.model import approximate_tokens
 from fusionprog.prompts.items import Content
 from fusionprog.prompts.mixture import CAPS
-from fusionprog.prompts.schedule import FORMATS, Schedule
+from fusionprog.prompts.schedule import FORMAT, Schedule
 from fusionprog.search.bench import Outcomes
 from fusionprog.search.effects.columns import AMOUNTS, Columns, Shown, Vector
 from fusionprog.search.effects.model import EffectsModel, Observations
 from fusionprog.search.effects.sampler import EffectsSampler
-from fusionprog.search.effects.schedules import DIGITS, chances_of, probable_schedule, schedule_of, settings_of
+from fusionprog.search.effects.schedules import DIGITS, best_settings, chances_of, probable_schedule, schedule_of
 from fusionprog.search.strategy import Setting, items_of, strategy_registry
 
-_WORTH_OF_TOKEN = 1e-5  # score that a token in a prompt must bring
 _PROBABLE = (0.8, 0.5, 0.9)  # how probable it must be that an item is worth its tokens, in what may be returned
 _FIRST_SCALES, _GROWTH = 100, 1.5  # outcomes after which prior scales are chosen, and chosen again
 _LOOKED_AT = 32  # tried schedules that are ranked by what the model expects of them
@@ -53,7 +53,8 @@ class EffectsStrategy:
         self._seed = setting.seed
         self._items = {key: item for items in setting.space.items.values() for key, item in items.items()}
         nodes = {node: list(items) for node, items in setting.space.items.items()}
-        self._columns = Columns(nodes, setting.embeddings, FORMATS)
+        self._options = setting.space.option_distributions
+        self._columns = Columns(nodes, setting.embeddings, setting.space.options)
         self._costs = self._worth_of_tokens()
         known = {key: _known(setting.prior, key) for key in self._items}
         self._model = EffectsModel(
@@ -64,16 +65,13 @@ class EffectsStrategy:
 
     @cached_property
     def distributions(self) -> Mapping[str, optuna.distributions.BaseDistribution]:
-        """What Optuna sees of a draw: the items' shared effects, and every node's format and demonstrations."""
+        """What Optuna sees of a draw: the items' shared effects, and every node's options and demonstrations."""
         effect = optuna.distributions.FloatDistribution(-1.0, 1.0)
-        form = optuna.distributions.CategoricalDistribution(list(FORMATS))
         amount = optuna.distributions.CategoricalDistribution(list(AMOUNTS))
         made: dict[str, optuna.distributions.BaseDistribution] = {
             f"*.{item.facet}.{key}": effect for key, item in self._items.items()
         }
-        for node in self._columns.nodes:
-            made[f"{node}.format"], made[f"{node}.demos"] = form, amount
-        return made
+        return {**made, **self._options, **{f"{node}.demos": amount for node in self._columns.nodes}}
 
     def starts(self, screened: Mapping[tuple[str, str], float]) -> Sequence[Mapping[str, Any]]:
         """Returns nothing: the first trials are draws, too; what other compiles know is in the priors."""
@@ -93,9 +91,12 @@ class EffectsStrategy:
         for key, item in self._items.items():
             value = float(effects[self._columns.index["everywhere", key]])
             params[f"*.{item.facet}.{key}"] = round(min(1.0, max(-1.0, value)), DIGITS)
-        for node in self._columns.nodes:
-            settings = settings_of(self._columns, effects, node)
-            params[f"{node}.format"], params[f"{node}.demos"] = settings.format, settings.gates["demos"]
+        for node, mine in self._columns.choices.items():
+            settings = best_settings(self._columns, effects, node)
+            picked = {FORMAT: settings.format, **settings.choices}
+            params |= {f"{node}.{choice}": picked[choice] for choice in mine}
+            if node in self._columns.nodes:
+                params[f"{node}.demos"] = settings.gates["demos"]
         return params
 
     def schedule(self, number: int, params: Mapping[str, Any]) -> Schedule:
@@ -132,12 +133,13 @@ class EffectsStrategy:
         )
 
     def _shown(self, schedule: Schedule, task: str) -> dict[str, Shown]:
-        prompts = self._bench.prompts(schedule, task)
-        return {
-            node: Shown(items_of(prompt), prompt.frame.format.name, min(1.0, len(prompt.demo_items) / CAPS["demos"]))
-            for node, prompt in prompts.items()
-            if node in self._columns.nodes
-        }
+        prompts, options = self._bench.prompts(schedule, task), self._bench.options(schedule, task)
+        shown = {node: Shown(frozenset(), mine) for node, mine in options.items()}
+        for node, prompt in prompts.items():
+            if node in self._columns.nodes:
+                picked = {FORMAT: prompt.frame.format.name, **options.get(node, {})}
+                shown[node] = Shown(items_of(prompt), picked, min(1.0, len(prompt.demo_items) / CAPS["demos"]))
+        return shown
 
     def _worth_of_tokens(self) -> dict[str, float]:
         """Item → the score that its tokens must bring, where it is longest."""
@@ -150,7 +152,7 @@ class EffectsStrategy:
                     if id(content) not in counted:
                         counted[id(content)] = _tokens(content)
                     most[key] = max(most[key], counted[id(content)])
-        return {key: round(_WORTH_OF_TOKEN * tokens, DIGITS) for key, tokens in most.items()}
+        return {key: round(WORTH_OF_TOKEN * tokens, DIGITS) for key, tokens in most.items()}
 
 
 def _known(prior: Sequence[Schedule], key: str) -> float:

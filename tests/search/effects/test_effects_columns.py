@@ -13,14 +13,14 @@ from hypothesis import strategies as st
 from fusionprog.search.effects import columns as effects_columns
 from fusionprog.search.effects.columns import AMOUNTS, FEW_TASKS, MOST_COLUMNS, Column, Columns, Shown, nearest_amount
 
-FORMATS = ("chat", "json", "xml")
+FORMATS = {"format": dict.fromkeys(("chat", "json", "xml"), 0.0)}
 
 
 def columns_of(nodes: int = 2, items: int = 3, tasks: int = 7, size: int = 2) -> Columns:
     return Columns(
         {f"n{node}": [f"item{item}" for item in range(items)] for node in range(nodes)},
         {f"t{task}": tuple(float(task - place) / 3 for place in range(size)) for task in range(tasks)},
-        FORMATS,
+        {f"n{node}": FORMATS for node in range(nodes)},
     )
 
 
@@ -49,7 +49,7 @@ def test_groups_that_would_be_too_many_are_left_out_the_most_particular_first(co
     counts = {"at_node": nodes * items if nodes > 1 else 0}
     counts["by_task_kind"] = nodes * items * size if tasks > FEW_TASKS else 0
     counts["in_task"] = tasks * nodes * items if tasks > 1 else 0
-    expected = {"level": 1, "task": tasks, "everywhere": items, "format": 2 * nodes, "amount": 3 * nodes}
+    expected = {"level": 1, "task": tasks, "everywhere": items, "choice": 2 * nodes, "amount": 3 * nodes}
     for group, count in counts.items():
         if sum(expected.values()) + count <= MOST_COLUMNS:
             expected[group] = count
@@ -77,7 +77,7 @@ def test_a_single_node_or_task_has_no_effects_of_its_own() -> None:
 
 def test_a_row_is_the_level_the_task_and_what_every_node_shows() -> None:
     columns = columns_of()
-    shown = {"n0": Shown(frozenset({"item1"}), "json", 0.5), "n1": Shown(frozenset({"item1", "item2"}))}
+    shown = {"n0": Shown(frozenset({"item1"}), {"format": "json"}, 0.5), "n1": Shown(frozenset({"item1", "item2"}))}
     row = columns.row("t4", shown)
     expected: dict[Column, float] = {
         ("level",): 1.0,
@@ -91,7 +91,7 @@ def test_a_row_is_the_level_the_task_and_what_every_node_shows() -> None:
             for kind in range(2)
         },
         **{("in_task", "t4", node, item): 1.0 for node, item in [("n0", "item1"), ("n1", "item1"), ("n1", "item2")]},
-        ("format", "n0", "json"): 1.0,
+        ("choice", "n0", "format", "json"): 1.0,
         ("amount", "n0", "0.5"): 1.0,
     }
     assert {columns.names[place]: row[place] for place in np.flatnonzero(row)} == expected
@@ -129,8 +129,8 @@ def test_pinned_and_unknown_items_have_no_column() -> None:
 def test_the_usual_format_has_no_column() -> None:
     columns = columns_of()
     bare = columns.row("t0", {})
-    assert np.array_equal(columns.row("t0", {"n0": Shown(frozenset(), "chat")}), bare)
-    assert not np.array_equal(columns.row("t0", {"n0": Shown(frozenset(), "xml")}), bare)
+    assert np.array_equal(columns.row("t0", {"n0": Shown(frozenset(), {"format": "chat"})}), bare)
+    assert not np.array_equal(columns.row("t0", {"n0": Shown(frozenset(), {"format": "xml"})}), bare)
 
 
 @given(st.floats(0.001, 1.0))
