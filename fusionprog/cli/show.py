@@ -76,7 +76,13 @@ def _show_json(program: fp.CompiledProgram, node: str | None) -> None:
         task: {name: mixture for name, mixture in nodes.items() if (task, name) in wanted}
         for task, nodes in data["mixtures"].items()
     }
-    click.echo(json.dumps({"scores": data["scores"], "compile": data["compile"], "mixtures": mixtures}))
+    choices = {
+        name: dict(settings.choices)
+        for name, settings in program.schedule.nodes.items()
+        if settings.choices and node in (None, name)
+    }
+    shown = {"scores": data["scores"], "compile": data["compile"], "mixtures": mixtures, "choices": choices}
+    click.echo(json.dumps(shown))
 
 
 def _show_tables(program: fp.CompiledProgram, node: str | None) -> None:
@@ -94,7 +100,8 @@ def _show_tables(program: fp.CompiledProgram, node: str | None) -> None:
     for task, name in nodes:
         mixture = program.tasks[task].mixtures[name]
         settings = program.schedule.settings(name, task)
-        title = f"{task} · {name} (format {settings.format}, temperature {settings.temperature:g})"
+        chosen = "".join(f", {choice} {option}" for choice, option in sorted(settings.choices.items()))
+        title = f"{task} · {name} (format {settings.format}, temperature {settings.temperature:g}{chosen})"
         table = Table(title=title, title_justify="left")
         for column in ("facet", "gate", "item", "used", "weight", "effect"):
             table.add_column(column, justify="right" if column in ("gate", "used", "weight", "effect") else "left")
@@ -107,4 +114,7 @@ def _show_tables(program: fp.CompiledProgram, node: str | None) -> None:
         if table.row_count:
             console.print(table)
         else:
-            console.print(f"{task} · {name}: as written")
+            console.print(f"{task} · {name}: {chosen.removeprefix(', ') or 'as written'}")
+    for name, settings in program.schedule.nodes.items():
+        if node in (None, name) and not program.graph.nodes[name].asks_model:
+            console.print(f"{name}: {', '.join(f'{each} {option}' for each, option in settings.choices.items())}")
