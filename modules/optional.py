@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from fusionprog.errors import ProgramError
@@ -113,7 +113,7 @@ class Optional(Module):
         }
         return {**made, **self._module.withheld(signature)}
 
-    def check(self, signature: SignatureType, fed: Mapping[str, Any], where: str) -> None:
+    def check(self, signature: SignatureType, fed: Mapping[str, Sequence[Any]], where: str) -> None:
         """Checks that what is passed through is there and has the outputs' types."""
         made = self.outputs(signature)
         for output, source in self._passthrough.items():
@@ -122,13 +122,14 @@ class Optional(Module):
                     f"{where} passes {source!r} on as {output!r} where it is off, and nothing feeds {source!r}",
                     fix=f"Pass {source}= where the node is called",
                 )
-            if output in made and not fits(fed[source], made[output]):
-                raise ProgramError(
-                    f"{where} cannot pass {source!r} on as {output!r} where it is off",
-                    expected=type_name(made[output]),
-                    found=type_name(fed[source]),
-                    fix="Pass on an input that is fed with that type",
-                )
+            for found in fed[source] if output in made else ():
+                if not fits(found, made[output]):
+                    raise ProgramError(
+                        f"{where} cannot pass {source!r} on as {output!r} where it is off",
+                        expected=type_name(made[output]),
+                        found=type_name(found),
+                        fix="Pass on an input that is fed with that type",
+                    )
 
     async def run(self, inputs: Mapping[str, Any], ask: Ask) -> dict[str, Any]:
         """Runs the module as written."""

@@ -65,7 +65,7 @@ def compile(
             ``FUSIONPROG_LM``, then ``dspy.settings.lm``, else an error. Never silently offline.
         objective: How the tasks' scores become one number: ``"mean"`` or ``"worst"``.
         optimizer: Name of the optimizer.
-        sampler: Name of the search's sampler: ``"effects"``, ``"tpe"`` or ``"random"``.
+        sampler: Name of the search's sampler: ``"effects"``, ``"tpe"``, ``"nsga2"`` or ``"random"``.
         trials: Trials of the search; as many as the budget pays for, or 64, if not given.
         budget: What may be spent; the test report is outside of it.
         concurrency: Model calls in flight at most; changes nothing but the time.

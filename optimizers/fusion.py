@@ -27,7 +27,7 @@ from fusionprog.search.bootstrap import bootstrap_traces
 from fusionprog.search.confirmation import Finalist, decide
 from fusionprog.search.emit import Result, emit
 from fusionprog.search.events import Callback, Finished, Note, PhaseStarted
-from fusionprog.search.fold_search import search_fold
+from fusionprog.search.fold_search import SUCCESSOR, search_fold
 from fusionprog.search.kept_study import KeptStudy
 from fusionprog.search.narrowing import narrow
 from fusionprog.search.objective import objective_registry
@@ -47,7 +47,7 @@ class Fusion:
     more rows, and the finalists and the program as written are compared on rows that nothing was searched on.
 
     Args:
-        sampler: ``"effects"``, ``"tpe"`` or ``"random"``.
+        sampler: ``"effects"``, ``"tpe"``, ``"nsga2"`` or ``"random"``.
         objective: ``"mean"`` or ``"worst"``: how the tasks' scores become one number.
 
     Raises:
@@ -167,10 +167,12 @@ class _Run:
             candidates = await search_fold(
                 fold,
                 number,
+                folds=len(job.folds),
                 plan=job.plan,
                 space=space,
                 bench=self.bench,
                 strategy=strategy,
+                successor=lambda: strategy_registry.get(SUCCESSOR)(setting),
                 objective=self.compiler.objective,
                 books=self.books,
                 kept=self.kept,
@@ -215,6 +217,7 @@ class _Run:
             test_calls=tested.calls,
             optimizer=optimizer,
             fingerprint=self.kept.fingerprint,
+            notes=tuple(self.books.notes),
         )
         compiled = emit(job, scorers, items, result)
         self.books.tell(Finished(compiled.record, self._client.paid))

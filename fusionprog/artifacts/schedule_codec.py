@@ -38,6 +38,7 @@ def schedule_spec(schedule: Schedule, tasks: Iterable[str]) -> ScheduleSpec:
             "at_node": rounded(schedule.at_node),
             "in_task": {task: rounded(each) for task, each in schedule.in_task.items() if task in known},
             "directions": rounded(schedule.directions),
+            "pairs": rounded(schedule.pairs),
         }
     )
 
@@ -65,9 +66,13 @@ def decode_schedule(
     for name, settings in spec.nodes.items():
         _check_choices(name, settings, graph)
     _check([*spec.costs, *spec.everywhere], items, "item")
-    for each in by_node:
+    _check(spec.pairs, nodes, "node that asks a model")
+    pairs: list[Mapping[str, Iterable[str]]] = [*spec.pairs.values()]
+    for each in (*by_node, *pairs):
         for named in each.values():
             _check(named, items, "item")
+    for each in pairs:
+        _check(each, items, "item")
     for node, directions in spec.directions.items():
         for item, direction in directions.items():
             if len(direction) != components:
@@ -81,6 +86,7 @@ def decode_schedule(
         at_node=spec.at_node,
         directions={node: {item: tuple(each) for item, each in mine.items()} for node, mine in spec.directions.items()},
         in_task=spec.in_task,
+        pairs=spec.pairs,
         costs=spec.costs,
         nodes={
             node: NodeSettings(each.temperature, each.gates, each.format, each.choices)

@@ -92,7 +92,19 @@ class ConstantSource(_Strict):
     others: Annotated[list[JsonValue], Field(fail_fast=True, max_length=99)] = []
 
 
-SourceSpec = InputSource | FieldSource | ConstantSource
+class WhenSource(_Strict):
+    """One of two sources, chosen in every call by a truth value."""
+
+    when: InputSource | FieldSource | WhenSource
+    then: SourceSpec
+    otherwise: SourceSpec
+
+
+SourceSpec = InputSource | FieldSource | ConstantSource | WhenSource
+OutputSpec = str | WhenSource
+Outputs = Annotated[
+    dict[str, OutputSpec], Field(min_length=1, description="an input's name, node.field, or one of two sources")
+]
 
 
 class NodeSpec(_Strict):
@@ -117,7 +129,7 @@ class ProgramSpec(_Strict):
     name: str
     inputs: Annotated[list[InputSpec], Field(fail_fast=True, max_length=1_000)]
     nodes: Annotated[list[NodeSpec], Field(fail_fast=True, min_length=1, max_length=1_000)]
-    outputs: Annotated[dict[str, str], Field(min_length=1)]
+    outputs: Outputs
 
 
 class FragmentSpec(_Strict):
@@ -167,7 +179,7 @@ class TaskSpec(_Strict):
     domain: str
     description: Text = []
     signatures: dict[str, SignatureSpec] = {}
-    outputs: Annotated[dict[str, str], Field(min_length=1)]
+    outputs: Outputs
     metric: dict[str, JsonValue]
     sizes: dict[str, Count]
     data: dict[str, str]
@@ -226,6 +238,7 @@ class ScheduleSpec(_Strict):
     at_node: dict[str, dict[str, Number]] = {}
     in_task: dict[str, dict[str, dict[str, Number]]] = {}
     directions: dict[str, dict[str, Numbers]] = {}
+    pairs: dict[str, dict[str, dict[str, Number]]] = {}
 
 
 class ScoreSpec(_Strict):

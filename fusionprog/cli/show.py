@@ -94,6 +94,8 @@ def _show_tables(program: fp.CompiledProgram, node: str | None) -> None:
     nodes = _nodes(program, node)
     console = Console(highlight=False)
     console.print(f"{program.graph.name}: {' → '.join(program.graph.order())}", style="bold")
+    for name, source in program.graph.guards.items():
+        console.print(f"{name} = {source}", markup=False, soft_wrap=True)
     for line in summary_lines(program.record)[: len(program.record.tasks)]:
         if line.split("  ")[0].strip() in program.tasks:
             console.print(line)

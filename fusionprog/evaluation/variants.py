@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from fusionprog.evaluation.evaluator import TaskScorer
-from fusionprog.evaluation.program import read_nodes
 from fusionprog.program.graph import ProgramGraph
 from fusionprog.program.variants import Picks, chosen_graph, options_of, picks_that_matter
 from fusionprog.prompts.schedule import MODEL, Schedule
@@ -28,7 +27,7 @@ class Variants:
         self._open = {task for task, scorer in scorers.items() if _has_choices(scorer)}
         self._made: dict[str, OrderedDict[_Key, TaskScorer]] = {task: OrderedDict() for task in scorers}
         self._graphs: dict[tuple[int, _Key], tuple[ProgramGraph, ProgramGraph]] = {}
-        self._nodes: dict[tuple[int, frozenset[str]], tuple[str, ...]] = {}
+        self._nodes: dict[tuple[int, tuple[str, ...]], tuple[str, ...]] = {}
 
     def scorer(self, schedule: Schedule, task: str) -> TaskScorer:
         """Returns how a task is scored under a schedule: the variant's nodes alone run, on the models picked."""
@@ -49,10 +48,10 @@ class Variants:
         mine = picks_that_matter(graph, picks)
         graph = self._graph(graph, mine)
         view = scorer.view.on(graph)
-        fields = frozenset(graph.outputs if scorer.metric.fields is None else scorer.metric.fields)
-        if (id(graph), fields) not in self._nodes:  # sorting a graph for every task would take longer than a trial may
-            self._nodes[id(graph), fields] = read_nodes(view.program, scorer.metric)
-        made = replace(scorer, view=view, nodes=self._nodes[id(graph), fields])
+        wanted = tuple(map(str, scorer.wanted))
+        if (id(graph), wanted) not in self._nodes:  # sorting a graph for every task would take longer than a trial may
+            self._nodes[id(graph), wanted] = graph.needed(scorer.wanted)
+        made = replace(scorer, view=view, nodes=self._nodes[id(graph), wanted])
         told = {node: dict(mine.get(node, {})) for node in made.nodes}
         models = dict(scorer.models)
         for node in made.asking:

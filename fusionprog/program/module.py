@@ -6,7 +6,7 @@ The catalogue of modules is the package ``fusionprog.modules``; this is the cont
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextvars import ContextVar
 from typing import Any, ClassVar, Protocol
 
@@ -77,12 +77,12 @@ class Module(ABC):
         """Returns the input fields that a run needs; what makes the others need not run for it."""
         return frozenset(signature.input_fields)
 
-    def check(self, signature: SignatureType, fed: Mapping[str, Any], where: str) -> None:
+    def check(self, signature: SignatureType, fed: Mapping[str, Sequence[Any]], where: str) -> None:
         """Checks what types alone do not say of a node.
 
         Args:
             signature: The node's signature in a task.
-            fed: Input field → the type of what feeds it.
+            fed: Input field → the types of what may feed it.
             where: The node, for messages.
 
         Raises:

@@ -34,7 +34,7 @@ def chosen_graph(graph: ProgramGraph, picks: Picks) -> ProgramGraph:
     A node keeps only the sources that its module reads, so that what makes the others is not needed for it.
     """
     made = ProgramGraph(graph.name)
-    made.inputs = graph.inputs
+    made.inputs, made.guarded = graph.inputs, graph.guarded
     made.nodes = {name: _chosen_node(node, picks.get(name, {})) for name, node in graph.nodes.items()}
     for name, ref in graph.outputs.items():
         made.link_output(name, ref)

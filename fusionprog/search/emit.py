@@ -35,6 +35,7 @@ class Result:
         test_calls: Calls of the test report.
         optimizer: Name and arguments.
         fingerprint: The study's.
+        notes: What the user should know of the search.
     """
 
     decision: Decision
@@ -46,6 +47,7 @@ class Result:
     test_calls: int
     optimizer: Mapping[str, Any]
     fingerprint: str
+    notes: tuple[str, ...] = ()
 
 
 def emit(job: Job, scorers: Mapping[str, TaskScorer], items: Mapping[str, Item], result: Result) -> CompiledProgram:
@@ -90,7 +92,7 @@ def emit(job: Job, scorers: Mapping[str, TaskScorer], items: Mapping[str, Item],
         models={node: model.name for node, model in models.items()},
         versions=versions(),
         fingerprint=result.fingerprint,
-        notes=(*job.notes, result.decision.why),
+        notes=(*job.notes, *result.notes, result.decision.why),
     )
     return CompiledProgram(
         graph=job.graph,

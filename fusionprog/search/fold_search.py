@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import itertools
+from collections.abc import Callable, Mapping
+from typing import TypeAlias
 
 import optuna
 
@@ -14,22 +16,28 @@ from fusionprog.search.events import PhaseStarted, StepDone
 from fusionprog.search.kept_study import KeptStudy
 from fusionprog.search.objective import Objective
 from fusionprog.search.plan import Plan
-from fusionprog.search.screening import Screened, screen
+from fusionprog.search.screening import Arm, Screened, screen
 from fusionprog.search.space import Space
 from fusionprog.search.split import Fold
 from fusionprog.search.strategy import Strategy
 from fusionprog.search.study import run_study
 from fusionprog.search.trials import Trials, used_up
 
+SUCCESSOR = "tpe"  # what goes on where the effects model explains nothing
+
+Effects: TypeAlias = Mapping[Arm, float]
+
 
 async def search_fold(
     fold: Fold,
     number: int,
     *,
+    folds: int,
     plan: Plan,
     space: Space,
     bench: Bench,
     strategy: Strategy,
+    successor: Callable[[], Strategy],
     objective: Objective,
     books: Books,
     kept: KeptStudy,
@@ -39,10 +47,12 @@ async def search_fold(
     Args:
         fold: Its rows.
         number: Its number.
+        folds: How many there are.
         plan: What may be done.
         space: The items in play.
         bench: Where to measure.
         strategy: Proposes trials.
+        successor: Makes the strategy that does the rest where the first one hands over, in a study of its own.
         objective: How the tasks' scores become one number.
         books: Are told of trials, and of what cut the search short.
         kept: Keeps the trials.
@@ -73,29 +83,38 @@ async def search_fold(
     strategy.observe(Schedule(), baseline)
     before = task_means(baseline)
 
-    def finished(trial: optuna.trial.FrozenTrial, shown: Mapping[str, float]) -> None:
-        kept.keep(number, trial)
-        books.trials += 1
-        books.tell(StepDone("search", trial.number + 1, before, shown, bench.spent))
+    async def trials_of(mine: Strategy, part: int, starts: Effects, done: int, halfway: int | None) -> Trials:
+        """Runs what is left of the trials by a strategy."""
 
-    trials = Trials(
-        bench,
-        strategy,
-        objective,
-        fold.search,
-        plan.block,
-        task_values(baseline),
-        keep=keep,
-        time_left=lambda: books.time_left(bench, number, later),
-        finished=finished,
-    )
-    _, reason = await run_study(
-        strategy=strategy,
-        starts=strategy.starts(screened.effects),
-        trials=count,
-        window=plan.window,
-        runner=trials,
-    )
-    if trials.told_so_far < count:
-        books.cut = books.cut or reason
-    return trials.ranked()
+        def finished(trial: optuna.trial.FrozenTrial, shown: Mapping[str, float]) -> None:
+            kept.keep(part, trial)
+            books.trials += 1
+            books.tell(StepDone("search", done + trial.number + 1, before, shown, bench.spent))
+
+        trials = Trials(
+            bench,
+            mine,
+            objective,
+            fold.search,
+            plan.block,
+            task_values(baseline),
+            halfway=halfway,
+            keep=keep,
+            time_left=lambda: books.time_left(bench, number, later),
+            finished=finished,
+        )
+        _, reason = await run_study(
+            strategy=mine, starts=mine.starts(starts), trials=count - done, window=plan.window, runner=trials
+        )
+        if trials.handed_over is None and trials.told_so_far < count - done:
+            books.cut = books.cut or reason
+        for note in mine.notes():
+            books.note(note)
+        return trials
+
+    first = await trials_of(strategy, number, screened.effects, 0, count // 2)
+    if first.handed_over is None:
+        return first.ranked()
+    books.note(f"{first.handed_over}: the second half of the search is by {SUCCESSOR!r}")
+    second = await trials_of(successor(), number + folds, {}, first.told_so_far, None)
+    return [each for both in itertools.zip_longest(second.ranked(), first.ranked()) for each in both if each]

@@ -12,6 +12,8 @@ from fusionprog.prompts.schedule import Schedule
 from fusionprog.search.bench import Outcomes
 from fusionprog.search.strategy import Setting, strategy_registry
 
+_GENERATIONS = 6  # that a genetic algorithm has at least
+
 SamplerOfSeed = Callable[[int, int], optuna.samplers.BaseSampler]
 
 
@@ -54,6 +56,14 @@ class PlainStrategy:
     def observe(self, schedule: Schedule, outcomes: Outcomes) -> None:
         """Does nothing: the sampler reads the study."""
 
+    def hands_over(self) -> None:
+        """Goes on to the end."""
+        return None
+
+    def notes(self) -> Sequence[str]:
+        """Has nothing to say."""
+        return ()
+
     def ranked(self, tried: Sequence[Schedule], values: Sequence[float]) -> list[Schedule]:
         """Returns them as they are."""
         return list(tried)
@@ -66,6 +76,20 @@ def tpe(setting: Setting) -> PlainStrategy:
     def make(seed: int, trials: int) -> optuna.samplers.BaseSampler:
         startup = max(4, min(20, trials // 4))
         return optuna.samplers.TPESampler(seed=seed, multivariate=True, constant_liar=True, n_startup_trials=startup)
+
+    return PlainStrategy(setting, make)
+
+
+@strategy_registry.register("nsga2")
+def nsga2(setting: Setting) -> PlainStrategy:
+    """A genetic algorithm: crosses and mutates the best trials so far.
+
+    References:
+        Deb, Pratap, Agarwal and Meyarivan, "A fast and elitist multiobjective genetic algorithm: NSGA-II", 2002.
+    """
+
+    def make(seed: int, trials: int) -> optuna.samplers.BaseSampler:
+        return optuna.samplers.NSGAIISampler(seed=seed, population_size=max(4, min(50, trials // _GENERATIONS)))
 
     return PlainStrategy(setting, make)
 

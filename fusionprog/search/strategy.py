@@ -79,6 +79,14 @@ class Strategy(Protocol):
         """Is told what was measured, in the order in which it is booked."""
         ...
 
+    def hands_over(self) -> str | None:
+        """Returns why another strategy should do the rest, in words; asked once, halfway."""
+        ...
+
+    def notes(self) -> Sequence[str]:
+        """Returns what the user should know of how it went, when the search is done."""
+        ...
+
     def ranked(self, tried: Sequence[Schedule], values: Sequence[float]) -> list[Schedule]:
         """Returns candidates to measure on more rows, the most promising first.
 

@@ -61,6 +61,7 @@ class Trials:
         rows: Task → all rows of the search, in the shared order.
         size: Rows of every task in a trial.
         baseline: Task → mean value of the program as written.
+        halfway: The number of trials after which the strategy may hand over; never, if not given.
         keep: Returns what the budget must still have after a trial.
         time_left: Returns the seconds that are left for trials.
         finished: Is told of each trial, and of the tasks' means to show.
@@ -71,6 +72,7 @@ class Trials:
         shown: Task → mean score of the best candidate so far; of the last trials together, where trials move on to
             other rows and cannot be compared.
         ended_by: Why a trial could not be done to its end.
+        handed_over: Why another strategy should do the rest; ``None`` where it should not.
     """
 
     def __init__(
@@ -82,6 +84,7 @@ class Trials:
         size: int,
         baseline: Mapping[str, float],
         *,
+        halfway: int | None = None,
         keep: Callable[[], Cost],
         time_left: Callable[[], float],
         finished: Callable[[optuna.trial.FrozenTrial, Mapping[str, float]], None],
@@ -91,6 +94,8 @@ class Trials:
         self._candidates: set[str] = set()
         self.shown = dict(baseline)
         self.ended_by = ""
+        self.handed_over: str | None = None
+        self._halfway = halfway
         self._bench = bench
         self._strategy = strategy
         self._objective = objective
@@ -134,7 +139,11 @@ class Trials:
         self._remember(Tried(done.schedule, value, mean_tokens(done.outcomes), trial.number))
         self._show(task_means(done.outcomes), value)
         self._finished(trial, self.shown)
-        return used_up("seconds") if self._time_left() <= 0 else None
+        if self._time_left() <= 0:
+            return used_up("seconds")
+        if self.told_so_far == self._halfway:
+            self.handed_over = self._strategy.hands_over()
+        return self.handed_over
 
     def ranked(self) -> list[Schedule]:
         """Returns the strategy's candidates, the most promising first."""

@@ -12,6 +12,7 @@ import click
 import pytest
 
 import fusionprog as fp
+from fusionprog.artifacts.text import content_hash, to_text
 from fusionprog.cli.main import cli
 from fusionprog.cli.summary import comparison_text, summary_lines
 from fusionprog.evaluation.statistics import compare
@@ -77,6 +78,22 @@ def test_show_has_scores_and_a_table_for_every_node(command: Command, desk: Path
     assert [line.strip() for line in lines[1:3]] == summary_lines(record)[:2]
     assert "shop · triage (format " in ran.out and "bank · triage (format " in ran.out
     assert re.search(r"role .*│ must +│ +1 │", ran.out)
+
+
+def test_show_tells_what_is_decided_in_every_call(command: Command, desk: Path, tmp_path: Path) -> None:
+    data = json.loads((desk / "desk.json").read_text("utf-8"))
+    data["program"]["inputs"].append({"name": "known", "type": {"type": "boolean"}, "default": {"value": False}})
+    sides = {"then": {"field": "triage.team"}, "otherwise": {"constant": "[bold]nobody " + "at all " * 12}}
+    data["program"]["outputs"]["sure"] = {"when": {"input": "known"}, **sides}
+    path = tmp_path / "guarded.json"
+    path.write_text(to_text({**data, "hash": content_hash(data)}), encoding="utf-8")
+
+    ran = command("show", path)
+    assert ran.code == 0 and ran.err == ""
+    assert ran.out.splitlines()[:2] == [
+        "Desk: triage",
+        f"sure = triage.team if known else {sides['otherwise']['constant']!r}",
+    ]
 
 
 def test_show_of_a_task_and_a_node(command: Command, desk: Path) -> None:

@@ -111,7 +111,8 @@ def test_an_option_is_picked_where_it_gains_more_than_it_costs(effect: float, pi
 
 def test_an_outcome_shows_the_options_that_run_and_no_others() -> None:
     columns = Columns({"draft": []}, {"t": (0.0,)}, SPACE.options)
-    row = columns.row("t", {"look": Shown(frozenset(), {"arg.k": "5"}), "draft": Shown(frozenset(), {})})
+    atoms = columns.atoms({"look": Shown(frozenset(), {"arg.k": "5"}), "draft": Shown(frozenset(), {})})
+    row = columns.row("t", atoms)
     shown = {name for name, place in columns.index.items() if row[place]}
     assert shown == {("level",), ("task", "t"), ("choice", "look", "arg.k", "5")}
 
