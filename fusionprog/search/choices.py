@@ -10,7 +10,7 @@ from fusionprog.evaluation.worth import worth_of_call
 from fusionprog.lm.model import LanguageModel, approximate_tokens
 from fusionprog.program.graph import ProgramGraph
 from fusionprog.program.variants import options_of
-from fusionprog.prompts.schedule import MODEL, Schedule
+from fusionprog.prompts.schedule import MODEL, NodeSettings, Schedule
 from fusionprog.runtime.render import RenderedPrompt, Renderer
 
 ANSWER_TOKENS = 60  # that a field of an answer is taken to have
@@ -53,6 +53,20 @@ def priced_choices(
                 name: round(each - worth[names[0]], _DIGITS) for name, each in worth.items()
             }
     return choices
+
+
+def dearest_schedule(offered: Mapping[str, Mapping[str, LanguageModel]]) -> Schedule:
+    """Returns the program as written on the dearest of the models that are on offer; of unknown prices none counts.
+
+    Args:
+        offered: Node → name → model, where several are on offer.
+    """
+    return Schedule(
+        nodes={
+            node: NodeSettings(choices={MODEL: max(models, key=lambda name: sum(models[name].usd_per_token or ()))})
+            for node, models in offered.items()
+        }
+    )
 
 
 def prompt_tokens(prompt: RenderedPrompt, row: Mapping[str, Any]) -> int:

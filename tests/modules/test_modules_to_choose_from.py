@@ -258,6 +258,20 @@ def test_constants_to_choose_from_are_checked(choice: fp.Choice, parts: tuple[st
     )
 
 
+def test_a_choice_on_one_side_of_a_guard_is_refused(refused: Refused) -> None:
+    class Guarded(fp.Program):
+        def __init__(self) -> None:
+            super().__init__()
+            self.check = fp.modules.Predict("message -> ok: bool")
+            self.answer = fp.modules.Predict("message, tone -> reply")
+
+        def forward(self, message: str) -> Any:
+            ok = self.check(message=message).ok
+            return {"reply": self.answer(message=message, tone=fp.when(ok, "dry", fp.Choice("kind", "warm"))).reply}
+
+    refused(ProgramError, Guarded().graph, "answer.tone is a Choice on one side of a guard", "a whole input")
+
+
 def test_constants_to_choose_from_get_their_fields_type() -> None:
     def look(message: str, k: int = 1) -> str:
         return message * k

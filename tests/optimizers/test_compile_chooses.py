@@ -277,6 +277,13 @@ def test_a_frozen_node_keeps_its_first_options(kit: Any) -> None:
 
 
 @pytest.mark.parametrize("sampler", SAMPLERS)
+def test_a_constant_alone_can_be_searched(kit: Any, sampler: str) -> None:
+    task = kit.task("shop", labels=None, metric=TEAM)
+    made = choosing(kit, Searching(look), kit.Scripted(), [task], sampler=sampler, freeze=["draft"]).program
+    assert list(made.schedule.nodes) == ["look"] and chosen(made, "look") == {"arg.k": "5"}
+
+
+@pytest.mark.parametrize("sampler", SAMPLERS)
 def test_the_same_compile_gives_the_same_bytes_at_any_concurrency(kit: Any, sampler: str, tmp_path: Path) -> None:
     files = []
     for number, concurrency in enumerate((1, 16)):

@@ -8,8 +8,10 @@ import numpy as np
 import pytest
 
 import fusionprog as fp
+from fusionprog.cli.summary import dry_run_lines
 from fusionprog.prompts.items import Fragment
 from fusionprog.prompts.schedule import FORMATS, NodeSettings, Schedule
+from fusionprog.search.choices import dearest_schedule
 from fusionprog.search.effects.columns import Columns, Shown
 from fusionprog.search.effects.schedules import best_settings
 from fusionprog.search.preflight import Job, preflight
@@ -75,6 +77,17 @@ def test_the_plan_and_the_price_are_those_of_all_that_may_run() -> None:
 def test_a_budget_in_dollars_needs_the_price_of_every_model_on_offer() -> None:
     with pytest.raises(fp.errors.BudgetError, match="none for unknown"):
         job([CHEAP, UNKNOWN], budget=fp.Budget(usd=10.0))
+
+
+def test_the_dearest_models_are_known_for_what_must_be_left() -> None:
+    assert dearest_schedule(job([CHEAP, DEAR]).offered).picks("t") == {"draft": {"lm": "dear"}, "mend": {"lm": "dear"}}
+    assert dearest_schedule({}) == Schedule()
+
+
+def test_a_dry_run_says_what_is_chosen() -> None:
+    lines = dry_run_lines(job([CHEAP, DEAR]))
+    assert "chosen: look.arg.k, draft.module, draft.lm, mend.node, mend.lm" in lines
+    assert any(line.endswith("on cheap, dear") for line in lines)
 
 
 SPACE = Space(
