@@ -26,6 +26,7 @@ class Variants:
         self._scorers = scorers
         self._open = {task for task, scorer in scorers.items() if _has_choices(scorer)}
         self._made: dict[str, OrderedDict[_Key, TaskScorer]] = {task: OrderedDict() for task in scorers}
+        self._matter: dict[tuple[int, _Key], Picks] = {}
         self._graphs: dict[tuple[int, _Key], tuple[ProgramGraph, ProgramGraph]] = {}
         self._nodes: dict[tuple[int, tuple[str, ...]], tuple[str, ...]] = {}
 
@@ -37,16 +38,18 @@ class Variants:
         picks, made = schedule.picks(task), self._made[task]
         key = _key(picks)
         if key not in made:
-            made[key] = self._variant(scorer, picks)
+            made[key] = self._variant(scorer, picks, key)
             if len(made) > _KEPT:
                 made.popitem(last=False)
         made.move_to_end(key)
         return made[key]
 
-    def _variant(self, scorer: TaskScorer, picks: Picks) -> TaskScorer:
-        graph = scorer.view.program.graph
-        mine = picks_that_matter(graph, picks)
-        graph = self._graph(graph, mine)
+    def _variant(self, scorer: TaskScorer, picks: Picks, key: _Key) -> TaskScorer:
+        written = scorer.view.program.graph
+        if (id(written), key) not in self._matter:
+            self._matter[id(written), key] = picks_that_matter(written, picks)
+        mine = self._matter[id(written), key]
+        graph = self._graph(written, mine)
         view = scorer.view.on(graph)
         wanted = tuple(map(str, scorer.wanted))
         if (id(graph), wanted) not in self._nodes:  # sorting a graph for every task would take longer than a trial may

@@ -115,15 +115,11 @@ class TaskProgram:
 
     def prompted(self, node: str) -> SignatureType | None:
         """Returns the signature that the node asks its model, or ``None`` if it asks none."""
-        return self._prompted[node]
-
-    @cached_property
-    def _prompted(self) -> Mapping[str, SignatureType | None]:
-        for name, node in self.graph.nodes.items():
-            key = (name, id(node.module))  # held by the graph as written: its id stays its own
-            if key not in self._asked:
-                self._asked[key] = node.module.prompted(self.signatures[name])
-        return {name: self._asked[name, id(node.module)] for name, node in self.graph.nodes.items()}
+        module = self.graph.nodes[node].module
+        key = (node, id(module))  # held by the graph as written: its id stays its own
+        if key not in self._asked:
+            self._asked[key] = module.prompted(self.signatures[node])
+        return self._asked[key]
 
     @cached_property
     def public_fields(self) -> Mapping[str, FieldRef]:
