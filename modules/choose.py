@@ -46,6 +46,13 @@ class Choose(Module):
         super().__init__(modules[0].signature)
         for name, module in self._modules.items():
             _check_alike(self.signature, modules[0], name, module)
+        made = {name: module.outputs(self.signature) for name, module in self._modules.items()}
+        self._withheld = {  # a task changes the types of fields, never their names
+            field: f"Read another field, as only the module {name} makes it, and the search may choose another one"
+            for name, fields in made.items()
+            for field in fields
+            if not all(field in others for others in made.values())
+        }
 
     def parts(self) -> tuple[Module, ...]:
         """Returns the modules."""
@@ -66,18 +73,12 @@ class Choose(Module):
 
     def outputs(self, signature: SignatureType) -> Mapping[str, Any]:
         """Returns the fields that all of the modules make."""
-        first, *others = (module.outputs(signature) for module in self.parts())
-        return {name: kind for name, kind in first.items() if all(name in other for other in others)}
+        made = self.parts()[0].outputs(signature)
+        return {name: kind for name, kind in made.items() if name not in self._withheld}
 
     def withheld(self, signature: SignatureType) -> Mapping[str, str]:
         """Returns the fields that only some of the modules make."""
-        common = self.outputs(signature)
-        return {
-            field: f"Read another field, as only the module {name} makes it, and the search may choose another one"
-            for name, module in self._modules.items()
-            for field in module.outputs(signature)
-            if field not in common
-        }
+        return self._withheld
 
     async def run(self, inputs: Mapping[str, Any], ask: Ask) -> dict[str, Any]:
         """Runs the first module."""

@@ -238,7 +238,10 @@ class ProgramGraph:
         }
         sinks: dict[str, Reference] = {}
         for node in self.nodes.values():
+            withheld = node.module.withheld(node.signature)
             for name in node.signature.output_fields if node.name not in feeding else ():
+                if name in withheld:
+                    continue
                 if name in sinks:
                     raise ProgramError(
                         f"{sinks[name]} and {node.name}.{name} would both be the output {name!r}",

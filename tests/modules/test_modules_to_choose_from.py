@@ -224,6 +224,15 @@ def test_an_output_without_a_passthrough_cannot_be_read(refused: Refused) -> Non
     refused(TracingError, Notes().graph, "no field 'note'", "Name in passthrough= the input")
 
 
+def test_outputs_that_nobody_names_are_those_that_can_be_read() -> None:
+    graph = fp.ProgramGraph()
+    graph.add("repair", optional(reply="draft"))
+    graph.connect("message", "repair.message")
+    graph.connect("text", "repair.draft")
+    graph.validate()
+    assert list(graph.outputs) == ["reply"]
+
+
 def test_what_is_passed_on_must_be_fed_with_the_outputs_type(refused: Refused) -> None:
     class Team(fp.Signature):
         """Name the team."""
