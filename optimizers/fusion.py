@@ -29,6 +29,7 @@ from fusionprog.search.emit import Result, emit
 from fusionprog.search.events import Callback, Finished, Note, PhaseStarted
 from fusionprog.search.fold_search import SUCCESSOR, search_fold
 from fusionprog.search.kept_study import KeptStudy
+from fusionprog.search.learning import Learning
 from fusionprog.search.narrowing import narrow
 from fusionprog.search.objective import objective_registry
 from fusionprog.search.preflight import Job
@@ -159,6 +160,7 @@ class _Run:
             trials=job.plan.trials,
             prior=self.prior,
         )
+        learning = Learning(len(job.folds))
         finalists: list[Finalist] = []
         confirmed_on: list[Mapping[str, Sequence[Row]]] = []
         unchanged: dict[str, Comparison] = {}
@@ -176,6 +178,7 @@ class _Run:
                 objective=self.compiler.objective,
                 books=self.books,
                 kept=self.kept,
+                learning=learning,
             )
             self.books.tell(PhaseStarted("narrowing"))
             chosen = await narrow(
@@ -217,6 +220,7 @@ class _Run:
             test_calls=tested.calls,
             optimizer=optimizer,
             fingerprint=self.kept.fingerprint,
+            learning=learning,
             notes=tuple(self.books.notes),
         )
         compiled = emit(job, scorers, items, result)

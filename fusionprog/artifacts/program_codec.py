@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 from fusionprog._internal.canonical import jsonable
 from fusionprog.artifacts.graph_codec import Functions, decode_graph, graph_spec
+from fusionprog.artifacts.learned_codec import learned_spec
 from fusionprog.artifacts.pool_codec import decode_pool, encode_pool
 from fusionprog.artifacts.record_codec import compile_spec, decode_record, score_spec
 from fusionprog.artifacts.recorded_models import decode_models
@@ -26,6 +27,7 @@ from fusionprog.artifacts.schema import (
 from fusionprog.artifacts.signature_codec import Types
 from fusionprog.artifacts.task_codec import decode_task, task_spec
 from fusionprog.errors import ArtifactError, FusionProgError
+from fusionprog.program.variants import options_of
 from fusionprog.prompts.embedding import Basis
 from fusionprog.runtime.compiled import CompiledProgram
 
@@ -58,6 +60,7 @@ def encode_program(program: CompiledProgram) -> dict[str, Any]:
                     for name, task in program.tasks.items()
                 },
                 "schedule": schedule_spec(program.schedule, program.tasks),
+                "learned": None if record.learned is None else learned_spec(record.learned, program.tasks),
                 "scores": {name: score_spec(record.tasks[name]) for name in program.tasks},
                 "embedding": {
                     "embedder": jsonable(program.embedder),
@@ -88,6 +91,7 @@ def decode_program(artifact: Artifact, types: Types, functions: Functions) -> Co
     _check_size(artifact)
     graph = decode_graph(artifact.program, types, functions)
     asking = [name for name, node in graph.nodes.items() if node.asks_model]
+    searched = [name for name, node in graph.nodes.items() if node.asks_model or options_of(node)]
     _check_names("models", artifact.lm, asking, "nodes")
     _check_names("models as written", [*artifact.lm_as_written, *asking], asking, "nodes")
     for part in ("mixtures", "scores"):
@@ -111,7 +115,7 @@ def decode_program(artifact: Artifact, types: Types, functions: Functions) -> Co
         tasks={name: decode_task(name, artifact, graph, items, types) for name in artifact.tasks},
         embedder=artifact.embedding.embedder,
         basis=basis,
-        record=decode_record(artifact),
+        record=decode_record(artifact, searched, items),
         models=decode_models(artifact.lm),
         models_as_written=decode_models(artifact.lm_as_written),
         compiled_for=artifact.lm,

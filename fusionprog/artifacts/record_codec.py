@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import asdict
 
 from fusionprog._internal.canonical import jsonable
+from fusionprog.artifacts.learned_codec import decode_learned
 from fusionprog.artifacts.rounding import rounded
 from fusionprog.artifacts.schema import Artifact, ComparisonSpec, CompileSpec, TaskScoreSpec
 from fusionprog.runtime.record import Comparison, CompileRecord, Score, TaskRecord
@@ -35,8 +37,17 @@ def score_spec(record: TaskRecord) -> TaskScoreSpec:
     )
 
 
-def decode_record(artifact: Artifact) -> CompileRecord:
-    """Returns the record of an artifact."""
+def decode_record(artifact: Artifact, nodes: Iterable[str], items: Iterable[str]) -> CompileRecord:
+    """Returns the record of an artifact.
+
+    Args:
+        artifact: The artifact.
+        nodes: The nodes that ask a model or offer a choice.
+        items: The pool's items.
+
+    Raises:
+        ArtifactError: if what was learned is about something that there is not.
+    """
     made = artifact.compile
     return CompileRecord(
         tasks={
@@ -61,6 +72,7 @@ def decode_record(artifact: Artifact) -> CompileRecord:
         versions=made.versions,
         fingerprint=made.fingerprint,
         notes=tuple(made.notes),
+        learned=None if artifact.learned is None else decode_learned(artifact.learned, artifact.tasks, nodes, items),
     )
 
 

@@ -266,6 +266,34 @@ class TaskScoreSpec(_Strict):
     cost: dict[str, dict[str, Number | None]]
 
 
+class EffectSpec(_Strict):
+    """What showing something does to a score, its standard error, and the outcomes that showed it."""
+
+    effect: Number
+    se: Annotated[Number, Field(ge=0)]
+    n: Count
+
+
+class PointSpec(_Strict):
+    """A point of the learning curve."""
+
+    fold: Count = 0
+    trials: Count
+    calls: Count
+    score: Number
+    expected: Number | None = None
+
+
+class LearnedSpec(_Strict):
+    """What the search learned about items and settings, and how it got there."""
+
+    method: Literal["posterior", "comparison"]
+    importance: Annotated[dict[str, Share], Field(max_length=64)] = {}
+    settings: dict[str, dict[str, dict[str, EffectSpec]]] = {}
+    effects: dict[str, dict[str, dict[str, EffectSpec]]] = {}
+    curve: Annotated[list[PointSpec], Field(fail_fast=True, max_length=64)] = []
+
+
 class EmbeddingSpec(_Strict):
     """The task embedder, the tasks' coordinates, and the basis they are seen in."""
 
@@ -294,6 +322,7 @@ class Artifact(_Strict):
     mixtures: dict[str, dict[str, MixtureSpec]]
     schedule: ScheduleSpec
     scores: dict[str, TaskScoreSpec]
+    learned: LearnedSpec | None = None
     embedding: EmbeddingSpec
     hash: str
 

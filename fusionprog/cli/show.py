@@ -18,9 +18,14 @@ if TYPE_CHECKING:
 @click.option("--task", help="Only this task.")
 @click.option("--node", help="Only this node.")
 @click.option("--prompt", is_flag=True, help="The exact messages, each line tagged with its item.")
+@click.option("--effects", is_flag=True, help="All that was learned of every item, not the best and worst few.")
 @click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
-def show_command(artifact: str, task: str | None, node: str | None, prompt: bool, as_json: bool) -> None:
-    """Show what a compiled program does: its scores, every node's mixtures, gates and effects, and its prompts."""
+def show_command(artifact: str, task: str | None, node: str | None, prompt: bool, effects: bool, as_json: bool) -> None:
+    """Show what a compiled program does and what its search learned.
+
+    Its scores, every node's mixtures and gates, its prompts; the effects of items, interference between tasks,
+    importance of parameters, the learning curve, and break-even.
+    """
     program = load_program(artifact)
     if task is not None:
         program = program[task]
@@ -29,7 +34,7 @@ def show_command(artifact: str, task: str | None, node: str | None, prompt: bool
     elif as_json:
         _show_json(program, node)
     else:
-        _show_tables(program, node)
+        _show_tables(program, node, effects)
 
 
 def _nodes(program: fp.CompiledProgram, node: str | None) -> list[tuple[str, str]]:
@@ -69,6 +74,7 @@ def _show_prompts(program: fp.CompiledProgram, node: str | None, as_json: bool) 
 
 def _show_json(program: fp.CompiledProgram, node: str | None) -> None:
     from fusionprog.artifacts.program_codec import encode_program
+    from fusionprog.cli.learned import learned_data
 
     data = encode_program(program)
     wanted = {(task, name) for task, name in _nodes(program, node)}
@@ -82,13 +88,14 @@ def _show_json(program: fp.CompiledProgram, node: str | None) -> None:
         if settings.choices and node in (None, name)
     }
     shown = {"scores": data["scores"], "compile": data["compile"], "mixtures": mixtures, "choices": choices}
-    click.echo(json.dumps(shown))
+    click.echo(json.dumps({**shown, **learned_data(program, data.get("learned"), node)}))
 
 
-def _show_tables(program: fp.CompiledProgram, node: str | None) -> None:
+def _show_tables(program: fp.CompiledProgram, node: str | None, effects: bool) -> None:
     from rich.console import Console
     from rich.table import Table
 
+    from fusionprog.cli.learned import learned_parts
     from fusionprog.cli.summary import summary_lines
 
     nodes = _nodes(program, node)
@@ -120,3 +127,7 @@ def _show_tables(program: fp.CompiledProgram, node: str | None) -> None:
     for name, settings in program.schedule.nodes.items():
         if node in (None, name) and not program.graph.nodes[name].asks_model:
             console.print(f"{name}: {', '.join(f'{each} {option}' for each, option in settings.choices.items())}")
+    for part in learned_parts(program, node, effects):
+        console.print(part, soft_wrap=isinstance(part, str), markup=False)
+    if not effects and program.record.learned is not None:
+        console.print("all items: --effects; one task or node: --task, --node; all numbers: --json", style="dim")

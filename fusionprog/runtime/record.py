@@ -6,6 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from fusionprog.runtime.break_even import BreakEven, break_even
+from fusionprog.runtime.learned import Learned
+
 
 @dataclass(frozen=True)
 class Score:
@@ -77,6 +80,7 @@ class CompileRecord:
         versions: Package → version.
         fingerprint: Of program, data, pool, models and settings.
         notes: What the compiler said, line by line.
+        learned: What the search learned; ``None`` if it ended before it began.
     """
 
     tasks: Mapping[str, TaskRecord]
@@ -91,3 +95,17 @@ class CompileRecord:
     versions: Mapping[str, str]
     fingerprint: str
     notes: tuple[str, ...] = ()
+    learned: Learned | None = None
+
+    @property
+    def break_even(self) -> BreakEven | None:
+        """After how many calls the search has paid for itself; ``None`` where nothing improved.
+
+        Gains are those on test, where all tasks have one, else those on confirmation.
+        """
+        if not self.improved:
+            return None
+        tested = [each.test for each in self.tasks.values() if each.test is not None]
+        gains = tested if len(tested) == len(self.tasks) else [each.confirmation for each in self.tasks.values()]
+        costs = [each.cost for each in self.tasks.values()]
+        return break_even(self.spent, costs, [(each.gain, each.se) for each in gains])

@@ -17,6 +17,7 @@ from fusionprog.runtime.compiled import CompiledProgram, CompiledTask
 from fusionprog.runtime.record import Comparison, CompileRecord, TaskRecord
 from fusionprog.runtime.render import Renderer, TaskView
 from fusionprog.search.confirmation import Decision
+from fusionprog.search.learning import Learning
 from fusionprog.search.preflight import Job
 from fusionprog.search.provenance import data_digests, versions
 
@@ -35,6 +36,7 @@ class Result:
         test_calls: Calls of the test report.
         optimizer: Name and arguments.
         fingerprint: The study's.
+        learning: What was learned.
         notes: What the user should know of the search.
     """
 
@@ -47,6 +49,7 @@ class Result:
     test_calls: int
     optimizer: Mapping[str, Any]
     fingerprint: str
+    learning: Learning
     notes: tuple[str, ...] = ()
 
 
@@ -55,7 +58,7 @@ def emit(job: Job, scorers: Mapping[str, TaskScorer], items: Mapping[str, Item],
     schedule = result.decision.schedule
     renderer = Renderer(items)
     variants = Variants(scorers)
-    tasks = {}
+    tasks, used_at = {}, {}
     for name, scorer in scorers.items():
         view = scorer.view
         asked = variants.scorer(schedule, name).view.prompting_nodes
@@ -67,6 +70,7 @@ def emit(job: Job, scorers: Mapping[str, TaskScorer], items: Mapping[str, Item],
             node: {item.id: view.offered[node][item.id] for facet in mixture.facets for item in mixture.chosen(facet)}
             for node, mixture in mixtures.items()
         }
+        used_at.update({(name, node): mine.keys() for node, mine in used.items()})
         slim = TaskView(view.name, view.domain, view.program, view.embedding, used)
         tasks[name] = CompiledTask(slim, job.tasks[name].description, mixtures, job.metrics[name])
     models = _picked_models(job, schedule)
@@ -93,6 +97,7 @@ def emit(job: Job, scorers: Mapping[str, TaskScorer], items: Mapping[str, Item],
         versions=versions(),
         fingerprint=result.fingerprint,
         notes=(*job.notes, *result.notes, result.decision.why),
+        learned=result.learning.learned(used_at),
     )
     return CompiledProgram(
         graph=job.graph,

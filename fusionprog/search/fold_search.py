@@ -14,6 +14,7 @@ from fusionprog.search.bench import Bench, block, task_means, task_values
 from fusionprog.search.books import Books
 from fusionprog.search.events import PhaseStarted, StepDone
 from fusionprog.search.kept_study import KeptStudy
+from fusionprog.search.learning import Learning
 from fusionprog.search.objective import Objective
 from fusionprog.search.plan import Plan
 from fusionprog.search.screening import Arm, Screened, screen
@@ -41,6 +42,7 @@ async def search_fold(
     objective: Objective,
     books: Books,
     kept: KeptStudy,
+    learning: Learning,
 ) -> list[Schedule]:
     """Returns the candidates of one fold's search, best first; none if the budget ended before it began.
 
@@ -56,6 +58,7 @@ async def search_fold(
         objective: How the tasks' scores become one number.
         books: Are told of trials, and of what cut the search short.
         kept: Keeps the trials.
+        learning: Keeps what is learned.
     """
     later = plan.rows_after_search(strategy.moves_on)
     planned = later * bench.calls_per_row / plan.calls  # calls that are dearer than planned must leave some trials
@@ -82,13 +85,17 @@ async def search_fold(
         return []
     strategy.observe(Schedule(), baseline)
     before = task_means(baseline)
+    learning.begin(number, count, bench.ledger.calls, objective(before))
 
-    async def trials_of(mine: Strategy, part: int, starts: Effects, done: int, halfway: int | None) -> Trials:
+    async def trials_of(
+        mine: Strategy, part: int, starts: Effects, done: int, halfway: int | None
+    ) -> tuple[Trials, optuna.Study]:
         """Runs what is left of the trials by a strategy."""
 
         def finished(trial: optuna.trial.FrozenTrial, shown: Mapping[str, float]) -> None:
             kept.keep(part, trial)
             books.trials += 1
+            learning.told(done + trial.number + 1, bench.ledger.calls, objective(shown), mine)
             books.tell(StepDone("search", done + trial.number + 1, before, shown, bench.spent))
 
         trials = Trials(
@@ -103,18 +110,20 @@ async def search_fold(
             time_left=lambda: books.time_left(bench, number, later),
             finished=finished,
         )
-        _, reason = await run_study(
+        study, reason = await run_study(
             strategy=mine, starts=mine.starts(starts), trials=count - done, window=plan.window, runner=trials
         )
         if trials.handed_over is None and trials.told_so_far < count - done:
             books.cut = books.cut or reason
         for note in mine.notes():
             books.note(note)
-        return trials
+        return trials, study
 
-    first = await trials_of(strategy, number, screened.effects, 0, count // 2)
+    first, study = await trials_of(strategy, number, screened.effects, 0, count // 2)
     if first.handed_over is None:
+        learning.end(strategy, study)
         return first.ranked()
     books.note(f"{first.handed_over}: the second half of the search is by {SUCCESSOR!r}")
-    second = await trials_of(successor(), number + folds, {}, first.told_so_far, None)
+    second, _ = await trials_of(successor(), number + folds, {}, first.told_so_far, None)
+    learning.end(strategy, study)
     return [each for both in itertools.zip_longest(second.ranked(), first.ranked()) for each in both if each]

@@ -13,6 +13,7 @@ from fusionprog.errors import FusionProgError
 from fusionprog.prompts.schedule import Schedule
 from fusionprog.runtime.render import RenderedPrompt
 from fusionprog.search.bench import Bench, Outcomes
+from fusionprog.search.findings import Findings
 from fusionprog.search.objective import Objective
 from fusionprog.search.space import Space
 
@@ -97,9 +98,30 @@ class Strategy(Protocol):
         """
         ...
 
+    def expected(self) -> float | None:
+        """Returns the objective that its model expects of the best it knows; ``None`` if it has no model."""
+        ...
+
+    def findings(self, study: optuna.Study) -> Findings:
+        """Returns what it found out about items and settings.
+
+        Args:
+            study: The trials.
+        """
+        ...
+
 
 StrategyFactory = Callable[[Setting], Strategy]
 strategy_registry: Registry[StrategyFactory] = Registry("sampler", FusionProgError)
+
+
+def offered_items(bench: Bench) -> dict[tuple[str, str], frozenset[str]]:
+    """Returns (task, node) → the items on offer there."""
+    return {
+        (task, node): frozenset(mine)
+        for task, scorer in bench.scorers.items()
+        for node, mine in scorer.view.offered.items()
+    }
 
 
 def items_of(prompt: RenderedPrompt) -> frozenset[str]:

@@ -24,7 +24,7 @@ OPTIONS = {
     "--fresh --dry-run --yes --json -o",
     "run": "--task --input -o --lm --json",
     "eval": "--task --data --metric --lm --fail-under --json",
-    "show": "--task --node --prompt --json",
+    "show": "--task --node --prompt --effects --json",
     "diff": "--exit-code --json",
     "init": "--json",
 }
@@ -137,7 +137,7 @@ def test_show_prompt_as_json(command: Command, desk: Path) -> None:
 
 def test_show_as_json_has_scores_compile_and_mixtures(command: Command, desk: Path) -> None:
     data = command("show", desk / "desk.json", "--json").data
-    assert set(data) == {"scores", "compile", "mixtures", "choices"}
+    assert set(data) == {"scores", "compile", "mixtures", "choices", "learned", "interference", "break_even"}
     assert set(data["scores"]) == set(data["mixtures"]) == {"shop", "bank"}
     one = command("show", desk / "desk.json", "--task", "bank", "--json").data
     assert set(one["mixtures"]) == {"bank"} and one["mixtures"]["bank"] == data["mixtures"]["bank"]
@@ -165,7 +165,9 @@ def test_differences_are_listed_by_part(command: Command, desk: Path, other: Pat
     assert ran.code == 0
     lines = ran.out.splitlines()
     parts = [line for line in lines if not line.startswith(" ")]
-    assert set(parts) <= {"structure", "models", "texts", "weights", "scores", "compile"} and "compile" in parts
+    assert (
+        set(parts) <= {"structure", "models", "texts", "weights", "scores", "learned", "compile"} and "compile" in parts
+    )
     place = lines.index("  compile.seed")
     assert lines[place + 1 : place + 3] == ["    - 0", "    + 3"]
     assert command("diff", desk / "desk.json", other, "--exit-code").code == 1

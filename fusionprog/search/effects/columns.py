@@ -135,14 +135,23 @@ class Columns:
         Args:
             shown: Node that ran → what its prompt shows; items that are not in play there are left out.
         """
-        found: list[int] = []
+        found = [self._atoms[name] for name in self.settings_of(shown)]
         for node, what in shown.items():
             found += [self._atoms[node, item] for item in what.items if (node, item) in self._atoms]
-            names: list[Column] = [("ran", node), *(("choice", node, *picked) for picked in what.options.items())]
+        return np.array(sorted(found), dtype=np.intp)
+
+    def settings_of(self, shown: Mapping[str, Shown]) -> list[Column]:
+        """Returns the columns of the settings that prompts show.
+
+        Args:
+            shown: Node that ran → what its prompt shows.
+        """
+        names: list[Column] = []
+        for node, what in shown.items():
+            names += [("ran", node), *(("choice", node, *picked) for picked in what.options.items())]
             if what.amount > 0:
                 names.append(("amount", node, str(nearest_amount(what.amount))))
-            found += [self._atoms[name] for name in names if name in self._atoms]
-        return np.array(sorted(found), dtype=np.intp)
+        return [name for name in names if name in self._atoms]
 
     def row(self, task: str, atoms: Places) -> Vector:
         """Returns how much of every column an outcome shows, shape ``(n_columns,)``.

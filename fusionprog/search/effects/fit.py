@@ -59,6 +59,11 @@ class Fit:
             self.gains.append(gain / outcomes)
 
     @property
+    def means(self) -> dict[str, float]:
+        """Task → the mean of its scores so far."""
+        return {task: self._totals[task] / count for task, count in self._counts.items()}
+
+    @property
     def gain(self) -> tuple[float, float]:
         """Mean gain of the model over the constant in log likelihood per outcome, and its standard error."""
         if len(self.gains) < 2:

@@ -9,7 +9,7 @@ import numpy as np
 from fusionprog.search.effects.columns import MOST_COLUMNS, Column, Columns, Shown, Vector
 from fusionprog.search.effects.fit import Fit
 from fusionprog.search.effects.history import History, Measured
-from fusionprog.search.effects.link import Identity, Link, Logistic
+from fusionprog.search.effects.link import Identity, Levels, Link, Logistic
 from fusionprog.search.effects.model import EffectsModel, Posterior
 from fusionprog.search.effects.openings import find_opening
 
@@ -46,6 +46,17 @@ class Learner:
     def goes_by_kind(self) -> bool | None:
         """See ``EffectsModel.goes_by_kind``."""
         return self._model.goes_by_kind
+
+    @property
+    def known(self) -> Posterior:
+        """What was known of the effects when the posterior was last asked for, in the units of the levels' link."""
+        return self._model.known
+
+    @property
+    def levels(self) -> Levels:
+        """Where the tasks are."""
+        link = self._model.link
+        return Levels(link, self._model.slope, {task: link.sum_of(mean) for task, mean in self.fit.means.items()})
 
     def expected(self, shown: Mapping[str, Mapping[str, Shown]]) -> dict[str, float]:
         """Returns the score that is expected in each task.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -30,6 +31,38 @@ class Seen:
     squares: float
 
 
+@dataclass(frozen=True)
+class Levels:
+    """Where tasks are between the worst and the best score: what turns effects into differences of scores.
+
+    Attributes:
+        link: What is between a sum of effects and a score.
+        slope: Score per unit of a sum of effects, on average over all that was seen.
+        of: Task → the sum of effects that stands for its mean score.
+    """
+
+    link: Link
+    slope: float
+    of: Mapping[str, float]
+
+    def differences(self, task: str, effects: Vector, spread: Vector, shown: Vector) -> tuple[Vector, Vector]:
+        """Returns what effects make of a task's score, and how well that is known: both of shape ``(n_effects,)``.
+
+        It is the score with the effect less that without it, where what is between them, by how often the effect was
+        seen, is the task's mean score.
+
+        Args:
+            task: The task.
+            effects: The effects.
+            spread: Their standard deviations.
+            shown: The share of the task's outcomes that had each, in [0, 1].
+        """
+        level = np.full(len(effects), self.of.get(task, 0.0))
+        above, below = level + effects * (1.0 - shown), level - effects * shown
+        slope = self.link.slope(above) * (1.0 - shown) + self.link.slope(below) * shown
+        return self.link.score(above) - self.link.score(below), slope * spread
+
+
 class Link(Protocol):
     """What is between a sum of effects and a score.
 
@@ -43,6 +76,10 @@ class Link(Protocol):
 
     def score(self, sums: Vector) -> Vector:
         """Returns the scores that sums of effects stand for, shape as given."""
+        ...
+
+    def slope(self, sums: Vector) -> Vector:
+        """Returns score per unit of a sum of effects where sums are, shape as given."""
         ...
 
     def sum_of(self, score: float) -> float:
@@ -70,6 +107,10 @@ class Identity:
     def score(self, sums: Vector) -> Vector:
         """Returns them as they are."""
         return sums
+
+    def slope(self, sums: Vector) -> Vector:
+        """Returns ones."""
+        return np.ones_like(sums)
 
     def sum_of(self, score: float) -> float:
         """Returns it as it is."""
@@ -99,9 +140,14 @@ class Logistic:
         """Returns probabilities."""
         return np.asarray(expit(sums))
 
+    def slope(self, sums: Vector) -> Vector:
+        """Returns the variance of what is right with that probability."""
+        chances = self.score(sums)
+        return chances * (1.0 - chances)
+
     def sum_of(self, score: float) -> float:
-        """Returns log odds."""
-        return float(logit(score))
+        """Returns log odds; of what is all but certain, those of .97 or .03."""
+        return float(logit(min(1.0 - _CERTAIN, max(_CERTAIN, score))))
 
     def seen(self, sums: Vector, counts: Vector, totals: Vector, squares: Vector) -> Seen:
         """Returns the outcomes as they look from where they were expected."""

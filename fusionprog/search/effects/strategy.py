@@ -16,11 +16,13 @@ from fusionprog.prompts.items import Content
 from fusionprog.prompts.mixture import CAPS
 from fusionprog.prompts.schedule import FORMAT, Schedule
 from fusionprog.search.bench import Outcomes
+from fusionprog.search.effects.attribution import Sightings, findings_of
 from fusionprog.search.effects.columns import AMOUNTS, Columns, Shown, Vector
 from fusionprog.search.effects.learner import Learner
 from fusionprog.search.effects.sampler import EffectsSampler
 from fusionprog.search.effects.schedules import DIGITS, best_settings, chances_of, probable_schedule, schedule_of
-from fusionprog.search.strategy import Setting, items_of, strategy_registry
+from fusionprog.search.findings import Findings
+from fusionprog.search.strategy import Setting, items_of, offered_items, strategy_registry
 
 _PROBABLE = (0.8, 0.5, 0.9)  # how probable it must be that an item is worth its tokens, in what may be returned
 _LOOKED_AT = 32  # tried schedules that are ranked by what the model expects of them
@@ -62,6 +64,7 @@ class EffectsStrategy:
             {("everywhere", key): value for key, value in known.items() if value},
         )
         self._drawn: dict[int, tuple[Columns, Vector]] = {}
+        self._sightings = Sightings()
 
     @cached_property
     def distributions(self) -> Mapping[str, optuna.distributions.BaseDistribution]:
@@ -111,6 +114,7 @@ class EffectsStrategy:
             for ran, alike in _by_ran(mine):
                 there = {node: what for node, what in shown.items() if ran is None or node in ran}
                 measured.append((task, there, [each.score for each in alike]))
+                self._sightings.add(task, there, self._learner.columns.settings_of(there), len(alike))
         if measured:
             self._learner.observe(measured)
 
@@ -150,6 +154,18 @@ class EffectsStrategy:
         expected = [self._expected(schedule) for schedule in looked_at]
         order = sorted(range(len(looked_at)), key=lambda place: (-round(expected[place], 9), place))
         return [*certain, *(looked_at[place] for place in order)]
+
+    def expected(self) -> float:
+        """Returns what is expected of the schedule of mean effects."""
+        mean = self._learner.posterior.mean
+        return self._expected(schedule_of(self._learner.columns, mean, self._costs))
+
+    def findings(self, study: optuna.Study) -> Findings:
+        """Returns what the posterior says of all effects."""
+        facets = {key: item.facet for key, item in self._items.items()}
+        offered = offered_items(self._bench)
+        learner = self._learner
+        return findings_of(learner.columns, learner.known, learner.levels, self._sightings, offered, facets)
 
     def _expected(self, schedule: Schedule) -> float:
         tasks = self._learner.columns.embeddings
