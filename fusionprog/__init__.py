@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from fusionprog.lm.budget import Budget as Budget
     from fusionprog.lm.limits import Limits as Limits
     from fusionprog.optimizers.compile import compile as compile
+    from fusionprog.program.choice import Choice as Choice
     from fusionprog.program.graph import ProgramGraph as ProgramGraph
     from fusionprog.program.guard import when as when
     from fusionprog.program.program import Program as Program
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
 # so that importing the package and asking the command line for help load no other library.
 _HOMES = {
     "Budget": "fusionprog.lm.budget:Budget",
+    "Choice": "fusionprog.program.choice:Choice",
     "CompiledProgram": "fusionprog.runtime.compiled:CompiledProgram",
     "DemoSet": "fusionprog.prompts.items:DemoSet",
     "Fragment": "fusionprog.prompts.items:Fragment",
@@ -66,6 +68,7 @@ _HOMES = {
 
 __all__ = [
     "Budget",
+    "Choice",
     "CompiledProgram",
     "DemoSet",
     "Fragment",

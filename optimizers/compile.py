@@ -63,7 +63,8 @@ def compile(
         tasks: What it must serve; each with its data and metric.
         pool: The fragments and families on offer; ready-made patterns and default families, if not given.
         lm: A LiteLLM name, a ``dspy.LM``, a mapping node → either, or ``"offline"``. If not given: the environment's
-            ``FUSIONPROG_LM``, then ``dspy.settings.lm``, else an error. Never silently offline.
+            ``FUSIONPROG_LM``, then ``dspy.settings.lm``, else an error. Never silently offline. A list or a
+            ``fusionprog.Choice`` in the place of a model lets the search choose; the first is the one as written.
         objective: How the tasks' scores become one number: ``"mean"`` or ``"worst"``.
         optimizer: Name of the optimizer.
         sampler: Name of the search's sampler: ``"effects"``, ``"tpe"``, ``"nsga2"`` or ``"random"``.
@@ -72,7 +73,7 @@ def compile(
         budget: What may be spent; the test report is outside of it.
         concurrency: Model calls in flight at most; changes nothing but the time.
         limits: Requests and tokens per minute, timeout and retries: ``fusionprog.Limits``, or a mapping model → those.
-        freeze: Names of nodes and items that are left alone.
+        freeze: Names of nodes and items that are left alone; such a node keeps its first options.
         formats: How prompts may be written: ``"chat"``, ``"json"`` and ``"xml"``; programs as written are in chat.
         prior: Compiled programs or artifacts whose effects are tried first.
         storage: Where measurements are kept: a file name or a SQLAlchemy URL; only this process, if not given. The

@@ -199,7 +199,9 @@ class _Run:
             rows = {task: rows[task][: len(mine)] for task, mine in baseline.items()}
             unchanged = _paired(baseline, baseline)
             for schedule, outcomes in zip(chosen, results, strict=True):
-                finalists.append(Finalist(schedule, _paired(baseline, outcomes), unchanged, mean_tokens(outcomes)))
+                values = _paired_values(baseline, outcomes) if job.offered else {}
+                gains = _paired(baseline, outcomes)
+                finalists.append(Finalist(schedule, gains, unchanged, mean_tokens(outcomes), values))
             confirmed_on += [rows] * len(chosen)
         decision = decide(finalists, unchanged)
         known = [each.schedule for each in finalists]
@@ -250,6 +252,12 @@ class _Run:
 def _paired(before: Outcomes, after: Outcomes) -> dict[str, Comparison]:
     return {
         task: compare([each.score for each in before[task]], [each.score for each in after[task]]) for task in before
+    }
+
+
+def _paired_values(before: Outcomes, after: Outcomes) -> dict[str, Comparison]:
+    return {
+        task: compare([each.value for each in before[task]], [each.value for each in after[task]]) for task in before
     }
 
 

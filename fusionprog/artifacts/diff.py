@@ -14,6 +14,7 @@ Part = Literal["structure", "models", "texts", "weights", "scores", "learned", "
 _PARTS: Final[dict[str, Part]] = {
     "program": "structure",
     "lm": "models",
+    "lm_as_written": "models",
     "pool": "texts",
     "tasks": "structure",
     "mixtures": "weights",

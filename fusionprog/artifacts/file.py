@@ -118,7 +118,9 @@ def load(
         bind_module(program.graph, module)
     if lm is not None:
         program = program.with_models(resolve_models(lm, list(artifact.lm)))
-    if changed := changed_models(artifact.lm, program.models):
+    changed = changed_models(artifact.lm, program.models)
+    changed += changed_models(artifact.lm_as_written, {**program.models, **program.models_as_written})
+    if changed:
         pairs = ", ".join(f"{then} → {now}" if then != now else f"another {now}" for then, now in changed)
         warnings.warn(
             f"running on another model than was compiled for ({pairs}); scores were measured on the first",

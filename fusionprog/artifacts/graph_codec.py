@@ -34,6 +34,7 @@ from fusionprog.artifacts.values import decode_default, encode_constant, encode_
 from fusionprog.errors import ArtifactError, FusionProgError, ProgramError
 from fusionprog.modules.function import Function
 from fusionprog.program.calling import let_call
+from fusionprog.program.choice import Choice
 from fusionprog.program.graph import (
     Constant,
     FieldRef,
@@ -177,11 +178,19 @@ def _program_input(spec: InputSpec, types: Types) -> ProgramInput:
 
 
 def _module_spec(node: Node) -> ModuleSpec:
-    module = node.module
+    return module_spec(node.module, node.name)
+
+
+def module_spec(module: Module, node: str) -> ModuleSpec:
+    """Returns a module as the artifact holds it.
+
+    Raises:
+        ProgramError: if it has no registered name, or an argument that cannot be kept in JSON.
+    """
     kind = getattr(module, "kind", "")
     if kind not in module_registry or module_registry.get(kind) is not type(module):
         raise ProgramError(
-            f"the module of node {node.name!r} has no name that a saved program could know it by",
+            f"the module of node {node!r} has no name that a saved program could know it by",
             found=type(module).__name__,
             fix=f"Write @fusionprog.modules.register_module({type(module).__name__!r}) above its class",
         )
@@ -190,9 +199,11 @@ def _module_spec(node: Node) -> ModuleSpec:
         canonical_json(arguments)
     except (TypeError, ValueError) as error:
         raise ProgramError(
-            f"the arguments of node {node.name!r} cannot be kept in JSON", found=str(error), fix="Use plain data"
+            f"the arguments of node {node!r} cannot be kept in JSON", found=str(error), fix="Use plain data"
         ) from error
-    return ModuleSpec(name=kind, arguments=jsonable(arguments), signature=signature_spec(module.signature, node.name))
+    parts = [module_spec(part, node) for part in module.parts()]
+    signature = None if parts else signature_spec(module.signature, node)
+    return ModuleSpec(name=kind, arguments=jsonable(arguments), signature=signature, modules=parts)
 
 
 def _module(node: NodeSpec, graph: ProgramGraph, types: Types, functions: Functions) -> Module:
@@ -201,19 +212,31 @@ def _module(node: NodeSpec, graph: ProgramGraph, types: Types, functions: Functi
         if spec.same_as not in graph.nodes:
             raise ArtifactError(f"node {node.name!r} shares the module of {spec.same_as!r}, which comes later or never")
         return graph.nodes[spec.same_as].module
+    return _own_module(spec, node.name, types, functions)
+
+
+def _own_module(spec: ModuleSpec, node: str, types: Types, functions: Functions) -> Module:
     if spec.name not in module_registry:
         raise ArtifactError(
-            f"node {node.name!r}: there is no module called {spec.name!r}",
+            f"node {node!r}: there is no module called {spec.name!r}",
             fix=f"{did_you_mean(spec.name, module_registry)}. Import the code that registers it before loading",
         )
-    signature = decode_signature(spec.signature, node.name, types)
     cls: Any = module_registry.get(spec.name)
+    if (spec.signature is None) != bool(spec.modules):
+        raise ArtifactError(f"node {node!r}: {spec.name} needs either a signature, or the modules that it is made of")
+    made_of: list[Any] = [_own_module(part, node, types, functions) for part in spec.modules]
+    if spec.signature is not None:
+        made_of = [decode_signature(spec.signature, node, types)]
     try:
-        if issubclass(cls, Function):
-            return _function(cls, spec, signature, functions)
-        made: Module = cls(signature, **spec.arguments)
+        made: Module = (
+            _function(cls, spec, made_of[0], functions)
+            if issubclass(cls, Function)
+            else cls(*made_of, **spec.arguments)
+        )
     except Exception as error:
-        refuse_built(f"the module of node {node.name!r}", error)
+        refuse_built(f"the module of node {node!r}", error)
+    if bool(made.parts()) != bool(spec.modules):
+        raise ArtifactError(f"node {node!r}: {spec.name} is not made of what the file says")
     return made
 
 
@@ -228,7 +251,8 @@ def _function(cls: type[Function], spec: ModuleSpec, signature: SignatureType, f
 
 def _source_spec(source: Source, annotation: Any, where: str) -> SourceSpec:
     if isinstance(source, Constant):
-        return ConstantSource(constant=encode_constant(source.value, annotation, where))
+        value, *others = (encode_constant(each, annotation, where) for each in (source.value, *source.others))
+        return ConstantSource(constant=value, others=others)
     return _when_spec(source, annotation, where) if isinstance(source, When) else _ref_spec(source)
 
 
@@ -249,7 +273,7 @@ def _source(spec: SourceSpec, where: str, graph: ProgramGraph) -> Source:
     if isinstance(spec, WhenSource):
         return decode_when(spec, where, graph)
     if isinstance(spec, ConstantSource):
-        return Constant(spec.constant)
+        return Constant(Choice(spec.constant, *spec.others) if spec.others else spec.constant)
     if isinstance(spec, FieldSource):
         return FieldRef.parse(spec.field)
     if spec.input not in graph.inputs:

@@ -41,7 +41,7 @@ def decode_learned(spec: LearnedSpec, tasks: Iterable[str], nodes: Iterable[str]
     Args:
         spec: What the artifact says.
         tasks: The tasks.
-        nodes: The nodes that ask a model.
+        nodes: The nodes that ask a model or offer a choice.
         items: The pool's items.
 
     Raises:
@@ -49,7 +49,11 @@ def decode_learned(spec: LearnedSpec, tasks: Iterable[str], nodes: Iterable[str]
     """
     _check(spec.effects, set(tasks), "task")
     known_nodes, known_items = set(nodes), set(items)
-    _check([*spec.settings, *(node for each in spec.effects.values() for node in each)], known_nodes, "node that asks")
+    _check(
+        [*spec.settings, *(node for each in spec.effects.values() for node in each)],
+        known_nodes,
+        "node that is searched",
+    )
     for by_node in spec.effects.values():
         for named in by_node.values():
             _check(named, known_items, "item")

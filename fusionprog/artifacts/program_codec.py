@@ -22,10 +22,12 @@ from fusionprog.artifacts.schema import (
     Artifact,
     EmbeddingSpec,
     ModuleSpec,
+    SignatureSpec,
 )
 from fusionprog.artifacts.signature_codec import Types
 from fusionprog.artifacts.task_codec import decode_task, task_spec
 from fusionprog.errors import ArtifactError, FusionProgError
+from fusionprog.program.variants import options_of
 from fusionprog.prompts.embedding import Basis
 from fusionprog.runtime.compiled import CompiledProgram
 
@@ -49,6 +51,7 @@ def encode_program(program: CompiledProgram) -> dict[str, Any]:
                 "schema_version": SCHEMA_VERSION,
                 "program": graph_spec(program.graph),
                 "lm": {node: dict(identity) for node, identity in program.compiled_for.items()},
+                "lm_as_written": {node: dict(identity) for node, identity in program.written_for.items()},
                 "pool": encode_pool(list(program.items.values())),
                 "tasks": {name: task_spec(task, record.tasks[name]) for name, task in program.tasks.items()},
                 "compile": compile_spec(record),
@@ -88,7 +91,9 @@ def decode_program(artifact: Artifact, types: Types, functions: Functions) -> Co
     _check_size(artifact)
     graph = decode_graph(artifact.program, types, functions)
     asking = [name for name, node in graph.nodes.items() if node.asks_model]
+    searched = [name for name, node in graph.nodes.items() if node.asks_model or options_of(node)]
     _check_names("models", artifact.lm, asking, "nodes")
+    _check_names("models as written", [*artifact.lm_as_written, *asking], asking, "nodes")
     for part in ("mixtures", "scores"):
         _check_names(part, getattr(artifact, part), artifact.tasks, "tasks")
     _check_names("embeddings", artifact.embedding.tasks, artifact.tasks, "tasks")
@@ -105,14 +110,16 @@ def decode_program(artifact: Artifact, types: Types, functions: Functions) -> Co
         graph=graph,
         items=items,
         schedule=decode_schedule(
-            artifact.schedule, nodes=asking, items=items, tasks=artifact.tasks, components=basis.size
+            artifact.schedule, graph=graph, items=items, tasks=artifact.tasks, components=basis.size
         ),
         tasks={name: decode_task(name, artifact, graph, items, types) for name in artifact.tasks},
         embedder=artifact.embedding.embedder,
         basis=basis,
-        record=decode_record(artifact, asking, items),
+        record=decode_record(artifact, searched, items),
         models=decode_models(artifact.lm),
+        models_as_written=decode_models(artifact.lm_as_written),
         compiled_for=artifact.lm,
+        written_for=artifact.lm_as_written,
     )
 
 
@@ -143,7 +150,7 @@ def _check_names(part: str, found: Iterable[str], expected: Iterable[str], what:
 def _check_size(artifact: Artifact) -> None:
     """Every node becomes a class in every task, and classes are large."""
     nodes = [node.module for node in artifact.program.nodes]
-    signatures = [module.signature for module in nodes if isinstance(module, ModuleSpec)]
+    signatures = [each for module in nodes if isinstance(module, ModuleSpec) for each in _signatures(module)]
     signatures += [signature for task in artifact.tasks.values() for signature in task.signatures.values()]
     fields = sum(len(signature.inputs) + len(signature.outputs) for signature in signatures)
     views = len(nodes) * len(artifact.tasks)
@@ -153,3 +160,8 @@ def _check_size(artifact: Artifact) -> None:
             expected=f"at most {_MAX_VIEWS:,} for nodes times tasks, and {_MAX_FIELDS:,} fields",
             found=f"{views:,} and {fields:,}",
         )
+
+
+def _signatures(module: ModuleSpec) -> list[SignatureSpec]:
+    own = [] if module.signature is None else [module.signature]
+    return [*own, *(each for part in module.modules for each in _signatures(part))]

@@ -42,7 +42,7 @@ def decode_record(artifact: Artifact, nodes: Iterable[str], items: Iterable[str]
 
     Args:
         artifact: The artifact.
-        nodes: The nodes that ask a model.
+        nodes: The nodes that ask a model or offer a choice.
         items: The pool's items.
 
     Raises:

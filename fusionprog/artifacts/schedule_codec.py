@@ -8,9 +8,11 @@ from fusionprog._internal.registry import did_you_mean
 from fusionprog.artifacts.rounding import rounded
 from fusionprog.artifacts.schema import MixtureSpec, NodeSettingsSpec, ScheduleSpec, WeightedSpec
 from fusionprog.errors import ArtifactError
+from fusionprog.program.graph import ProgramGraph
+from fusionprog.program.variants import options_of
 from fusionprog.prompts.items import Item
 from fusionprog.prompts.mixture import Mixture, Weighted
-from fusionprog.prompts.schedule import NodeSettings, Schedule
+from fusionprog.prompts.schedule import MODEL, NodeSettings, Schedule
 
 _LEAST_TEMPERATURE = 1e-6
 
@@ -27,6 +29,7 @@ def schedule_spec(schedule: Schedule, tasks: Iterable[str]) -> ScheduleSpec:
                     format=each.format,
                     temperature=max(rounded(float(each.temperature)), _LEAST_TEMPERATURE),
                     gates=rounded(each.gates),
+                    choices=dict(each.choices),
                 )
                 for node, each in schedule.nodes.items()
             },
@@ -41,13 +44,13 @@ def schedule_spec(schedule: Schedule, tasks: Iterable[str]) -> ScheduleSpec:
 
 
 def decode_schedule(
-    spec: ScheduleSpec, *, nodes: Iterable[str], items: Iterable[str], tasks: Iterable[str], components: int
+    spec: ScheduleSpec, *, graph: ProgramGraph, items: Iterable[str], tasks: Iterable[str], components: int
 ) -> Schedule:
     """Returns the schedule of an artifact.
 
     Args:
         spec: What the artifact says.
-        nodes: The nodes that ask a model.
+        graph: The program's graph.
         items: The pool's items.
         tasks: The tasks.
         components: How many the basis of task embeddings has.
@@ -55,10 +58,13 @@ def decode_schedule(
     Raises:
         ArtifactError: if it names something that there is not.
     """
-    nodes, items = set(nodes), set(items)
+    items = set(items)
+    nodes = {name for name, node in graph.nodes.items() if node.asks_model}
     _check([*spec.as_written, *spec.in_task], set(tasks), "task")
     by_node: list[Mapping[str, Iterable[str]]] = [spec.at_node, spec.directions, *spec.in_task.values()]
-    _check([*spec.nodes, *(node for each in by_node for node in each)], nodes, "node that asks a model")
+    _check((node for each in by_node for node in each), nodes, "node that asks a model")
+    for name, settings in spec.nodes.items():
+        _check_choices(name, settings, graph)
     _check([*spec.costs, *spec.everywhere], items, "item")
     _check(spec.pairs, nodes, "node that asks a model")
     pairs: list[Mapping[str, Iterable[str]]] = [*spec.pairs.values()]
@@ -82,7 +88,10 @@ def decode_schedule(
         in_task=spec.in_task,
         pairs=spec.pairs,
         costs=spec.costs,
-        nodes={node: NodeSettings(each.temperature, each.gates, each.format) for node, each in spec.nodes.items()},
+        nodes={
+            node: NodeSettings(each.temperature, each.gates, each.format, each.choices)
+            for node, each in spec.nodes.items()
+        },
         as_written=tuple(spec.as_written),
         fusion=spec.fusion,
     )
@@ -131,6 +140,18 @@ def decode_mixture(spec: MixtureSpec, items: Mapping[str, Item], where: str) -> 
         },
         dict(spec.gates),
     )
+
+
+def _check_choices(name: str, settings: NodeSettingsSpec, graph: ProgramGraph) -> None:
+    """Checks that there is such a node, and that it has the options that are picked; a model's name is but a name."""
+    settled = {other for other, each in graph.nodes.items() if each.asks_model or options_of(each)}
+    _check([name], settled, "node that asks a model, or offers a choice")
+    node, options = graph.nodes[name], options_of(graph.nodes[name])
+    for choice, option in settings.choices.items():
+        if choice == MODEL and node.asks_model:
+            continue
+        _check([choice], set(options), f"choice at node {name!r}")
+        _check([option], set(options[choice]), f"option of {choice!r} at node {name!r}")
 
 
 def _check(names: Iterable[str], known: set[str], what: str) -> None:

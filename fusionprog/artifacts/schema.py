@@ -59,11 +59,12 @@ class SignatureSpec(_Strict):
 
 
 class ModuleSpec(_Strict):
-    """A module by its registered name, with the arguments that rebuild it."""
+    """A module by its registered name and arguments; it has a signature, or is made of other modules."""
 
     name: str
     arguments: dict[str, JsonValue] = {}
-    signature: SignatureSpec
+    signature: SignatureSpec | None = None
+    modules: Annotated[list[ModuleSpec], Field(fail_fast=True, max_length=100)] = []
 
 
 class SharedModuleSpec(_Strict):
@@ -85,9 +86,10 @@ class FieldSource(_Strict):
 
 
 class ConstantSource(_Strict):
-    """A value that is the same in every call; it is read as the field's type."""
+    """A value that is the same in every call, and those that may be chosen in its place; read as the field's type."""
 
     constant: JsonValue
+    others: Annotated[list[JsonValue], Field(fail_fast=True, max_length=99)] = []
 
 
 class WhenSource(_Strict):
@@ -224,6 +226,7 @@ class NodeSettingsSpec(_Strict):
     format: Format
     temperature: Annotated[Number, Field(gt=0)]
     gates: dict[Facet, Share]
+    choices: Annotated[dict[str, str], Field(description="choice to the option that is picked")] = {}
 
 
 class ScheduleSpec(_Strict):
@@ -312,6 +315,9 @@ class Artifact(_Strict):
     schema_version: Literal[1]
     program: ProgramSpec
     lm: dict[str, dict[str, JsonValue]]
+    lm_as_written: Annotated[
+        dict[str, dict[str, JsonValue]], Field(description="models of nodes where tasks are left as written, if others")
+    ] = {}
     pool: Annotated[list[ItemSpec], Field(fail_fast=True)]
     tasks: Annotated[dict[str, TaskSpec], Field(min_length=1)]
     compile: CompileSpec

@@ -82,7 +82,12 @@ def _show_json(program: fp.CompiledProgram, node: str | None) -> None:
         task: {name: mixture for name, mixture in nodes.items() if (task, name) in wanted}
         for task, nodes in data["mixtures"].items()
     }
-    shown = {"scores": data["scores"], "compile": data["compile"], "mixtures": mixtures}
+    choices = {
+        name: dict(settings.choices)
+        for name, settings in program.schedule.nodes.items()
+        if settings.choices and node in (None, name)
+    }
+    shown = {"scores": data["scores"], "compile": data["compile"], "mixtures": mixtures, "choices": choices}
     click.echo(json.dumps({**shown, **learned_data(program, data.get("learned"), node)}))
 
 
@@ -108,7 +113,8 @@ def _show_tables(program: fp.CompiledProgram, node: str | None, effects: bool) -
     for task, name in nodes:
         mixture = program.tasks[task].mixtures[name]
         settings = program.schedule.settings(name, task)
-        title = f"{task} · {name} (format {settings.format}, temperature {settings.temperature:g})"
+        chosen = "".join(f", {choice} {option}" for choice, option in sorted(settings.choices.items()))
+        title = f"{task} · {name} (format {settings.format}, temperature {settings.temperature:g}{chosen})"
         table = Table(title=title, title_justify="left")
         for column in ("facet", "gate", "item", "used", "weight", "effect"):
             table.add_column(column, justify="right" if column in ("gate", "used", "weight", "effect") else "left")
@@ -121,7 +127,10 @@ def _show_tables(program: fp.CompiledProgram, node: str | None, effects: bool) -
         if table.row_count:
             console.print(table)
         else:
-            console.print(f"{task} · {name}: as written")
+            console.print(f"{task} · {name}: {chosen.removeprefix(', ') or 'as written'}")
+    for name, settings in program.schedule.nodes.items():
+        if node in (None, name) and not program.graph.nodes[name].asks_model:
+            console.print(f"{name}: {', '.join(f'{each} {option}' for each, option in settings.choices.items())}")
     for part in learned_parts(program, node, effects):
         console.print(part, soft_wrap=isinstance(part, str), markup=False)
     if not effects and program.record.learned is not None:

@@ -48,10 +48,13 @@ def dry_run_lines(job: Job) -> list[str]:
     """Returns what preflight found: the notes, the plan and the price."""
     plan, estimate = job.plan, job.estimate
     usd = "price unknown" if estimate.usd is None else f"about ${estimate.usd:.2f}"
-    models = ", ".join(sorted({model.name for model in job.models.values()}))
+    offered = [model for mine in job.offered.values() for model in mine.values()]
+    models = ", ".join(sorted({model.name for model in (*job.models.values(), *offered)}))
+    chosen = [f"{node}.{choice}" for node, mine in job.choices.items() for choice in mine]
     return [
         *job.notes,
         f"searched: {', '.join(job.searched)} with {len(job.pool)} items for {len(job.tasks)} tasks on {models}",
+        *([f"chosen: {', '.join(chosen)}"] if chosen else []),
         f"at most {estimate.calls:,} calls and {estimate.test_calls:,} for the test report: "
         f"about {estimate.tokens:,} tokens, {usd}",
         f"{plan.moving.trials} trials of {plan.moving.block} rows a task; the best candidate and your program on "

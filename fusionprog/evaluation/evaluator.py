@@ -12,6 +12,7 @@ from fusionprog._internal.single_flight import Memo
 from fusionprog._internal.together import together
 from fusionprog.errors import LMUnavailableError, MetricError
 from fusionprog.evaluation.metrics import Metric, ProgramMetric
+from fusionprog.evaluation.worth import WORTH_OF_DOLLAR
 from fusionprog.lm.model import Completion, LanguageModel
 from fusionprog.program.data import Row
 from fusionprog.program.demand import largest_runs, sure_nodes
@@ -39,6 +40,7 @@ class Outcome:
         calls: Call key → answer, for every model call that was used.
         tokens: Tokens of the program's own calls.
         usd: Their dollars; ``None`` where a price is unknown.
+        must_gain: Score that its dollars must bring, where the search chooses among models; else 0.
         ran: The nodes that ran; ``None`` where nothing in the program is guarded, so that all did.
     """
 
@@ -49,7 +51,13 @@ class Outcome:
     calls: Mapping[bytes, Completion] = field(default_factory=dict)
     tokens: int = 0
     usd: float | None = None
+    must_gain: float = 0.0
     ran: frozenset[str] | None = None
+
+    @property
+    def value(self) -> float:
+        """The score, less what its dollars must bring."""
+        return self.score - self.must_gain
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,6 +71,8 @@ class TaskScorer:
         nodes: The nodes that may run for it, in order; only these do.
         models: Node → model.
         judges: Metric that is a program (the metric itself or a part of it) → node of it → model.
+        offered: Node → option → model, where several are on offer for it.
+        picks: What is picked at the nodes and is not as written: node, choice and option.
     """
 
     view: TaskView
@@ -71,11 +81,13 @@ class TaskScorer:
     nodes: tuple[str, ...]
     models: Mapping[str, LanguageModel]
     judges: Mapping[ProgramMetric, Mapping[str, LanguageModel]] = field(default_factory=dict)
+    offered: Mapping[str, Mapping[str, LanguageModel]] = field(default_factory=dict)
+    picks: tuple[tuple[str, str, str], ...] = ()
 
     @cached_property
     def asking(self) -> tuple[str, ...]:
-        """The nodes among ``nodes`` that ask a model."""
-        return tuple(node for node in self.nodes if node in self.view.prompting_nodes)
+        """The nodes among ``nodes`` that ask a model; in a program with something to choose, those that may."""
+        return tuple(node for node in self.nodes if self.view.program.prompted(node) is not None)
 
     @cached_property
     def outputs(self) -> Mapping[str, Reference]:
@@ -127,7 +139,7 @@ class Evaluator:
             MetricError: if the metric fails.
             LMError: if a model gives no answer; the example is then unmeasured, never a score of 0.
         """
-        key = (scorer.view.name, tuple([prompts[node].id for node in scorer.asking]), row.id)
+        key = (scorer.view.name, scorer.picks, tuple([prompts[node].id for node in scorer.asking]), row.id)
         return await self._outcomes.get(key, self._measure, scorer, prompts, row)
 
     async def outcomes(
@@ -177,8 +189,9 @@ class Evaluator:
         calls = trace.calls
         tokens, usd = _spent(calls.values())
         ran = None if trace.ran is None else frozenset(trace.ran)
+        must_gain = WORTH_OF_DOLLAR * (usd or 0.0) if scorer.offered else 0.0
         if trace.error is not None:
-            return Outcome(row.id, 0.0, trace.error.status, str(trace.error), calls, tokens, usd, ran)
+            return Outcome(row.id, 0.0, trace.error.status, str(trace.error), calls, tokens, usd, must_gain, ran)
 
         run_program = functools.partial(self._run_program, scorer, calls)
         try:
@@ -190,7 +203,7 @@ class Evaluator:
                 found=error.found,
                 fix=error.fix,
             ) from error
-        return Outcome(row.id, score, calls=calls, tokens=tokens, usd=usd, ran=ran)
+        return Outcome(row.id, score, calls=calls, tokens=tokens, usd=usd, must_gain=must_gain, ran=ran)
 
     async def _run_program(
         self, scorer: TaskScorer, calls: dict[bytes, Completion], metric: ProgramMetric, inputs: Mapping[str, Any]

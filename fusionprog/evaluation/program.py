@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from fusionprog._internal import sync
@@ -21,8 +22,19 @@ from fusionprog.runtime.executor import Executor
 from fusionprog.runtime.render import TaskView
 
 
-def make_scorer(view: TaskView, metric: Metric, models: dict[str, LanguageModel]) -> TaskScorer:
+def make_scorer(
+    view: TaskView,
+    metric: Metric,
+    models: dict[str, LanguageModel],
+    offered: Mapping[str, Mapping[str, LanguageModel]] | None = None,
+) -> TaskScorer:
     """Returns how a task is scored: only the nodes run that the metric reads.
+
+    Args:
+        view: The task.
+        metric: Its metric.
+        models: Node → model.
+        offered: Node → name → model, where the search may choose among several.
 
     Raises:
         ProgramError: if the metric reads a field that no node makes.
@@ -38,6 +50,7 @@ def make_scorer(view: TaskView, metric: Metric, models: dict[str, LanguageModel]
             program: resolve_models(_any_model(models) if program.lm is None else program.lm, program.asking)
             for program in programs_of(metric)
         },
+        offered=offered or {},
     )
 
 
@@ -69,8 +82,9 @@ def evaluate_program(compiled: CompiledProgram, task: str, data: Rows, metric: A
         )
     rows = read_rows(data, f"task {task!r}, data")
     check_rows(part.view.program, rows, f"task {task!r}, data", chosen.gold)
-    scorer = make_scorer(part.view, chosen, compiled.models)
-    prompts = {node: compiled.rendered(task, node) for node in part.view.prompting_nodes}
+    view = compiled.variant(task)
+    scorer = make_scorer(view, chosen, compiled.models_in(task))
+    prompts = {node: compiled.rendered(task, node) for node in view.prompting_nodes}
 
     async def all_rows() -> list[Outcome]:
         evaluator = Evaluator(Executor(LMClient(None, needs_all=True)))

@@ -11,8 +11,10 @@ from fusionprog.errors import LMConfigurationError
 from fusionprog.lm.dspy_named import as_model, configured_lm, litellm_model, recorded_model
 from fusionprog.lm.model import Completion, LanguageModel, Messages
 from fusionprog.lm.offline_model import OFFLINE, OfflineModel
+from fusionprog.program.choice import Choice
 
-LMSpec: TypeAlias = Any  # a LiteLLM name, "offline", a dspy.LM, a LanguageModel, or a mapping node → any of these
+LMSpec: TypeAlias = Any  # a LiteLLM name, "offline", a dspy.LM, a LanguageModel, or a mapping node → any of these;
+# where a search may choose among several, a list or a Choice of them
 
 ENVIRONMENT = "FUSIONPROG_LM"
 
@@ -30,14 +32,49 @@ def resolve_models(lm: LMSpec, nodes: Sequence[str]) -> dict[str, LanguageModel]
     if not isinstance(lm, Mapping):
         model = resolve_model(lm)
         return dict.fromkeys(nodes, model)
+    _check_nodes(lm, nodes)
+    made = {name: resolve_model(spec) for name, spec in lm.items()}
+    return {node: made[node if node in made else "*"] for node in nodes}
+
+
+def offered_models(lm: LMSpec, nodes: Sequence[str]) -> dict[str, dict[str, LanguageModel]]:
+    """Returns node → name → model, of all that the search may choose from; the first is the one as written.
+
+    Args:
+        lm: As ``resolve_models`` takes it; in the place of a model there may be a ``fusionprog.Choice`` or a list.
+        nodes: As ``resolve_models`` takes them.
+
+    Raises:
+        LMConfigurationError: as ``resolve_models``; also if a list is empty or names a model twice.
+    """
+    if not isinstance(lm, Mapping):
+        return dict.fromkeys(nodes, _offer(lm))
+    _check_nodes(lm, nodes)
+    made = {name: _offer(spec) for name, spec in lm.items()}
+    return {node: made[node if node in made else "*"] for node in nodes}
+
+
+def _offer(spec: Any) -> dict[str, LanguageModel]:
+    """Models by name; several of one name, with other parameters, are numbered."""
+    specs = spec.options if isinstance(spec, Choice) else spec if isinstance(spec, (list, tuple)) else (spec,)
+    if not specs:
+        raise LMConfigurationError("lm offers no model", fix="Name at least one, e.g. ['openai/gpt-4o-mini']")
+    made: dict[str, LanguageModel] = {}
+    for model in map(resolve_model, specs):
+        if any(model.identity == other.identity for other in made.values()):
+            raise LMConfigurationError(f"lm offers the model {model.name!r} twice", fix="Name each model once")
+        count = 1 + sum(other.name == model.name for other in made.values())
+        made[model.name if count == 1 else f"{model.name} ({count})"] = model
+    return made
+
+
+def _check_nodes(lm: Mapping[Any, Any], nodes: Sequence[str]) -> None:
     for name in lm:
         if name not in nodes and name != "*":
             raise LMConfigurationError(f"lm names an unknown node {name!r}", fix=did_you_mean(str(name), nodes))
     for node in nodes:
         if node not in lm and "*" not in lm:
             raise LMConfigurationError(f"lm has no model for node {node!r}", fix="Add it, or '*' for all others")
-    made = {name: resolve_model(spec) for name, spec in lm.items()}
-    return {node: made[node if node in made else "*"] for node in nodes}
 
 
 def resolve_model(lm: Any) -> LanguageModel:

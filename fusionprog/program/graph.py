@@ -11,7 +11,7 @@ import networkx as nx
 
 from fusionprog._internal.registry import did_you_mean
 from fusionprog.errors import ProgramError
-from fusionprog.program.graph_checks import all_made, check_acyclic, check_graph, made_by
+from fusionprog.program.graph_checks import advice, all_made, check_acyclic, check_graph, made_by
 from fusionprog.program.module import Module
 from fusionprog.program.signature import SignatureType
 from fusionprog.program.sources import (
@@ -74,7 +74,7 @@ class Node:
 
     @property
     def asks_model(self) -> bool:
-        """Whether running this node calls a language model."""
+        """Whether running this node may call a language model."""
         return self.module.prompted(self.signature) is not None
 
 
@@ -244,7 +244,10 @@ class ProgramGraph:
         }
         sinks: dict[str, Reference] = {}
         for node in self.nodes.values():
+            withheld = node.module.withheld(node.signature)
             for name in node.signature.output_fields if node.name not in feeding and not node.called_by else ():
+                if name in withheld:
+                    continue
                 if name in sinks:
                     raise ProgramError(
                         f"{sinks[name]} and {node.name}.{name} would both be the output {name!r}",
@@ -316,7 +319,7 @@ class ProgramGraph:
         node, _, field_name = name.rpartition(".")
         if field_name in made_by(self, node, {}):
             return FieldRef(node, field_name)
-        raise ProgramError(f"no node makes {name!r}", fix=did_you_mean(name, {*outputs, *all_made(self, {})}))
+        raise ProgramError(f"no node makes {name!r}", fix=advice(self, name, {*outputs, *all_made(self, {})}))
 
     def validate(self, signatures: Mapping[str, SignatureType] | None = None, where: str = "") -> None:
         """Checks the whole graph: sources exist, types fit, nothing is missing, no cycle.

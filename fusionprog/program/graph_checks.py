@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import networkx as nx
 
 from fusionprog._internal.registry import did_you_mean
 from fusionprog.errors import ProgramError
-from fusionprog.program.signature import SignatureType, input_types, output_types
+from fusionprog.program.signature import SignatureType, input_types
 from fusionprog.program.sources import Constant, FieldRef, InputRef, Leaf, Source, guards, leaves, read_by
 from fusionprog.program.types import checked_constant, fits, type_adapter, type_name
 
@@ -71,7 +71,14 @@ def made_by(graph: ProgramGraph, name: str, signatures: Signatures) -> dict[str,
     if node is None or node.called_by is not None:  # what is called many times, or never, has no one value
         return {}
     signature = signatures.get(name, node.signature)
-    return output_types(node.module.prompted(signature) or signature)
+    return dict(node.module.outputs(signature))
+
+
+def advice(graph: ProgramGraph, name: str, known: Iterable[str]) -> str:
+    """Returns what to read in place of a field that no node makes, or that one makes under some options only."""
+    node, _, field = name.rpartition(".")
+    withheld = graph.nodes[node].module.withheld(graph.nodes[node].signature) if node in graph.nodes else {}
+    return withheld.get(field) or did_you_mean(name, known)
 
 
 def all_made(graph: ProgramGraph, signatures: Signatures) -> list[str]:
@@ -87,6 +94,7 @@ def _exists(graph: ProgramGraph, leaf: Leaf, signatures: Signatures) -> bool:
 
 def _check_sources(graph: ProgramGraph, node: Node, signatures: Signatures, prefix: str) -> None:
     signature = signatures.get(node.name, node.signature)
+    fed: dict[str, list[Any]] = {}
     for name, expected in input_types(signature).items() if node.called_by is None else ():
         source = node.sources.get(name)
         if source is None:
@@ -98,10 +106,12 @@ def _check_sources(graph: ProgramGraph, node: Node, signatures: Signatures, pref
             continue
         where = f"{node.name}.{name}"
         for leaf in leaves(source):
-            if isinstance(leaf, Constant):
-                checked_constant(leaf.value, expected, f"{prefix}the constant of {where}")
-                continue
             found = _type_of(graph, leaf, signatures, f"{prefix}{where}")
+            fed.setdefault(name, []).append(found)
+            if isinstance(leaf, Constant):
+                for value in (leaf.value, *leaf.others):
+                    checked_constant(value, expected, f"{prefix}the constant of {where}")
+                continue
             if not fits(found, expected):
                 raise ProgramError(
                     f"{prefix}{leaf} does not fit {where}",
@@ -110,6 +120,7 @@ def _check_sources(graph: ProgramGraph, node: Node, signatures: Signatures, pref
                     fix="Change one of the types, or put a fusionprog.modules.Function between them",
                 )
         _check_conditions(graph, source, signatures, f"{prefix}{where}")
+    node.module.check(signature, fed, f"{prefix}node {node.name!r}")
 
 
 def _check_conditions(graph: ProgramGraph, source: Source, signatures: Signatures, where: str) -> None:
@@ -134,6 +145,6 @@ def _type_of(graph: ProgramGraph, leaf: Leaf, signatures: Signatures, where: str
     if leaf.field not in made:
         raise ProgramError(
             f"{where} reads {str(leaf)!r}, which no node makes",
-            fix=did_you_mean(str(leaf), all_made(graph, signatures)),
+            fix=advice(graph, str(leaf), all_made(graph, signatures)),
         )
     return made[leaf.field]

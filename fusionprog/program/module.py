@@ -6,13 +6,13 @@ The catalogue of modules is the package ``fusionprog.modules``; this is the cont
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextvars import ContextVar
 from typing import Any, ClassVar, Protocol
 
 from fusionprog._internal.registry import Registry
 from fusionprog.errors import ProgramError
-from fusionprog.program.signature import SignatureType, as_signature
+from fusionprog.program.signature import SignatureType, as_signature, output_types
 
 
 class Ask(Protocol):
@@ -70,6 +70,47 @@ class Module(ABC):
     @abstractmethod
     async def run(self, inputs: Mapping[str, Any], ask: Ask) -> dict[str, Any]:
         """Returns the node's outputs for its inputs."""
+
+    def outputs(self, signature: SignatureType) -> Mapping[str, Any]:
+        """Returns output field → type, of all that may be read of a node with this signature."""
+        return output_types(self.prompted(signature) or signature)
+
+    def withheld(self, signature: SignatureType) -> Mapping[str, str]:
+        """Returns output field → why it may not be read, of those that only some of a node's options make."""
+        return {}
+
+    def reads(self, signature: SignatureType) -> frozenset[str]:
+        """Returns the input fields that a run needs; what makes the others need not run for it."""
+        return frozenset(signature.input_fields)
+
+    def check(self, signature: SignatureType, fed: Mapping[str, Sequence[Any]], where: str) -> None:
+        """Checks what types alone do not say of a node.
+
+        Args:
+            signature: The node's signature in a task.
+            fed: Input field → the types of what may feed it.
+            where: The node, for messages.
+
+        Raises:
+            ProgramError: if the module cannot run there.
+        """
+        return
+
+    def options(self) -> Mapping[str, tuple[str, ...]]:
+        """Returns what the search may choose in it: a choice's name → its options, the first as written."""
+        return {}
+
+    def chosen(self, picks: Mapping[str, str]) -> Module:
+        """Returns the module that runs where these options are picked, always the same object.
+
+        Args:
+            picks: Choice → option; the first one where a choice is not named.
+        """
+        return self
+
+    def parts(self) -> tuple[Module, ...]:
+        """Returns the modules that it is made of; the constructor then takes them in place of a signature."""
+        return ()
 
     def __call__(self, *unnamed: Any, **inputs: Any) -> Any:
         """Makes a node of this module in the graph that is being traced.

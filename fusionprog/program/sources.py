@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 from fusionprog.errors import ProgramError
-from fusionprog.program.types import checked_constant
+from fusionprog.program.choice import checked_options
 
 MOST_NESTED = 50  # guarded sources inside each other
 MOST_SOURCES = 1_000  # in one guarded source
@@ -52,9 +52,15 @@ class FieldRef:
 
 @dataclass(frozen=True)
 class Constant:
-    """A value that is the same in every call."""
+    """A value that is the same in every call.
+
+    Attributes:
+        value: The value.
+        others: Those that the search may put in its place.
+    """
 
     value: Any
+    others: tuple[Any, ...] = ()
 
     def __str__(self) -> str:
         return repr(self.value)
@@ -163,14 +169,22 @@ def followed(source: Source, truth: Callable[[Leaf], bool | None]) -> tuple[Leaf
 def with_typed_constants(source: Source, annotation: Any, what: str) -> Source:
     """Returns a source whose constants are as a field of this type has them (a date given as text becomes a date).
 
+    A constant that is a ``fusionprog.Choice`` becomes its first value, with the others beside it.
+
     Raises:
-        ProgramError: if one has another type, or cannot be kept in JSON.
+        ProgramError: if one has another type, or cannot be kept in JSON; or if a choice is guarded.
     """
     if isinstance(source, Constant):
-        return Constant(checked_constant(source.value, annotation, what))
+        value, *others = checked_options(source.value, annotation, what)
+        return Constant(value, tuple(others))
     if not isinstance(source, When):
         return source
     condition = with_typed_constants(source.condition, bool, f"{what} in a condition")
     assert not isinstance(condition, Constant)
-    sides = (with_typed_constants(side, annotation, what) for side in (source.then, source.otherwise))
+    sides = [with_typed_constants(side, annotation, what) for side in (source.then, source.otherwise)]
+    if any(isinstance(side, Constant) and side.others for side in sides):
+        raise ProgramError(
+            f"{what} is a Choice on one side of a guard",
+            fix="Let the search choose a whole input, or a module with fusionprog.modules.Choose",
+        )
     return When(condition, *sides)

@@ -89,12 +89,14 @@ class SymbolicPrediction(Mapping[str, Any]):
     Args:
         origin: Whose outputs they are (``"node 'triage'"``), for messages.
         values: Name → symbolic value. As an attribute it hides a method of that name (``prediction.items``).
+        withheld: Name → why there is no such value, and what to do.
     """
 
-    def __init__(self, origin: str, values: Mapping[str, Any]) -> None:
+    def __init__(self, origin: str, values: Mapping[str, Any], withheld: Mapping[str, str] | None = None) -> None:
         vars(self).update(values)
         self.__origin = origin
         self.__values = dict(values)
+        self.__withheld = dict(withheld or {})
 
     def __repr__(self) -> str:
         return f"{MARK}prediction of {self.__origin}>"
@@ -108,9 +110,8 @@ class SymbolicPrediction(Mapping[str, Any]):
         try:
             return self.__values[name]
         except KeyError:
-            raise TracingError(
-                f"{self.__origin} makes no field {name!r}", fix=did_you_mean(name, self.__values)
-            ) from None
+            fix = self.__withheld.get(name) or did_you_mean(name, self.__values)
+            raise TracingError(f"{self.__origin} makes no field {name!r}", fix=fix) from None
 
     def __contains__(self, name: object) -> bool:
         return name in self.__values

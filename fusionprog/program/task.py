@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Literal, get_args
 
@@ -96,6 +96,7 @@ class TaskProgram:
 
     Attributes:
         task: The task's name.
+        graph: The graph; where there is something to choose at a node, what may run there.
         signatures: Node → signature in this task.
         outputs: What a call returns: public name → field.
     """
@@ -104,14 +105,19 @@ class TaskProgram:
     graph: ProgramGraph
     signatures: Mapping[str, SignatureType]
     outputs: Mapping[str, Reference]
+    _asked: dict[tuple[str, int], SignatureType | None] = field(default_factory=dict, compare=False, repr=False)
+
+    def on(self, graph: ProgramGraph) -> TaskProgram:
+        """Returns the program with a variant of its graph; what both ask is the same object."""
+        return replace(self, graph=graph)
 
     def prompted(self, node: str) -> SignatureType | None:
         """Returns the signature that the node asks its model, or ``None`` if it asks none."""
-        return self._prompted[node]
-
-    @cached_property
-    def _prompted(self) -> Mapping[str, SignatureType | None]:
-        return {name: node.module.prompted(self.signatures[name]) for name, node in self.graph.nodes.items()}
+        module = self.graph.nodes[node].module
+        key = (node, id(module))  # held by the graph as written: its id stays its own
+        if key not in self._asked:
+            self._asked[key] = module.prompted(self.signatures[node])
+        return self._asked[key]
 
     @cached_property
     def public_fields(self) -> Mapping[str, FieldRef]:

@@ -40,9 +40,8 @@ class Tracer:
         name = self.graph.add(self._free_name(path), module)
         for field, value in inputs.items():
             self.graph.link(source_of(value, f"{name}.{field}"), name, field)
-        prompted = module.prompted(module.signature) or module.signature
-        values = {made: Symbol(FieldRef(name, made)) for made in prompted.output_fields}
-        return SymbolicPrediction(f"node {name!r}", values)
+        values = {made: Symbol(FieldRef(name, made)) for made in module.outputs(module.signature)}
+        return SymbolicPrediction(f"node {name!r}", values, module.withheld(module.signature))
 
     def _free_name(self, path: str) -> str:
         """Returns the module's path; further calls of the same module get ``_2``, ``_3`` and so on."""

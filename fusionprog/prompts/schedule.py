@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import numpy as np
 
@@ -15,6 +15,10 @@ from fusionprog.prompts.pairs import Effects, with_partners
 Format = Literal["chat", "json", "xml"]
 FORMATS: tuple[Format, ...] = get_args(Format)
 DEFAULT_TEMPERATURE = 0.5
+FORMAT = "format"
+"""What the choice of a node's format is called."""
+MODEL = "lm"
+"""What the choice among the models that are on offer for a node is called."""
 _DIGITS = 5
 
 
@@ -26,11 +30,26 @@ class NodeSettings:
         temperature: Diversity of its mixtures, above 0.
         gates: Facet → the share of its cap that is let through, in [0, 1]; a facet not named is closed.
         format: How prompts are written and answers read.
+        choices: Choice → the option that is picked, of what else there is to choose at the node (its module, whether
+            it is on, constant inputs, its model); the first option where one is not named.
     """
 
     temperature: float = DEFAULT_TEMPERATURE
     gates: Mapping[Facet, float] = field(default_factory=dict)
     format: Format = "chat"
+    choices: Mapping[str, str] = field(default_factory=dict)
+
+
+def settings_of(options: Mapping[str, Any], temperature: float, gates: Mapping[Facet, float]) -> NodeSettings:
+    """Returns a node's settings.
+
+    Args:
+        options: Choice → the option that is picked, the format among them.
+        temperature: As in ``NodeSettings``.
+        gates: As in ``NodeSettings``.
+    """
+    choices = {choice: option for choice, option in options.items() if choice != FORMAT}
+    return NodeSettings(temperature, gates, options.get(FORMAT, FORMATS[0]), choices)
 
 
 @dataclass(frozen=True)
@@ -68,6 +87,12 @@ class Schedule:
         if task in self.as_written:
             return NodeSettings()
         return self.nodes.get(node, NodeSettings())
+
+    def picks(self, task: str) -> dict[str, Mapping[str, str]]:
+        """Returns node → choice → the option that is picked in a task; none where it runs as written."""
+        if task in self.as_written:
+            return {}
+        return {node: settings.choices for node, settings in self.nodes.items() if settings.choices}
 
     def effect(self, node: str, task: str, embedding: tuple[float, ...], item: str) -> float:
         """Returns an item's effect at a node in a task, in units of score, where it is alone."""

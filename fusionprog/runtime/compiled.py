@@ -18,6 +18,7 @@ from fusionprog.program.data import Rows
 from fusionprog.program.graph import ProgramGraph, Reference
 from fusionprog.program.inputs import check_input, check_inputs
 from fusionprog.program.signature import Prediction
+from fusionprog.program.variants import chosen_graph, picks_that_matter
 from fusionprog.prompts.embedding import Basis
 from fusionprog.prompts.items import Item
 from fusionprog.prompts.mixture import Mixture
@@ -63,7 +64,9 @@ class CompiledProgram:
         basis: The basis that task embeddings are seen in.
         record: What the compile recorded.
         models: Node → the model that it runs on.
+        models_as_written: Node → another model, on which it runs in tasks that are left as written.
         compiled_for: Node → identity of the model that it was compiled on; ``save`` keeps this one.
+        written_for: Node → identity of the model in ``models_as_written`` that it was compiled on.
     """
 
     def __init__(
@@ -77,7 +80,9 @@ class CompiledProgram:
         basis: Basis,
         record: CompileRecord,
         models: Mapping[str, LanguageModel],
+        models_as_written: Mapping[str, LanguageModel] | None = None,
         compiled_for: Mapping[str, Mapping[str, Any]] | None = None,
+        written_for: Mapping[str, Mapping[str, Any]] | None = None,
         concurrency: int = 16,
     ) -> None:
         self.graph = graph
@@ -88,11 +93,17 @@ class CompiledProgram:
         self.basis = basis
         self.record = record
         self.models = dict(models)
+        written = models_as_written or {} if schedule.as_written else {}
+        self.models_as_written = {node: model for node, model in written.items() if model is not models[node]}
         if compiled_for is None:
             compiled_for = {node: recorded_identity(model) for node, model in models.items()}
+        if written_for is None:
+            written_for = {node: recorded_identity(model) for node, model in self.models_as_written.items()}
         self.compiled_for = dict(compiled_for)
+        self.written_for = dict(written_for)
         self._renderer = Renderer(self.items)
         self._prompts: dict[str, dict[str, RenderedPrompt]] = {}
+        self._variants: dict[str, TaskView] = {}
         self._executor = Executor(LMClient(None, concurrency))
 
     def __call__(self, /, *task: str, **inputs: Any) -> Prediction:
@@ -205,10 +216,10 @@ class CompiledProgram:
             LMError: if a model gives no answer; an answer that cannot be read is in the trace.
         """
         chosen = self._task((task,))
-        program = chosen.view.program
+        program, models = self.variant(task).program, self.models_in(task)
         prompts, checked, wanted = self._prompts_of(chosen), check_inputs(program.graph, inputs), tuple(wanted)
         nodes = program.graph.needed(wanted)
-        return await self._executor.run(program, prompts, self.models, checked, nodes, wanted, after)
+        return await self._executor.run(program, prompts, models, checked, nodes, wanted, after)
 
     def interference(self) -> Interference:
         """Returns which items help and hurt which of its tasks, and how alike the tasks are in that.
@@ -238,13 +249,13 @@ class CompiledProgram:
     def __getitem__(self, task: str) -> CompiledProgram:
         """Returns the program of one task alone; a call need not name it."""
         chosen = self._task((task,))
-        return self._copy({chosen.view.name: chosen}, self.models)
+        return self._copy({chosen.view.name: chosen}, self.models, self.models_as_written)
 
     def with_models(self, models: Mapping[str, LanguageModel]) -> CompiledProgram:
         """Returns the same program on other models.
 
         Args:
-            models: Node → model; nodes that are left out keep theirs.
+            models: Node → model, in all tasks; nodes that are left out keep theirs.
 
         Raises:
             CallError: if a node is unknown or asks no model.
@@ -254,7 +265,8 @@ class CompiledProgram:
                 raise CallError(
                     f"there is no node {node!r} that asks a model", fix=did_you_mean(str(node), self.models)
                 )
-        return self._copy(self.tasks, {**self.models, **models})
+        written = {node: model for node, model in self.models_as_written.items() if node not in models}
+        return self._copy(self.tasks, {**self.models, **models}, written)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> CompiledProgram:
         return self  # it never changes
@@ -267,7 +279,28 @@ class CompiledProgram:
     def __repr__(self) -> str:
         return f"CompiledProgram({self.graph.name!r}, tasks={list(self.tasks)})"
 
-    def _copy(self, tasks: Mapping[str, CompiledTask], models: Mapping[str, LanguageModel]) -> CompiledProgram:
+    def variant(self, task: str) -> TaskView:
+        """Returns a task with what the schedule picks in it: the modules that run, and the constants they are given.
+
+        Raises:
+            CallError: if there is no such task.
+        """
+        view = self._task((task,)).view
+        if task not in self._variants:
+            picks = picks_that_matter(view.program.graph, self.schedule.picks(task))
+            self._variants[task] = view.on(chosen_graph(view.program.graph, picks))
+        return self._variants[task]
+
+    def models_in(self, task: str) -> dict[str, LanguageModel]:
+        """Returns node → the model that it runs on in a task."""
+        return {**self.models, **self.models_as_written} if task in self.schedule.as_written else self.models
+
+    def _copy(
+        self,
+        tasks: Mapping[str, CompiledTask],
+        models: Mapping[str, LanguageModel],
+        models_as_written: Mapping[str, LanguageModel] | None = None,
+    ) -> CompiledProgram:
         made = CompiledProgram(
             graph=self.graph,
             items=self.items,
@@ -277,17 +310,21 @@ class CompiledProgram:
             basis=self.basis,
             record=self.record,
             models=models,
+            models_as_written=models_as_written,
             compiled_for=self.compiled_for,
+            written_for=self.written_for,
         )
-        made._prompts, made._executor = self._prompts, self._executor
+        made._prompts, made._executor, made._variants = self._prompts, self._executor, self._variants
         return made
 
     def _prompts_of(self, task: CompiledTask) -> dict[str, RenderedPrompt]:
         name = task.view.name
         if name not in self._prompts:
+            view = self.variant(name)
             self._prompts[name] = {
-                node: self._renderer.from_mixture(self.schedule, task.view, node, mixture)
+                node: self._renderer.from_mixture(self.schedule, view, node, mixture)
                 for node, mixture in task.mixtures.items()
+                if view.program.prompted(node) is not None
             }
         return self._prompts[name]
 

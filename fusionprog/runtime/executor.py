@@ -100,17 +100,18 @@ class NodeMemo:
         self._owners: dict[int, Any] = {}
 
     def get(
-        self, owner: Any, key: Hashable, run: Callable[[*Ts], Awaitable[NodeResult]], *arguments: *Ts
+        self, owners: Sequence[Any], key: Hashable, run: Callable[[*Ts], Awaitable[NodeResult]], *arguments: *Ts
     ) -> Awaitable[NodeResult]:
         """Awaited, returns the result under ``key``, running ``run`` once for all who ask at the same time.
 
         Args:
-            owner: What the key names by its ``id``; held, so that nothing else is given the same.
+            owners: What the key names by their ``id``; held, so that nothing else is given the same.
             key: What the result depends on.
             run: Makes it.
             arguments: What it is called with.
         """
-        self._owners[id(owner)] = owner
+        for owner in owners:
+            self._owners[id(owner)] = owner
         return self._results.get(key, run, *arguments)
 
 
@@ -191,10 +192,10 @@ class Executor:
         if self._memo is None or not module.repeatable:
             return await self._run(module, inputs, prompt, models.get(name))
         if prompt is None:
-            return await self._memo.get(module, (id(module), digest(inputs)), self._run, module, inputs, None, None)
+            return await self._memo.get((module,), (id(module), digest(inputs)), self._run, module, inputs, None, None)
         model = models[name]
-        key = (id(model), name, prompt.id, prompt.input_key(inputs))
-        return await self._memo.get(model, key, self._run, module, inputs, prompt, model)
+        key = (id(model), id(module), name, prompt.id, prompt.input_key(inputs))
+        return await self._memo.get((model, module), key, self._run, module, inputs, prompt, model)
 
     async def _run(
         self, module: Module, inputs: Mapping[str, Any], prompt: RenderedPrompt | None, model: LanguageModel | None

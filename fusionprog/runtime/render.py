@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Hashable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -12,6 +12,7 @@ from fusionprog._internal.canonical import digest
 from fusionprog.errors import CallError
 from fusionprog.fusion.compose import Composition, compose
 from fusionprog.lm.model import Message, Request, prefix_digest
+from fusionprog.program.graph import ProgramGraph
 from fusionprog.program.signature import SignatureType
 from fusionprog.program.task import TaskProgram
 from fusionprog.prompts.items import Content, Item
@@ -159,6 +160,10 @@ class TaskView:
     embedding: tuple[float, ...]
     offered: Mapping[str, Mapping[str, Content]] = field(default_factory=dict)
 
+    def on(self, graph: ProgramGraph) -> TaskView:
+        """Returns the task with a variant of its program's graph."""
+        return replace(self, program=self.program.on(graph))
+
     @cached_property
     def prompting_nodes(self) -> tuple[str, ...]:
         """The nodes that ask a model, in order."""
@@ -177,7 +182,7 @@ class Renderer:
         self._mixers: OrderedDict[int, Mixer] = OrderedDict()
         self._frames: dict[tuple[int, str], Frame] = {}
         self._recent: OrderedDict[tuple[int, int, str], tuple[Schedule, TaskView, RenderedPrompt]] = OrderedDict()
-        self._made: OrderedDict[tuple[str, str, Hashable], RenderedPrompt] = OrderedDict()
+        self._made: OrderedDict[tuple[str, str, int, Hashable], RenderedPrompt] = OrderedDict()
 
     def mixtures(self, schedule: Schedule, task: TaskView) -> dict[str, Mixture]:
         """Returns node → mixture of a task."""
@@ -186,9 +191,9 @@ class Renderer:
     def prompts(
         self, schedule: Schedule, task: TaskView, nodes: Iterable[str] | None = None
     ) -> dict[str, RenderedPrompt]:
-        """Returns node → prompt of a task, for all nodes that ask a model or those among ``nodes``."""
-        wanted = set(task.prompting_nodes if nodes is None else nodes)
-        return {node: self._prompt(schedule, task, node) for node in task.prompting_nodes if node in wanted}
+        """Returns node → prompt of a task, for all nodes that ask a model or those among ``nodes``, in their order."""
+        wanted = task.prompting_nodes if nodes is None else nodes
+        return {node: self._prompt(schedule, task, node) for node in wanted if task.program.prompted(node) is not None}
 
     def from_mixture(self, schedule: Schedule, task: TaskView, node: str, mixture: Mixture) -> RenderedPrompt:
         """Returns the prompt that a mixture makes at a node of a task."""
@@ -197,7 +202,7 @@ class Renderer:
         form = schedule.settings(node, task.name).format
         offered, demos = task.offered.get(node, {}), task.program.demos(node)
         composition = compose(signature.instructions, mixture, offered, form, demos)
-        key = (task.name, node, composition.key)
+        key = (task.name, node, id(signature), composition.key)  # the prompt holds the signature
         if key in self._made:
             self._made.move_to_end(key)
             return self._made[key]

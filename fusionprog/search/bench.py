@@ -9,6 +9,7 @@ from typing import Any
 from fusionprog._internal.canonical import digest
 from fusionprog._internal.together import together
 from fusionprog.evaluation.evaluator import Evaluator, Outcome, TaskScorer
+from fusionprog.evaluation.variants import Variants
 from fusionprog.lm.budget import Cost, Ledger
 from fusionprog.lm.client import LMClient
 from fusionprog.program.data import Row
@@ -48,6 +49,7 @@ class Bench:
         keep: Callable[[list[dict[str, Any]]], None],
     ) -> None:
         self.scorers = scorers
+        self._variants = Variants(scorers)
         self.ledger = ledger
         self.ended_by: str | None = None
         self._evaluator = evaluator
@@ -70,7 +72,8 @@ class Bench:
         """Returns task → outcomes of its rows, in their order."""
 
         async def one(task: str) -> list[Outcome]:
-            return await self._evaluator.outcomes(self.scorers[task], self.prompts(schedule, task), rows[task])
+            scorer = self.scorer(schedule, task)
+            return await self._evaluator.outcomes(scorer, self.prompts(schedule, task), rows[task])
 
         results = await together(one(task) for task in rows)
         return dict(zip(rows, results, strict=True))
@@ -122,7 +125,7 @@ class Bench:
         total = Cost()
         for schedule in schedules:
             for task, mine in rows.items():
-                total += worst_case(self.scorers[task], self.prompts(schedule, task), mine)
+                total += worst_case(self.scorer(schedule, task), self.prompts(schedule, task), mine)
         return total
 
     def charge(self, schedule: Schedule, outcomes: Outcomes) -> None:
@@ -147,12 +150,28 @@ class Bench:
 
     def prompts(self, schedule: Schedule, task: str) -> dict[str, RenderedPrompt]:
         """Returns node → prompt of a schedule in a task, for the nodes that ask a model for its metric."""
-        scorer = self.scorers[task]
+        scorer = self.scorer(schedule, task)
         return self._renderer.prompts(schedule, scorer.view, scorer.asking)
 
+    def scorer(self, schedule: Schedule, task: str) -> TaskScorer:
+        """Returns how a schedule is scored in a task: what it picks alone runs."""
+        return self._variants.scorer(schedule, task)
+
+    def options(self, schedule: Schedule, task: str) -> dict[str, dict[str, str]]:
+        """Returns node → choice → option of a schedule in a task, for the nodes that run for its metric.
+
+        What has no effect is left out: choices at the first option, and those that another one takes out.
+        """
+        scorer = self.scorer(schedule, task)
+        options: dict[str, dict[str, str]] = {}
+        for node, choice, option in scorer.picks:
+            options.setdefault(node, {})[choice] = option
+        return options
+
     def candidate(self, schedule: Schedule, task: str) -> str:
-        """Returns what tells a schedule's prompts in a task apart; equal ones score alike."""
-        return digest([prompt.id for prompt in self.prompts(schedule, task).values()])
+        """Returns what tells apart what a schedule runs in a task; equal ones score alike."""
+        prompts = [prompt.id for prompt in self.prompts(schedule, task).values()]
+        return digest([prompts, self.scorer(schedule, task).picks])
 
     def _affordable(
         self, schedules: Sequence[Schedule], rows: Rows, done: int, longest: int, keep: Cost | None
@@ -185,6 +204,11 @@ def block(rows: Rows, start: int, count: int) -> dict[str, Sequence[Row]]:
 def task_means(outcomes: Outcomes) -> dict[str, float]:
     """Returns task → mean score."""
     return {task: sum(each.score for each in mine) / len(mine) for task, mine in outcomes.items() if mine}
+
+
+def task_values(outcomes: Outcomes) -> dict[str, float]:
+    """Returns task → mean value: its score, less what its dollars must bring where models are chosen among."""
+    return {task: sum(each.value for each in mine) / len(mine) for task, mine in outcomes.items() if mine}
 
 
 def mean_tokens(outcomes: Outcomes) -> float:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from fusionprog.lm.budget import Cost, Ledger
 from fusionprog.prompts.schedule import Schedule
 from fusionprog.search.bench import Bench, block
+from fusionprog.search.choices import dearest_schedule
 from fusionprog.search.events import Callback, Event, Note, PhaseStarted
 from fusionprog.search.preflight import Job
 
@@ -61,7 +62,7 @@ class Books:
         plan, budget = self._job.plan, self._job.budget
         if not budget.by_size:
             return Cost()
-        schedules = [Schedule()] * (plan.finalists + 1)
+        schedules = [Schedule(), *[dearest_schedule(self._job.offered)] * plan.finalists]
         first = bench.worst_case(schedules, block(self._job.folds[fold].confirmation, 0, 1))
         tokens, usd = budget.tokens or math.inf, budget.usd or math.inf
         later, mean = rows * bench.calls_per_row, self.ledger.mean

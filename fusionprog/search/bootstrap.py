@@ -28,7 +28,8 @@ async def bootstrap_traces(job: Job, bench: Bench, evaluator: Evaluator) -> dict
     rows = block(train, 0, job.plan.bootstrap)
     (outcomes,) = await bench.measure_all([Schedule()], rows)
     traces: dict[str, dict[str, list[Demo]]] = {}
-    for name, scorer in bench.scorers.items():
+    for name in bench.scorers:
+        scorer = bench.scorer(Schedule(), name)
         prompts = Renderer({}).prompts(Schedule(), scorer.view, scorer.asking)
         good = [row for row, outcome in zip(rows[name], outcomes[name], strict=False) if outcome.score >= RIGHT]
         runs = await together(evaluator.trace(scorer, prompts, row, scorer.nodes) for row in good)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from fusionprog.evaluation.statistics import lower_bound, mean_gain
 from fusionprog.prompts.schedule import Schedule
@@ -21,12 +21,20 @@ class Finalist:
         gains: Task → paired comparison with the program as written.
         unchanged: Task → the program as written compared with itself, on the same rows.
         tokens: Mean tokens per example.
+        values: Task → the same comparison of what is left of scores when dollars have been paid, where the search
+            chooses among models; scores alone decide where it is empty.
     """
 
     schedule: Schedule
     gains: Mapping[str, Comparison]
     unchanged: Mapping[str, Comparison]
     tokens: float
+    values: Mapping[str, Comparison] = field(default_factory=dict)
+
+    @property
+    def judged(self) -> Mapping[str, Comparison]:
+        """Task → the comparison that decides."""
+        return self.values or self.gains
 
 
 @dataclass(frozen=True)
@@ -59,17 +67,19 @@ def decide(finalists: Sequence[Finalist], unchanged: Mapping[str, Comparison]) -
         finalists: The candidates; may be empty.
         unchanged: Task → the program as written compared with itself, for where nothing beat it.
     """
-    ranked = sorted(finalists, key=lambda each: (-round(mean_gain(each.gains)[0], 9), each.tokens))
+    ranked = sorted(finalists, key=lambda each: (-round(mean_gain(each.judged)[0], 9), each.tokens))
     for finalist in ranked:
-        if lower_bound(finalist.gains, finalists=len(finalists), level=_MEAN_LEVEL) > 0:
+        if lower_bound(finalist.judged, finalists=len(finalists), level=_MEAN_LEVEL) > 0:
             below = [task for task, each in finalist.gains.items() if each.gain < 0]
             mean, error, _ = mean_gain(finalist.gains)
-            kept = f"; as written in {', '.join(below)}" if below else ""
+            kept = f", {mean_gain(finalist.values)[0]:+.4f} with what it costs" if finalist.values else ""
+            kept += f"; as written in {', '.join(below)}" if below else ""
             return _keep(finalist, below, f"mean gain +{mean:.3f} ± {error:.3f} on confirmation{kept}")
     tries = len(finalists) * len(unchanged)
     for finalist in ranked:
         bounds = {
-            task: lower_bound({task: each}, finalists=tries, level=_TASK_LEVEL) for task, each in finalist.gains.items()
+            task: lower_bound({task: each}, finalists=tries, level=_TASK_LEVEL)
+            for task, each in finalist.judged.items()
         }
         passing = [task for task, bound in bounds.items() if bound > 0]
         if passing:

@@ -7,8 +7,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from fusionprog.evaluation.evaluator import TaskScorer
+from fusionprog.evaluation.variants import Variants
 from fusionprog.lm.budget import Ledger
+from fusionprog.lm.model import LanguageModel
 from fusionprog.prompts.items import Item
+from fusionprog.prompts.mixture import Mixture
+from fusionprog.prompts.schedule import MODEL, Schedule
 from fusionprog.runtime.compiled import CompiledProgram, CompiledTask
 from fusionprog.runtime.record import Comparison, CompileRecord, TaskRecord
 from fusionprog.runtime.render import Renderer, TaskView
@@ -53,10 +57,15 @@ def emit(job: Job, scorers: Mapping[str, TaskScorer], items: Mapping[str, Item],
     """Returns the compiled program with its record."""
     schedule = result.decision.schedule
     renderer = Renderer(items)
+    variants = Variants(scorers)
     tasks, used_at = {}, {}
     for name, scorer in scorers.items():
         view = scorer.view
-        mixtures = renderer.mixtures(schedule, view)
+        asked = variants.scorer(schedule, name).view.prompting_nodes
+        mixtures = {
+            node: mixture if node in asked else Mixture({}, {})
+            for node, mixture in renderer.mixtures(schedule, view).items()
+        }
         used = {
             node: {item.id: view.offered[node][item.id] for facet in mixture.facets for item in mixture.chosen(facet)}
             for node, mixture in mixtures.items()
@@ -64,6 +73,7 @@ def emit(job: Job, scorers: Mapping[str, TaskScorer], items: Mapping[str, Item],
         used_at.update({(name, node): mine.keys() for node, mine in used.items()})
         slim = TaskView(view.name, view.domain, view.program, view.embedding, used)
         tasks[name] = CompiledTask(slim, job.tasks[name].description, mixtures, job.metrics[name])
+    models = _picked_models(job, schedule)
     record = CompileRecord(
         tasks={
             name: TaskRecord(
@@ -83,7 +93,7 @@ def emit(job: Job, scorers: Mapping[str, TaskScorer], items: Mapping[str, Item],
         phases={**result.ledger.phases, "test": result.test_calls},
         seed=job.seed,
         optimizer=dict(result.optimizer),
-        models={node: model.name for node, model in job.models.items()},
+        models={node: model.name for node, model in models.items()},
         versions=versions(),
         fingerprint=result.fingerprint,
         notes=(*job.notes, *result.notes, result.decision.why),
@@ -97,5 +107,12 @@ def emit(job: Job, scorers: Mapping[str, TaskScorer], items: Mapping[str, Item],
         embedder=job.embedder.identity,
         basis=job.basis,
         record=record,
-        models=job.models,
+        models=models,
+        models_as_written=job.models,
     )
+
+
+def _picked_models(job: Job, schedule: Schedule) -> dict[str, LanguageModel]:
+    """Node → the model that it runs on, where its task is not left as written."""
+    picked = {node: settings.choices.get(MODEL, "") for node, settings in schedule.nodes.items()}
+    return {node: job.offered.get(node, {}).get(picked.get(node, ""), model) for node, model in job.models.items()}

@@ -10,7 +10,7 @@ import optuna
 
 from fusionprog.lm.budget import Cost
 from fusionprog.prompts.schedule import Schedule
-from fusionprog.search.bench import Bench, block, task_means
+from fusionprog.search.bench import Bench, block, task_means, task_values
 from fusionprog.search.books import Books
 from fusionprog.search.events import PhaseStarted, StepDone
 from fusionprog.search.kept_study import KeptStudy
@@ -104,7 +104,7 @@ async def search_fold(
             objective,
             fold.search,
             shape.block,
-            before,
+            task_values(baseline),
             halfway=halfway,
             keep=keep,
             time_left=lambda: books.time_left(bench, number, later),

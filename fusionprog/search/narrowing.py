@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from fusionprog.lm.budget import Cost
 from fusionprog.program.data import Row
 from fusionprog.prompts.schedule import Schedule
-from fusionprog.search.bench import Bench, mean_tokens, task_means
+from fusionprog.search.bench import Bench, mean_tokens, task_values
 from fusionprog.search.objective import Objective
 from fusionprog.search.strategy import Strategy
 
@@ -56,7 +56,7 @@ async def narrow(
         strategy.observe(schedule, outcomes)
     scored = []
     for index, (schedule, outcomes) in enumerate(zip(schedules, results, strict=True)):
-        measured, count = objective(task_means(outcomes)), sum(len(mine) for mine in outcomes.values())
+        measured, count = objective(task_values(outcomes)), sum(len(mine) for mine in outcomes.values())
         value = _with_forecast(strategy.forecast(schedule), measured, count)
         scored.append((-round(value, 9), mean_tokens(outcomes), index))
     return [schedules[index] for _, _, index in sorted(scored)[:finalists]]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from fusionprog.artifacts.types import lost_validators
 from fusionprog.builders.offers import default_families
@@ -16,26 +15,27 @@ from fusionprog.evaluation.program import make_scorer, read_nodes
 from fusionprog.evaluation.statistics import visible_gain
 from fusionprog.lm.budget import Budget
 from fusionprog.lm.dspy_adapters import type_text
-from fusionprog.lm.model import LanguageModel, approximate_tokens
+from fusionprog.lm.model import LanguageModel
 from fusionprog.lm.offline import can_fill
 from fusionprog.lm.offline_model import OFFLINE
-from fusionprog.lm.resolve import LMSpec, resolve_models
+from fusionprog.lm.resolve import LMSpec, offered_models
 from fusionprog.program.data_checks import check_data
 from fusionprog.program.graph import ProgramGraph
 from fusionprog.program.program import Program, program_graph
 from fusionprog.program.signature import closed_choice
 from fusionprog.program.task import Task, TaskProgram, bind, check_tasks
+from fusionprog.program.variants import options_of
 from fusionprog.prompts.embedding import Basis, HashedNgrams, Vectors, task_text
 from fusionprog.prompts.items import Family, Item
 from fusionprog.prompts.pool import PromptPool
 from fusionprog.prompts.schedule import FORMATS, Format, Schedule
-from fusionprog.runtime.render import RenderedPrompt, Renderer, TaskView
+from fusionprog.runtime.render import Renderer, TaskView
+from fusionprog.search.choices import ANSWER_TOKENS, Choices, priced_choices, prompt_tokens
 from fusionprog.search.plan import Plan, Sizes, make_plan
 from fusionprog.search.split import Fold, split_val
 from fusionprog.search.worst_case import check_bounds
 
 _ROWS_EMBEDDED = 8
-_ANSWER_TOKENS = 60
 _GROWTH = 2.0  # a compiled prompt is about twice as long as the written one
 
 
@@ -66,9 +66,12 @@ class Job:
         programs: Task → the program as it sees it.
         metrics: Task → metric.
         pool: The items on offer.
-        searched: The nodes that are searched: those that ask a model and that a metric reads, less the frozen ones.
+        searched: The nodes that are searched: those that a metric reads and that ask a model or offer a choice, less
+            the frozen ones.
         frozen: Names of nodes and items that are left alone.
-        models: Node → model.
+        models: Node → model, as written.
+        offered: Node → name → model, for the searched nodes that the search may choose a model for.
+        choices: What else than items and formats there is to choose at the searched nodes.
         embedder: Makes task and item vectors.
         basis: The basis of the tasks' vectors.
         embeddings: Task → coordinates.
@@ -89,6 +92,8 @@ class Job:
     searched: tuple[str, ...]
     frozen: frozenset[str]
     models: Mapping[str, LanguageModel]
+    offered: Mapping[str, Mapping[str, LanguageModel]]
+    choices: Choices
     embedder: HashedNgrams
     basis: Basis
     embeddings: Mapping[str, tuple[float, ...]]
@@ -106,7 +111,7 @@ class Job:
 
     def bare_scorer(self, task: str) -> TaskScorer:
         """Returns how a task is scored with nothing on offer."""
-        return make_scorer(self.bare_view(task), self.metrics[task], dict(self.models))
+        return make_scorer(self.bare_view(task), self.metrics[task], dict(self.models), self.offered)
 
     @property
     def asked(self) -> tuple[LanguageModel, ...]:
@@ -145,7 +150,9 @@ def preflight(
     notes += items.validate(graph.nodes, [task.domain for task in tasks])
     _check_frozen(freeze, graph, items)
     searched = _searched(graph, programs, reads, freeze, notes)
-    models = resolve_models(lm, [name for name, node in graph.nodes.items() if node.asks_model])
+    offers = offered_models(lm, [name for name, node in graph.nodes.items() if node.asks_model])
+    models = {node: next(iter(mine.values())) for node, mine in offers.items()}
+    offered = {node: mine for node, mine in offers.items() if len(mine) > 1 and node in searched}
     notes += _offline_notes(programs, models)
     notes += _lost_notes(programs)
     embedder = HashedNgrams()
@@ -153,15 +160,24 @@ def preflight(
     basis = Basis.fit(vectors)
     folds = split_val({task.name: task.rows["val"] for task in tasks}, seed)
     scorers = [
-        make_scorer(TaskView(task.name, task.domain, programs[task.name], ()), metrics[task.name], dict(models))
+        make_scorer(
+            TaskView(task.name, task.domain, programs[task.name], ()), metrics[task.name], dict(models), offered
+        )
         for task in tasks
     ]
+    if not any(scorer.calls_per_example for scorer in scorers):
+        raise ProgramError(
+            "there is nothing to search with",
+            found="no node that a metric reads asks a model, nor does a metric",
+            fix="Let a metric read an output of a node that asks one",
+        )
     open_items = [item for item in items if not item.pinned and item.id not in freeze]
     used = [item for item in items if item.pinned or item.id not in freeze]
     traces = any(isinstance(item, Family) and item.needs_traces for item in used)
     costs = _call_costs(tasks, scorers)
     check_bounds(budget, _asked(scorers))
-    plan = _plan(budget, trials, _sizes(tasks, scorers, open_items, searched, folds, traces), costs)
+    prompting = [node for node in searched if graph.nodes[node].asks_model]
+    plan = _plan(budget, trials, _sizes(tasks, scorers, open_items, prompting, folds, traces), costs)
     notes += _visible_notes(tasks, folds, plan)
     return Job(
         graph=graph,
@@ -172,6 +188,14 @@ def preflight(
         searched=searched,
         frozen=frozenset(freeze),
         models=models,
+        offered=offered,
+        choices=priced_choices(
+            graph,
+            searched,
+            offered,
+            {scorer.view.name: scorer for scorer in scorers},
+            {task.name: task.rows["val"][0].columns for task in tasks},
+        ),
         embedder=embedder,
         basis=basis,
         embeddings={task.name: basis.coordinates(vector) for task, vector in zip(tasks, vectors, strict=True)},
@@ -224,7 +248,8 @@ def _searched(
 ) -> tuple[str, ...]:
     searched = []
     for name in graph.order():
-        if not graph.nodes[name].asks_model or name in freeze:
+        node = graph.nodes[name]
+        if name in freeze or not (node.asks_model or options_of(node)):
             continue
         if any(name in nodes for nodes in reads.values()):
             searched.append(name)
@@ -233,7 +258,7 @@ def _searched(
     if not searched:
         raise ProgramError(
             "there is nothing to search",
-            found="no node that a metric reads asks a model and is not frozen",
+            found="no node that a metric reads asks a model or offers a choice, and is not frozen",
             fix="Freeze less, or let the metric read an output of a Predict or ChainOfThought node",
         )
     return tuple(searched)
@@ -300,9 +325,20 @@ def _sizes(
 
 
 def _asked(scorers: Sequence[TaskScorer]) -> tuple[LanguageModel, ...]:
-    models = [scorer.models[node] for scorer in scorers for node in scorer.asking]
+    models = [model for scorer in scorers for node in scorer.asking for model in _models_of(scorer, node)]
     models += [model for scorer in scorers for judges in scorer.judges.values() for model in judges.values()]
     return tuple({id(model): model for model in models}.values())
+
+
+def _models_of(scorer: TaskScorer, node: str) -> list[LanguageModel]:
+    return list(scorer.offered.get(node, {node: scorer.models[node]}).values())
+
+
+def _dearest(scorer: TaskScorer, node: str) -> tuple[float, float] | None:
+    """The price of the dearest model that a node may ask; ``None`` where one is unknown."""
+    prices = [model.usd_per_token for model in _models_of(scorer, node)]
+    known = [price for price in prices if price is not None]
+    return max(known, key=sum) if len(known) == len(prices) else None
 
 
 def _call_costs(tasks: Sequence[Task], scorers: Sequence[TaskScorer]) -> list[tuple[int, tuple[float, float] | None]]:
@@ -312,25 +348,20 @@ def _call_costs(tasks: Sequence[Task], scorers: Sequence[TaskScorer]) -> list[tu
         columns = task.rows["val"][0].columns
         for node, prompt in Renderer({}).prompts(Schedule(), scorer.view, scorer.asking).items():
             row = scorer.view.program.node_row(node, columns)
-            cost = math.ceil(_tokens(prompt, row) * _GROWTH), scorer.models[node].usd_per_token
+            cost = math.ceil(prompt_tokens(prompt, row) * _GROWTH), _dearest(scorer, node)
             costs += [cost] * scorer.view.program.graph.nodes[node].calls
         for metric, models in scorer.judges.items():
             view = TaskView(metric.name, "", metric.as_task, ())
             for node, prompt in Renderer({}).prompts(Schedule(), view, list(models)).items():
-                costs.append((_tokens(prompt, columns), models[node].usd_per_token))
+                costs.append((prompt_tokens(prompt, columns), models[node].usd_per_token))
     return costs
-
-
-def _tokens(prompt: RenderedPrompt, row: Mapping[str, Any]) -> int:
-    shown = {name: row.get(name, "") for name in prompt.signature.input_fields}
-    return sum(approximate_tokens(message["content"]) for message in prompt.messages(shown))
 
 
 def _capped(budget: Budget, costs: Sequence[tuple[int, tuple[float, float] | None]]) -> Budget:
     """Turns limits on tokens and dollars into one on calls, so that the plan fits them."""
     limits = [budget.calls] if budget.calls is not None else []
     if budget.tokens is not None:
-        mean = sum(tokens + _ANSWER_TOKENS for tokens, _ in costs) / len(costs)
+        mean = sum(tokens + ANSWER_TOKENS for tokens, _ in costs) / len(costs)
         limits.append(int(budget.tokens / mean))
     if budget.usd is not None:
         mean_usd = sum(_usd(tokens, price) for tokens, price in costs) / len(costs)
@@ -360,12 +391,12 @@ def _plan(
 
 
 def _usd(tokens: int, price: tuple[float, float] | None) -> float:
-    return 0.0 if price is None else tokens * price[0] + _ANSWER_TOKENS * price[1]
+    return 0.0 if price is None else tokens * price[0] + ANSWER_TOKENS * price[1]
 
 
 def _estimate(plan: Plan, costs: Sequence[tuple[int, tuple[float, float] | None]]) -> Estimate:
     calls = plan.calls + plan.test_calls
-    tokens = sum(tokens + _ANSWER_TOKENS for tokens, _ in costs) / len(costs)
+    tokens = sum(tokens + ANSWER_TOKENS for tokens, _ in costs) / len(costs)
     usd = None
     if all(price is not None for _, price in costs):
         usd = calls * sum(_usd(tokens, price) for tokens, price in costs) / len(costs)

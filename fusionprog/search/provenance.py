@@ -47,6 +47,8 @@ def study_parts(job: Job, optimizer: Mapping[str, Any]) -> dict[str, str]:
     parts |= {f"item {item.id!r}": digest(item_entry(item)) for item in job.pool}
     parts["the order of the pool"] = digest([item.id for item in job.pool])
     parts |= {f"the model of node {node!r}": digest(model.identity) for node, model in job.models.items()}
+    for node, models in job.offered.items():
+        parts[f"the models on offer for node {node!r}"] = digest([model.identity for model in models.values()])
     parts["the seed"] = str(job.seed)
     parts["the budget and the trials"] = digest([asdict(job.plan), asdict(job.budget)])
     parts["the optimizer"] = digest([dict(optimizer), sorted(job.frozen)])

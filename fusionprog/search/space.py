@@ -1,14 +1,14 @@
 """The low-dimensional form that plain samplers search: what a trial's parameters mean.
 
 For every searched node: an effect for each item in play, a temperature, the affinity of items to kinds of task,
-a gate for each facet, and the prompt's format. All of it is shared by all tasks, so that the number of parameters
-does not grow with them.
+a gate for each facet, the prompt's format, and what else there is to choose. All of it is shared by all tasks, so that
+the number of parameters does not grow with them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -16,8 +16,17 @@ import optuna
 
 from fusionprog.prompts.items import FACETS, Facet, Item
 from fusionprog.prompts.mixture import CAPS
-from fusionprog.prompts.schedule import DEFAULT_TEMPERATURE, FORMATS, Format, NodeSettings, Schedule
+from fusionprog.prompts.schedule import (
+    DEFAULT_TEMPERATURE,
+    FORMAT,
+    FORMATS,
+    Format,
+    NodeSettings,
+    Schedule,
+    settings_of,
+)
 from fusionprog.runtime.render import TaskView
+from fusionprog.search.choices import Choices
 from fusionprog.search.preflight import Job
 
 _GATE_STEPS = 4
@@ -32,11 +41,19 @@ class Space:
         items: Node → the items in play there, by id; pinned ones are not searched.
         directions: Item → its unit direction in the space of task embeddings; empty where there is none.
         formats: How prompts may be written, the usual one first.
+        choices: What there is to choose at nodes beside their format.
     """
 
     items: Mapping[str, Mapping[str, Item]]
     directions: Mapping[str, tuple[float, ...]]
     formats: Sequence[Format] = FORMATS
+    choices: Choices = field(default_factory=dict)
+
+    @cached_property
+    def options(self) -> Choices:
+        """All that there is to choose: the format of nodes that have prompts, and ``choices``."""
+        formats: Choices = {node: {FORMAT: dict.fromkeys(map(str, self.formats), 0.0)} for node in self.items}
+        return {node: {**formats.get(node, {}), **self.choices.get(node, {})} for node in {**formats, **self.choices}}
 
     @cached_property
     def facets(self) -> Mapping[str, tuple[Facet, ...]]:
@@ -48,7 +65,7 @@ class Space:
 
     @cached_property
     def distributions(self) -> dict[str, optuna.distributions.BaseDistribution]:
-        """Parameter → its distribution. Items are ``node.facet.item``, gates ``node.facet``."""
+        """Parameter → its distribution: ``node.facet.item``, ``node.facet`` (gates), ``node.choice``."""
         made: dict[str, optuna.distributions.BaseDistribution] = {}
         for node, items in self.items.items():
             for key, item in items.items():
@@ -58,8 +75,16 @@ class Space:
             made[f"{node}.temperature"] = optuna.distributions.FloatDistribution(*_TEMPERATURES, log=True)
             if any(any(self.directions.get(key, ())) for key in items):
                 made[f"{node}.affinity"] = optuna.distributions.FloatDistribution(0.0, 1.0)
-            made[f"{node}.format"] = optuna.distributions.CategoricalDistribution(list(self.formats))
-        return made
+        return {**made, **self.option_distributions}
+
+    @cached_property
+    def option_distributions(self) -> dict[str, optuna.distributions.BaseDistribution]:
+        """``node.choice`` → its options."""
+        return {
+            f"{node}.{choice}": optuna.distributions.CategoricalDistribution(list(costs))
+            for node, mine in self.options.items()
+            for choice, costs in mine.items()
+        }
 
     def schedule(self, params: Mapping[str, Any]) -> Schedule:
         """Returns the schedule that a trial's parameters mean."""
@@ -76,7 +101,11 @@ class Space:
             }
             gates = {facet: params[f"{node}.{facet}"] / _steps(facet) for facet in self.facets[node]}
             temperature = round(params[f"{node}.temperature"], 5)
-            nodes[node] = NodeSettings(temperature, gates, params[f"{node}.format"])
+            nodes[node] = NodeSettings(temperature, gates)
+        for node, mine in self.options.items():
+            options = {choice: params[f"{node}.{choice}"] for choice in mine}
+            written = nodes.get(node, NodeSettings())
+            nodes[node] = settings_of(options, written.temperature, written.gates)
         return Schedule(at_node=at_node, directions=directions, nodes=nodes)
 
     def single(self, node: str, item: str) -> Schedule:
@@ -111,7 +140,8 @@ class Space:
             params[f"{node}.temperature"] = _TEMPERATURES[1] if wide else _TEMPERATURES[0]
             if f"{node}.affinity" in self.distributions:
                 params[f"{node}.affinity"] = 0.0
-            params[f"{node}.format"] = self.formats[0]
+        for node, mine in self.options.items():
+            params |= {f"{node}.{choice}": next(iter(costs)) for choice, costs in mine.items()}
         return params
 
 
@@ -133,7 +163,9 @@ def make_space(job: Job, views: Mapping[str, TaskView], items: Mapping[str, Item
                 and any(key in view.offered.get(node, {}) for view in views.values())
             }
             for node in job.searched
+            if job.graph.nodes[node].asks_model
         },
         directions={key: job.basis.direction(vector) for key, vector in zip(items, vectors, strict=True)},
         formats=job.formats,
+        choices=job.choices,
     )

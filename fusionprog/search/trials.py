@@ -14,7 +14,7 @@ import optuna
 from fusionprog._internal.canonical import digest
 from fusionprog.lm.budget import Cost
 from fusionprog.prompts.schedule import Schedule
-from fusionprog.search.bench import Bench, Outcomes, Rows, block, mean_tokens, task_means
+from fusionprog.search.bench import Bench, Outcomes, Rows, block, mean_tokens, task_means, task_values
 from fusionprog.search.objective import Objective
 from fusionprog.search.strategy import Strategy
 
@@ -60,7 +60,7 @@ class Trials:
         objective: How the tasks' scores become one number.
         rows: Task → all rows of the search, in the shared order.
         size: Rows of every task in a trial.
-        baseline: Task → mean score of the program as written.
+        baseline: Task → mean value of the program as written.
         halfway: The number of trials after which the strategy may hand over; never, if not given.
         keep: Returns what the budget must still have after a trial.
         time_left: Returns the seconds that are left for trials.
@@ -184,7 +184,7 @@ class Trials:
             self.ended_by = used_up("seconds")
             return None
         self._under_way[number] = _UnderWay(schedule, outcomes, worst)
-        return self._objective(task_means(outcomes))
+        return self._objective(task_values(outcomes))
 
     async def _measure_in_pieces(self, number: int, schedule: Schedule, rows: Rows) -> float | None:
         (outcomes,) = await self._bench.measure_all([schedule], rows, keep=self._keep())
@@ -193,7 +193,7 @@ class Trials:
             self.ended_by = used_up(self._bench.ended_by)
             return None
         self._under_way[number] = _UnderWay(schedule, outcomes, Cost())
-        return self._objective(task_means(outcomes))
+        return self._objective(task_values(outcomes))
 
 
 def used_up(limit: str) -> str:

@@ -9,6 +9,7 @@ from fusionprog.errors import BudgetError
 from fusionprog.evaluation.evaluator import TaskScorer
 from fusionprog.lm.budget import Budget, Cost
 from fusionprog.lm.model import LanguageModel
+from fusionprog.modules.optional import PassThrough
 from fusionprog.program.data import Row
 from fusionprog.prompts.schedule import Schedule
 from fusionprog.runtime.render import RenderedPrompt, Renderer, TaskView
@@ -49,7 +50,8 @@ def worst_case(scorer: TaskScorer, prompts: Mapping[str, RenderedPrompt], rows: 
         prompts: Node → prompt, for every node that asks a model.
         rows: The rows.
     """
-    made = _FUNCTION_TOKENS * (len(scorer.nodes) - len(scorer.asking))
+    modules = [scorer.view.program.graph.nodes[node].module for node in scorer.nodes if node not in scorer.asking]
+    made = _FUNCTION_TOKENS * sum(not isinstance(module, PassThrough) for module in modules)
     given = sum(row.size for row in rows)
     total, made = _dearest(scorer.runs, prompts, scorer.models, given, len(rows), made)
     for metric, models in scorer.judges.items():

@@ -393,7 +393,7 @@ CHANGES: dict[str, tuple[Change, str]] = {
     "temperature 0": (lambda d: d["schedule"]["nodes"]["triage"].update(temperature=0), "greater than 0"),
     "settings of no node": (
         lambda d: d["schedule"]["nodes"].update(trage=d["schedule"]["nodes"]["triage"]),
-        "the schedule names 'trage', which is no node that asks a model. Did you mean 'triage'",
+        "the schedule names 'trage', which is no node that asks a model, or offers a choice. Did you mean 'triage'",
     ),
     "effects at no node": (lambda d: d["schedule"].update(at_node={"x": {}}), "names 'x', which is no node"),
     "effects of no item": (lambda d: d["schedule"].update(everywhere={"x": 1.0}), "names 'x', which is no item"),

@@ -137,7 +137,7 @@ def test_show_prompt_as_json(command: Command, desk: Path) -> None:
 
 def test_show_as_json_has_scores_compile_and_mixtures(command: Command, desk: Path) -> None:
     data = command("show", desk / "desk.json", "--json").data
-    assert set(data) == {"scores", "compile", "mixtures", "learned", "interference", "break_even"}
+    assert set(data) == {"scores", "compile", "mixtures", "choices", "learned", "interference", "break_even"}
     assert set(data["scores"]) == set(data["mixtures"]) == {"shop", "bank"}
     one = command("show", desk / "desk.json", "--task", "bank", "--json").data
     assert set(one["mixtures"]) == {"bank"} and one["mixtures"]["bank"] == data["mixtures"]["bank"]

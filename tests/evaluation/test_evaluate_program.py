@@ -23,7 +23,8 @@ def compiled(desk: Any, metric: Any, *, loaded: bool) -> Any:
     return SimpleNamespace(
         tasks={"shop": SimpleNamespace(view=scorer.view, metric=None if loaded else scorer.metric)},
         record=SimpleNamespace(tasks={"shop": SimpleNamespace(metric=scorer.metric.description)}),
-        models={"triage": model, "answer": model},
+        variant=lambda task: scorer.view,
+        models_in=lambda task: {"triage": model, "answer": model},
         rendered=lambda task, node: prompts.get(node),
         model=model,
     )

@@ -10,12 +10,13 @@ from typing import Any
 import dspy
 import pytest
 
+import fusionprog as fp
 from fusionprog._internal import sync
 from fusionprog.errors import LMConfigurationError
 from fusionprog.lm.dspy_lm import DSPyModel
 from fusionprog.lm.model import Completion, Messages
 from fusionprog.lm.offline_model import OfflineModel
-from fusionprog.lm.resolve import UnboundModel, resolve_model, resolve_models
+from fusionprog.lm.resolve import UnboundModel, offered_models, resolve_model, resolve_models
 
 
 class Scripted:
@@ -168,3 +169,35 @@ print("litellm" in sys.modules)
     found = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
 
     assert found.stdout.strip() == "False"
+
+
+# Several on offer.
+
+
+def test_models_on_offer_are_known_by_name_the_first_as_written() -> None:
+    mini, hot = dspy.LM("openai/gpt-4o-mini"), dspy.LM("openai/gpt-4o-mini", temperature=1.0)
+    made = offered_models({"triage": [mini, hot, "offline"], "*": fp.Choice("offline", mini)}, ["triage", "answer"])
+    assert list(made["triage"]) == ["openai/gpt-4o-mini", "openai/gpt-4o-mini (2)", "offline"]
+    assert list(made["answer"]) == ["offline", "openai/gpt-4o-mini"]
+    assert list(offered_models("offline", ["triage"])["triage"]) == ["offline"]
+
+
+@pytest.mark.parametrize(
+    ("lm", "message"),
+    [
+        ([], "lm offers no model"),
+        (["offline", "offline"], "lm offers the model 'offline' twice"),
+        ({"trage": ["offline"]}, "unknown node 'trage'"),
+        ({"answer": ["offline"]}, "no model for node 'triage'"),
+        (["offline", 3], "lm is no language model"),
+        (["offline", ["offline"]], "lm is no language model"),
+    ],
+)
+def test_offers_that_are_none_are_refused(lm: Any, message: str) -> None:
+    with pytest.raises(LMConfigurationError, match=message):
+        offered_models(lm, ["triage", "answer"])
+
+
+def test_where_one_model_is_needed_several_are_refused() -> None:
+    with pytest.raises(LMConfigurationError, match="lm is no language model"):
+        resolve_models({"triage": ["offline", "openai/gpt-4o-mini"]}, ["triage"])

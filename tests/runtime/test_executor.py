@@ -202,12 +202,12 @@ def test_an_unchanged_node_is_not_run_again() -> None:
         return say(middle="half way", end="done")
 
     async def work() -> None:
-        model, executor = Scripted(answer), Executor(LMClient(None), NodeMemo())
-        first = await run(task_of(chain()), model, executor, text="go")
-        again = await run(task_of(chain()), model, executor, text="go")
+        model, executor, task = Scripted(answer), Executor(LMClient(None), NodeMemo()), task_of(chain())
+        first = await run(task, model, executor, text="go")
+        again = await run(task, model, executor, text="go")
         assert len(model.asked) == 2
         assert (again.fields, again.calls) == (first.fields, first.calls)
-        await run(task_of(chain()), model, executor, text="other")  # the first node gives the same middle
+        await run(task, model, executor, text="other")  # the first node gives the same middle
         assert len(model.asked) == 3
 
     asyncio.run(work())
@@ -278,9 +278,9 @@ def test_failures_are_not_remembered() -> None:
 
 def test_unreadable_answers_are_remembered_with_their_calls() -> None:
     async def work() -> None:
-        executor, model = Executor(LMClient(None), NodeMemo()), Scripted(lambda _: "garbled")
-        first = await run(task_of(chain()), model, executor, text="go")
-        again = await run(task_of(chain()), model, executor, text="go")
+        executor, model, task = Executor(LMClient(None), NodeMemo()), Scripted(lambda _: "garbled"), task_of(chain())
+        first = await run(task, model, executor, text="go")
+        again = await run(task, model, executor, text="go")
         assert len(model.asked) == 1
         assert again.calls == first.calls and again.error is first.error is not None
 

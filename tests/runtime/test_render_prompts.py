@@ -223,7 +223,7 @@ def test_only_nodes_that_ask_a_model_have_prompts_and_mixtures() -> None:
     assert list(renderer.mixtures(Schedule(), shop)) == ["reply", "team"]
     assert list(renderer.prompts(Schedule(), shop)) == ["reply", "team"]
     assert list(renderer.prompts(Schedule(), shop, ["team", "shout"])) == ["team"]
-    assert list(renderer.prompts(Schedule(), shop, iter(["team", "reply"]))) == ["reply", "team"]
+    assert list(renderer.prompts(Schedule(), shop, iter(["team", "reply"]))) == ["team", "reply"]
     assert renderer.prompts(Schedule(), shop, []) == {}
 
 

@@ -13,7 +13,7 @@ from fusionprog.search.effects.link import Levels
 from fusionprog.search.effects.model import Posterior
 from fusionprog.search.findings import Findings, Place, Table, rounded_effect, shares_of
 
-_SETTINGS = {"format": "format", "amount": "demos"}  # kind of column → what its parameter is called
+_SETTINGS = frozenset({"choice", "amount"})  # kinds of columns
 
 
 class Sightings:
@@ -107,7 +107,7 @@ def _settings(columns: Columns, posterior: Posterior, sightings: Sightings) -> d
     spread: Vector = posterior.spread(places, np.ones(places.shape))
     for place, name in enumerate(columns.names):
         if name[0] in _SETTINGS and name[1] in asked:
-            _, node, value = name
+            _, node, *setting, value = name
             effect = rounded_effect(posterior.mean[place], spread[place], sightings.settings[name])
-            found.setdefault(node, {}).setdefault(_SETTINGS[name[0]], {})[value] = effect
+            found.setdefault(node, {}).setdefault(setting[0] if setting else "demos", {})[value] = effect
     return found

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
-from fusionprog.prompts.schedule import Format
-
-Kind = Literal["level", "task", "ran", "everywhere", "at_node", "by_task_kind", "in_task", "pair", "format", "amount"]
+Kind = Literal["level", "task", "ran", "everywhere", "at_node", "by_task_kind", "in_task", "pair", "choice", "amount"]
 Column = tuple[str, ...]
 Places = npt.NDArray[np.intp]
 Vector = npt.NDArray[np.float64]
@@ -30,12 +28,12 @@ class Shown:
 
     Attributes:
         items: The items in it.
-        format: Its format.
+        options: Choice → the option that is picked.
         amount: The share of all demonstrations that it shows, in [0, 1].
     """
 
     items: frozenset[str]
-    format: str = "chat"
+    options: Mapping[str, str] = field(default_factory=dict)
     amount: float = 0.0
 
 
@@ -45,22 +43,23 @@ class Columns:
 
     An outcome of task t is its level and the task's own, plus for every item k that node n shows: what k does
     everywhere, at the node, by kind of task (along the task's embedding), and in this task alone; plus what the
-    node's format and its number of demonstrations do. Groups of columns that would make more than ``MOST_COLUMNS``
-    in all are left out, the most particular ones first. What outcomes ask for is opened one by one: effects that were
-    left out, and what two items do together beyond what each does. Nodes that do not run for every example have a
-    column for that they ran: what they are run for may be harder, which is no item's doing.
+    options that are picked at the node (its format, its module) and its number of demonstrations do. Groups of columns
+    that would make more than ``MOST_COLUMNS`` in all are left out, the most particular ones first. What outcomes ask
+    for is opened one by one: effects that were left out, and what two items do together beyond what each does. Nodes
+    that do not run for every example have a column for that they ran: what they are run for may be harder, which is
+    no item's doing.
 
     Attributes:
         nodes: Node → the items in play there.
         embeddings: Task → its coordinates.
-        formats: The formats, the usual one first.
+        choices: Node → choice → option → what it must gain above the first, which is the one as written.
         uncertain: The nodes that run for some examples and not for others.
         opened: Columns beside the groups, in the order in which they were opened.
     """
 
     nodes: Mapping[str, Sequence[str]]
     embeddings: Mapping[str, tuple[float, ...]]
-    formats: Sequence[Format]
+    choices: Mapping[str, Mapping[str, Mapping[str, float]]]
     uncertain: frozenset[str] = frozenset()
     opened: tuple[Column, ...] = ()
 
@@ -150,7 +149,7 @@ class Columns:
         """
         names: list[Column] = []
         for node, what in shown.items():
-            names += [("ran", node), ("format", node, what.format)]
+            names += [("ran", node), *(("choice", node, *picked) for picked in what.options.items())]
             if what.amount > 0:
                 names.append(("amount", node, str(nearest_amount(what.amount))))
         return [name for name in names if name in self._atoms]
@@ -185,9 +184,10 @@ class Columns:
         """The parts of all items at all nodes, in the order of ``places``."""
         if task not in self._stacked:
             parts = [self.parts(task, node) for node in self.nodes]
+            nothing = [(np.zeros((0, 1), dtype=np.intp), np.zeros((0, 1)))]  # where no node has prompts to search
             self._stacked[task] = (
-                np.concatenate([places for places, _ in parts]),
-                np.concatenate([values for _, values in parts]),
+                np.concatenate([places for places, _ in parts or nothing]),
+                np.concatenate([values for _, values in parts or nothing]),
             )
         return self._stacked[task]
 
@@ -197,7 +197,12 @@ class Columns:
         names: list[Column] = [("level",), *(("task", task) for task in self.embeddings)]
         names += [("ran", node) for node in self.nodes if node in self.uncertain]
         names += [("everywhere", item) for item in dict.fromkeys(item for _, item in self.places)]
-        names += [("format", node, form) for node in self.nodes for form in self.formats[1:]]
+        names += [
+            ("choice", node, choice, option)
+            for node, mine in self.choices.items()
+            for choice, costs in mine.items()
+            for option in list(costs)[1:]
+        ]
         names += [("amount", node, str(amount)) for node in self.nodes for amount in AMOUNTS]
         return tuple(names)
 
@@ -218,7 +223,7 @@ class Columns:
     @cached_property
     def _atoms(self) -> Mapping[Column, int]:
         """(node, item) or the name of a setting's column → its number."""
-        settings = [name for name in self.names if name[0] in ("ran", "format", "amount")]
+        settings = [name for name in self.names if name[0] in ("ran", "choice", "amount")]
         return {name: number for number, name in enumerate((*self.places, *settings))}
 
     @cached_property

@@ -28,10 +28,10 @@ USUAL: Mapping[Kind, float] = {
     "by_task_kind": 0.05,
     "in_task": 0.03,
     "pair": 0.08,
-    "format": 0.05,
+    "choice": 0.05,
     "amount": 0.05,
 }
-_SHARED: frozenset[Kind] = frozenset({"everywhere", "at_node", "format", "amount"})
+_SHARED: frozenset[Kind] = frozenset({"everywhere", "at_node", "choice", "amount"})
 _OWN: frozenset[Kind] = frozenset({"by_task_kind", "in_task"})
 _LEVEL = 0.3  # what a task scores before anything is known
 # The variance of outcomes that are right or wrong is a quarter at most; some count as seen, so that a few equal

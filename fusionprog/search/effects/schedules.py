@@ -11,7 +11,7 @@ from scipy.special import ndtr
 
 from fusionprog.prompts.mixture import CAPS
 from fusionprog.prompts.pairs import with_partners
-from fusionprog.prompts.schedule import NodeSettings, Schedule
+from fusionprog.prompts.schedule import DEFAULT_TEMPERATURE, NodeSettings, Schedule, settings_of
 from fusionprog.search.effects.columns import AMOUNTS, Columns, Places, Vector
 from fusionprog.search.effects.model import Posterior
 
@@ -23,7 +23,7 @@ Chances = Mapping[tuple[str, str], Vector]  # (task, node) → shape (n_items,)
 
 
 def schedule_of(columns: Columns, effects: Vector, costs: Mapping[str, float]) -> Schedule:
-    """Returns the schedule that has effects, and the best format and amount of demonstrations at every node.
+    """Returns the schedule that has effects, and the best options and amount of demonstrations at every node.
 
     Args:
         columns: What the effects are of.
@@ -54,20 +54,28 @@ def schedule_of(columns: Columns, effects: Vector, costs: Mapping[str, float]) -
         in_task={task: dict(nodes) for task, nodes in in_task.items()},
         pairs={node: dict(mine) for node, mine in pairs.items()},
         costs=costs,
-        nodes={node: settings_of(columns, effects, node) for node in columns.nodes},
+        nodes={node: best_settings(columns, effects, node) for node in {**columns.nodes, **columns.choices}},
     )
 
 
-def settings_of(columns: Columns, effects: Vector, node: str) -> NodeSettings:
-    """Returns a node's format and amount of demonstrations: those with the best effects; all facets are open."""
+def best_settings(columns: Columns, effects: Vector, node: str) -> NodeSettings:
+    """Returns a node's options and amount of demonstrations: those with the best effects; all facets are open.
+
+    An option must gain its cost above the first one; of those that come to the same it is the first.
+    """
 
     def effect(*name: str) -> float:
         place = columns.index.get(name)
         return 0.0 if place is None else float(effects[place])
 
-    form = max(columns.formats, key=lambda each: effect("format", node, each))
+    options = {
+        choice: max(costs, key=lambda option: effect("choice", node, choice, option) - costs[option])
+        for choice, costs in columns.choices.get(node, {}).items()
+    }
+    if node not in columns.nodes:
+        return settings_of(options, DEFAULT_TEMPERATURE, {})
     amount = max(AMOUNTS, key=lambda each: (effect("amount", node, str(each)), -each))
-    return NodeSettings(_EVEN, {**dict.fromkeys(CAPS, 1.0), "demos": amount}, form)
+    return settings_of(options, _EVEN, {**dict.fromkeys(CAPS, 1.0), "demos": amount})
 
 
 def chances_of(columns: Columns, posterior: Posterior, costs: Mapping[str, float]) -> Chances:

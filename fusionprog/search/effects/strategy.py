@@ -10,21 +10,21 @@ import optuna
 
 from fusionprog._internal.canonical import seed_of
 from fusionprog.evaluation.evaluator import Outcome
+from fusionprog.evaluation.worth import WORTH_OF_TOKEN
 from fusionprog.lm.model import approximate_tokens
 from fusionprog.prompts.items import Content
 from fusionprog.prompts.mixture import CAPS
-from fusionprog.prompts.schedule import Schedule
+from fusionprog.prompts.schedule import FORMAT, Schedule
 from fusionprog.runtime.render import RenderedPrompt
 from fusionprog.search.bench import Outcomes
 from fusionprog.search.effects.attribution import Sightings, findings_of
 from fusionprog.search.effects.columns import AMOUNTS, Columns, Shown, Vector
 from fusionprog.search.effects.learner import Learner
 from fusionprog.search.effects.sampler import EffectsSampler
-from fusionprog.search.effects.schedules import DIGITS, chances_of, probable_schedule, schedule_of, settings_of
+from fusionprog.search.effects.schedules import DIGITS, best_settings, chances_of, probable_schedule, schedule_of
 from fusionprog.search.findings import Findings
 from fusionprog.search.strategy import Setting, items_of, offered_items, strategy_registry
 
-_WORTH_OF_TOKEN = 1e-5  # score that a token in a prompt must bring
 _PROBABLE = (0.8, 0.5, 0.9)  # how probable it must be that an item is worth its tokens, in what may be returned
 _LOOKED_AT = 32  # tried schedules that are ranked by what the model expects of them
 # What other compiles have found counts up to this: an item must be able to prove the opposite here, and for that it
@@ -56,11 +56,12 @@ class EffectsStrategy:
         self._seed = setting.seed
         self._items = {key: item for items in setting.space.items.values() for key, item in items.items()}
         nodes = {node: list(items) for node, items in setting.space.items.items()}
+        self._options = setting.space.option_distributions
         uncertain = frozenset(node for scorer in setting.bench.scorers.values() for node in scorer.uncertain)
         self._costs = self._worth_of_tokens()
         known = {key: _known(setting.prior, key) for key in self._items}
         self._learner = Learner(
-            Columns(nodes, setting.embeddings, setting.space.formats, uncertain),
+            Columns(nodes, setting.embeddings, setting.space.options, uncertain),
             {("everywhere", key): value for key, value in known.items() if value},
         )
         self._drawn: dict[int, tuple[Columns, Vector]] = {}
@@ -68,16 +69,13 @@ class EffectsStrategy:
 
     @cached_property
     def distributions(self) -> Mapping[str, optuna.distributions.BaseDistribution]:
-        """What Optuna sees of a draw: the items' shared effects, and every node's format and demonstrations."""
+        """What Optuna sees of a draw: the items' shared effects, and every node's options and demonstrations."""
         effect = optuna.distributions.FloatDistribution(-1.0, 1.0)
-        form = optuna.distributions.CategoricalDistribution(list(self._learner.columns.formats))
         amount = optuna.distributions.CategoricalDistribution(list(AMOUNTS))
         made: dict[str, optuna.distributions.BaseDistribution] = {
             f"*.{item.facet}.{key}": effect for key, item in self._items.items()
         }
-        for node in self._learner.columns.nodes:
-            made[f"{node}.format"], made[f"{node}.demos"] = form, amount
-        return made
+        return {**made, **self._options, **{f"{node}.demos": amount for node in self._learner.columns.nodes}}
 
     def starts(self, screened: Mapping[tuple[str, str], float]) -> Sequence[Mapping[str, Any]]:
         """Returns nothing: the first trials are draws, too; what other compiles know is in the priors."""
@@ -97,9 +95,12 @@ class EffectsStrategy:
         for key, item in self._items.items():
             value = float(effects[columns.index["everywhere", key]])
             params[f"*.{item.facet}.{key}"] = round(min(1.0, max(-1.0, value)), DIGITS)
-        for node in columns.nodes:
-            settings = settings_of(columns, effects, node)
-            params[f"{node}.format"], params[f"{node}.demos"] = settings.format, settings.gates["demos"]
+        for node, mine in columns.choices.items():
+            settings = best_settings(columns, effects, node)
+            picked = {FORMAT: settings.format, **settings.choices}
+            params |= {f"{node}.{choice}": picked[choice] for choice in mine}
+            if node in columns.nodes:
+                params[f"{node}.demos"] = settings.gates["demos"]
         return params
 
     def schedule(self, number: int, params: Mapping[str, Any]) -> Schedule:
@@ -173,12 +174,13 @@ class EffectsStrategy:
         return self._objective(self._learner.expected({task: self._shown(schedule, task) for task in tasks}))
 
     def _shown(self, schedule: Schedule, task: str) -> dict[str, Shown]:
-        prompts = self._bench.prompts(schedule, task)
-        return {
-            node: Shown(items_of(prompt), prompt.frame.format.name, _amount(prompt))
-            for node, prompt in prompts.items()
-            if node in self._learner.columns.nodes
-        }
+        prompts, options = self._bench.prompts(schedule, task), self._bench.options(schedule, task)
+        shown = {node: Shown(frozenset(), mine) for node, mine in options.items()}
+        for node, prompt in prompts.items():
+            if node in self._learner.columns.nodes:
+                picked = {FORMAT: prompt.frame.format.name, **options.get(node, {})}
+                shown[node] = Shown(items_of(prompt), picked, _amount(prompt))
+        return shown
 
     def _worth_of_tokens(self) -> dict[str, float]:
         """Item → the score that its tokens must bring, where it is longest."""
@@ -191,7 +193,7 @@ class EffectsStrategy:
                     if id(content) not in counted:
                         counted[id(content)] = _tokens(content)
                     most[key] = max(most[key], counted[id(content)])
-        return {key: round(_WORTH_OF_TOKEN * tokens, DIGITS) for key, tokens in most.items()}
+        return {key: round(WORTH_OF_TOKEN * tokens, DIGITS) for key, tokens in most.items()}
 
 
 def _by_ran(outcomes: Sequence[Outcome]) -> list[tuple[frozenset[str] | None, list[Outcome]]]:

@@ -97,6 +97,9 @@ class PlantedPool:
             for node, shown in self.shown(schedule, task).items()
         }
 
+    def options(self, schedule: Schedule, task: str) -> dict[str, dict[str, str]]:
+        return {}
+
     def candidate(self, schedule: Schedule, task: str) -> str:
         return repr([sorted(shown) for shown in self.shown(schedule, task).values()])
 

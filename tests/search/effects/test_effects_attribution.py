@@ -10,7 +10,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fusionprog.prompts.schedule import FORMATS
 from fusionprog.search.effects.attribution import Sightings, findings_of
 from fusionprog.search.effects.columns import Columns, Shown
 from fusionprog.search.effects.link import Identity, Levels, Logistic
@@ -20,6 +19,7 @@ from fusionprog.search.findings import kept
 
 NO_STUDY = cast(Any, None)
 SCORES = Levels(Identity(), 1.0, {})
+FORMATS = {"format": dict.fromkeys(("chat", "json", "xml"), 0.0)}
 TASKS = {"left": (1.0,), "right": (-1.0,)}
 WORTH = {
     "good": {"left": 0.2, "right": 0.2},
@@ -70,8 +70,8 @@ def test_importance_is_of_what_makes_a_difference(learnt: tuple[Any, EffectsStra
 
 
 def test_importance_is_the_variance_between_prompts_that_show_everything_as_often_as_not() -> None:
-    columns = Columns({"n": ["a", "b"]}, {"t": ()}, FORMATS)
-    means = {("everywhere", "a"): 0.3, ("everywhere", "b"): -0.1, ("format", "n", "json"): 0.2}
+    columns = Columns({"n": ["a", "b"]}, {"t": ()}, {"n": FORMATS})
+    means = {("everywhere", "a"): 0.3, ("everywhere", "b"): -0.1, ("choice", "n", "format", "json"): 0.2}
     posterior = EffectsModel(columns.names, means, Identity()).known
     sightings = Sightings()
     sightings.add("t", {"n": Shown(frozenset("a"))}, [], 1)
@@ -92,7 +92,7 @@ def test_it_expects_what_its_schedule_is_worth(learnt: tuple[Any, EffectsStrateg
 
 def test_what_is_not_on_offer_or_never_asked_has_no_effect(planted: Any) -> None:
     pool = planted.Pool(planted.hints("a", "b"), TASKS, nodes=("n", "m"))
-    columns = Columns({"n": ["a", "b"], "m": ["a"]}, TASKS, FORMATS)
+    columns = Columns({"n": ["a", "b"], "m": ["a"]}, TASKS, {"n": FORMATS, "m": FORMATS})
     sightings = Sightings()
     sightings.add("left", {"n": Shown(frozenset({"a"}))}, [], 4)
     offered = {(task, node): {"a"} for task in TASKS for node in ("n", "m")}
@@ -119,9 +119,9 @@ def test_a_difference_of_scores_is_around_the_tasks_mean(level: float, effect: f
 
 
 def test_effects_are_sums_of_columns_and_settings_are_columns() -> None:
-    columns = Columns({"n": ["a", "b"]}, TASKS, FORMATS)
+    columns = Columns({"n": ["a", "b"]}, TASKS, {"n": FORMATS})
     model, sightings = EffectsModel(columns.names, link=Identity()), Sightings()
-    shown = {"n": Shown(frozenset({"a"}), "json", 0.5)}
+    shown = {"n": Shown(frozenset({"a"}), {"format": "json"}, 0.5)}
     row = columns.row("left", columns.atoms(shown))
     for score in (1.0, 0.0, 1.0):
         model.add([Observations(row, 1, score, score**2)])
@@ -134,4 +134,4 @@ def test_effects_are_sums_of_columns_and_settings_are_columns() -> None:
     assert table.se[0] == pytest.approx(posterior.covariance[np.ix_(places, places)].sum() ** 0.5)
     json, half = found.settings["n"]["format"]["json"], found.settings["n"]["demos"]["0.5"]
     assert (json.n, half.n, found.settings["n"]["format"]["xml"].n) == (3, 3, 0)
-    assert json.mean == pytest.approx(posterior.mean[columns.index["format", "n", "json"]], abs=1e-5)
+    assert json.mean == pytest.approx(posterior.mean[columns.index["choice", "n", "format", "json"]], abs=1e-5)

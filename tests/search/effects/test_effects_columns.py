@@ -10,18 +10,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fusionprog.prompts.schedule import Format
 from fusionprog.search.effects import columns as effects_columns
 from fusionprog.search.effects.columns import AMOUNTS, FEW_TASKS, MOST_COLUMNS, Column, Columns, Shown, nearest_amount
 
-FORMATS: tuple[Format, ...] = ("chat", "json", "xml")
+FORMATS = {"format": dict.fromkeys(("chat", "json", "xml"), 0.0)}
 
 
 def columns_of(nodes: int = 2, items: int = 3, tasks: int = 7, size: int = 2) -> Columns:
     return Columns(
         {f"n{node}": [f"item{item}" for item in range(items)] for node in range(nodes)},
         {f"t{task}": tuple(float(task - place) / 3 for place in range(size)) for task in range(tasks)},
-        FORMATS,
+        {f"n{node}": FORMATS for node in range(nodes)},
     )
 
 
@@ -54,7 +53,7 @@ def test_groups_that_would_be_too_many_are_left_out_the_most_particular_first(co
     counts = {"at_node": nodes * items if nodes > 1 else 0}
     counts["by_task_kind"] = nodes * items * size if tasks > FEW_TASKS else 0
     counts["in_task"] = tasks * nodes * items if tasks > 1 else 0
-    expected = {"level": 1, "task": tasks, "everywhere": items, "format": 2 * nodes, "amount": 3 * nodes}
+    expected = {"level": 1, "task": tasks, "everywhere": items, "choice": 2 * nodes, "amount": 3 * nodes}
     for group, count in counts.items():
         if sum(expected.values()) + count <= MOST_COLUMNS:
             expected[group] = count
@@ -82,7 +81,7 @@ def test_a_single_node_or_task_has_no_effects_of_its_own() -> None:
 
 def test_a_row_is_the_level_the_task_and_what_every_node_shows() -> None:
     columns = columns_of()
-    shown = {"n0": Shown(frozenset({"item1"}), "json", 0.5), "n1": Shown(frozenset({"item1", "item2"}))}
+    shown = {"n0": Shown(frozenset({"item1"}), {"format": "json"}, 0.5), "n1": Shown(frozenset({"item1", "item2"}))}
     row = columns.row("t4", columns.atoms(shown))
     expected: dict[Column, float] = {
         ("level",): 1.0,
@@ -96,7 +95,7 @@ def test_a_row_is_the_level_the_task_and_what_every_node_shows() -> None:
             for kind in range(2)
         },
         **{("in_task", "t4", node, item): 1.0 for node, item in [("n0", "item1"), ("n1", "item1"), ("n1", "item2")]},
-        ("format", "n0", "json"): 1.0,
+        ("choice", "n0", "format", "json"): 1.0,
         ("amount", "n0", "0.5"): 1.0,
     }
     assert {columns.names[place]: row[place] for place in np.flatnonzero(row)} == expected
@@ -132,8 +131,8 @@ def test_pinned_and_unknown_items_have_no_column() -> None:
 def test_the_usual_format_has_no_column() -> None:
     columns = columns_of()
     bare = row_of(columns, "t0", {})
-    assert np.array_equal(row_of(columns, "t0", {"n0": Shown(frozenset(), "chat")}), bare)
-    assert not np.array_equal(row_of(columns, "t0", {"n0": Shown(frozenset(), "xml")}), bare)
+    assert np.array_equal(row_of(columns, "t0", {"n0": Shown(frozenset(), {"format": "chat"})}), bare)
+    assert not np.array_equal(row_of(columns, "t0", {"n0": Shown(frozenset(), {"format": "xml"})}), bare)
 
 
 @given(st.floats(0.001, 1.0))
@@ -144,7 +143,7 @@ def test_an_amount_is_taken_for_the_nearest_in_proportion(amount: float) -> None
 
 
 def test_a_node_that_does_not_always_run_has_a_column_for_that_it_ran() -> None:
-    columns = Columns({"draft": ["k"], "repair": ["k"]}, {"a": ()}, ("chat",), frozenset({"repair"}))
+    columns = Columns({"draft": ["k"], "repair": ["k"]}, {"a": ()}, {}, frozenset({"repair"}))
     assert [name for name in columns.names if name[0] == "ran"] == [("ran", "repair")]
     place = columns.index["ran", "repair"]
     shown = {"draft": Shown(frozenset({"k"})), "repair": Shown(frozenset())}

@@ -61,7 +61,7 @@ def test_whether_like_tasks_need_like_items_is_found_out(planted: Any, alike: bo
 
 def test_a_forecast_is_made_before_its_outcome_is_known() -> None:
     """A model that says nothing but a task's mean gains nothing; one that knows gains what it knows."""
-    columns = Columns({"n": NAMES}, {"t": ()}, ("chat",))
+    columns = Columns({"n": NAMES}, {"t": ()}, {})
     model = EffectsModel(columns.names)
     fit = Fit()
     atoms = columns.atoms({"n": Shown(frozenset())})

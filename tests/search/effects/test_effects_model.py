@@ -24,7 +24,7 @@ NAMES: tuple[Column, ...] = (
     ("at_node", "n", "item0"),
     ("by_task_kind", "n", "item0", "0"),
     ("in_task", "a", "n", "item0"),
-    ("format", "n", "json"),
+    ("choice", "n", "format", "json"),
     ("amount", "n", "0.5"),
 )
 USUAL = np.array([0.5, 0.2, 0.2, 0.08, 0.08, 0.08, 0.05, 0.05, 0.03, 0.05, 0.05])

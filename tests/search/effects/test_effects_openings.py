@@ -23,7 +23,7 @@ def learned(
         truth: Task and node → items shown → the probability to be right.
     """
     names = [f"t{place}" for place in range(tasks)]
-    columns = Columns({node: ITEMS for node in nodes}, {task: () for task in names}, ("chat",))
+    columns = Columns({node: ITEMS for node in nodes}, {task: () for task in names}, {})
     learner, draw = Learner(columns, {}), np.random.default_rng(seed)
     for _ in range(trials):
         outcomes = []
@@ -81,7 +81,7 @@ def test_a_column_that_is_opened_late_is_as_if_it_had_been_there() -> None:
 
 
 def test_scores_above_1_make_the_model_linear() -> None:
-    columns = Columns({"n": ITEMS}, {"t": ()}, ("chat",))
+    columns = Columns({"n": ITEMS}, {"t": ()}, {})
     learner, straight = Learner(columns, {}), Learner(columns, {})
     draw = np.random.default_rng(1)
     trials = []

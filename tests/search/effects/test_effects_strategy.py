@@ -40,7 +40,8 @@ def pool(planted: Any) -> Any:
 
 def known(pool: Any, seed: int, count: int = 200) -> tuple[Columns, EffectsModel]:
     """A model that has seen random outcomes of random prompts."""
-    columns = Columns({node: list(pool.items) for node in pool.nodes}, pool.tasks, FORMATS)
+    formats = {"format": {str(form): 0.0 for form in FORMATS}}
+    columns = Columns({node: list(pool.items) for node in pool.nodes}, pool.tasks, dict.fromkeys(pool.nodes, formats))
     model, draw = EffectsModel(columns.names), np.random.default_rng(seed)
     effects = draw.normal(0, 0.1, len(columns.names))
     for _ in range(count):

@@ -1,0 +1,22 @@
+"""What tokens and dollars are worth, in units of score."""
+
+from __future__ import annotations
+
+WORTH_OF_TOKEN = 1e-5
+"""Score that a token of an example must bring."""
+
+WORTH_OF_DOLLAR = 10.0
+"""Score that a dollar of an example must bring: a dollar more for a thousand examples must gain a hundredth."""
+
+
+def worth_of_call(tokens_in: float, tokens_out: float, price: tuple[float, float] | None) -> float:
+    """Returns the score that a model call must bring; where no price is known, its tokens alone count.
+
+    Args:
+        tokens_in: Tokens of the prompt.
+        tokens_out: Tokens of the answer.
+        price: Dollars per token of either; ``None`` where unknown.
+    """
+    to_read, to_write = price or (0.0, 0.0)
+    usd = tokens_in * to_read + tokens_out * to_write
+    return WORTH_OF_TOKEN * (tokens_in + tokens_out) + WORTH_OF_DOLLAR * usd
