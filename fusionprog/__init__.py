@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from fusionprog.prompts.items import Fragment as Fragment
     from fusionprog.prompts.pool import PromptPool as PromptPool
     from fusionprog.runtime.compiled import CompiledProgram as CompiledProgram
+    from fusionprog.search.objective import Objective as Objective
 
 # Public name → where it lives ("module" itself, or "module:attribute"). Nothing is imported before it is asked for,
 # so that importing the package and asking the command line for help load no other library.
@@ -45,6 +46,7 @@ _HOMES = {
     "Limits": "fusionprog.lm.limits:Limits",
     "Metric": "fusionprog.evaluation.metrics:Metric",
     "OutputField": "fusionprog.program.signature:OutputField",
+    "Objective": "fusionprog.search.objective:Objective",
     "Prediction": "fusionprog.program.signature:Prediction",
     "Program": "fusionprog.program.program:Program",
     "ProgramGraph": "fusionprog.program.graph:ProgramGraph",
@@ -68,6 +70,7 @@ __all__ = [
     "InputField",
     "Limits",
     "Metric",
+    "Objective",
     "OutputField",
     "Prediction",
     "Program",

@@ -26,6 +26,7 @@ from fusionprog.runtime.compiled import CompiledProgram
 from fusionprog.search.display import Display
 from fusionprog.search.events import Callback, Note
 from fusionprog.search.kept_study import KeptStudy
+from fusionprog.search.objective import Objective, objective_of
 from fusionprog.search.preflight import Job, preflight
 from fusionprog.search.provenance import study_parts
 from fusionprog.store.store import Store
@@ -37,7 +38,7 @@ def compile(
     *,
     pool: PromptPool | None = None,
     lm: LMSpec = None,
-    objective: str = "mean",
+    objective: str | Objective = "mean",
     optimizer: str = "fusion",
     sampler: str = "effects",
     trials: int | None = None,
@@ -63,7 +64,8 @@ def compile(
         pool: The fragments and families on offer; ready-made patterns and default families, if not given.
         lm: A LiteLLM name, a ``dspy.LM``, a mapping node → either, or ``"offline"``. If not given: the environment's
             ``FUSIONPROG_LM``, then ``dspy.settings.lm``, else an error. Never silently offline.
-        objective: How the tasks' scores become one number: ``"mean"`` or ``"worst"``.
+        objective: What is to be reached over the tasks: ``"mean"``, ``"worst"``, another scheme of task weights, or
+            a ``fusionprog.Objective`` with constraints or a trade-off.
         optimizer: Name of the optimizer.
         sampler: Name of the search's sampler: ``"effects"``, ``"tpe"`` or ``"random"``.
         trials: Trials of the search; as many as the budget pays for, or 64, if not given.
@@ -85,7 +87,17 @@ def compile(
     Raises:
         FusionProgError: naming what is wrong and the remedy; before any call where that is possible.
     """
-    job = preflight(program, tasks, pool=pool, lm=lm, budget=budget, trials=trials, freeze=freeze, seed=seed)
+    job = preflight(
+        program,
+        tasks,
+        pool=pool,
+        lm=lm,
+        budget=budget,
+        trials=trials,
+        freeze=freeze,
+        seed=seed,
+        objective=objective_of(objective),
+    )
     chosen: Optimizer = optimizer_registry.get(optimizer)(sampler=sampler, objective=objective)
     schedules = [_schedule(each) for each in prior]
     with ExitStack() as stack:

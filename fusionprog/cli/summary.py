@@ -37,6 +37,15 @@ def summary_lines(record: CompileRecord) -> list[str]:
     return lines
 
 
+def objective_lines(record: CompileRecord) -> list[str]:
+    """Returns how much the tasks counted at the end, and why finalists were refused; nothing where that is plain."""
+    lines = []
+    if record.weights:
+        weights = ", ".join(f"{task} {weight:.2f}" for task, weight in record.weights.items())
+        lines.append(f"task weights at the end: {weights}")
+    return lines + [f"refused: {reason}" for reason in record.refused]
+
+
 def paid_line(paid: Paid) -> str:
     """Returns what a run really paid, as against what its result is worth."""
     usd = f", ${paid.usd:.2f}" if paid.usd else ""

@@ -38,6 +38,7 @@ class Outcome:
         calls: Call key → answer, for every model call that was used.
         tokens: Tokens of the program's own calls.
         usd: Their dollars; ``None`` where a price is unknown.
+        written: Those of the tokens that are the models' answers.
     """
 
     example: str
@@ -47,6 +48,7 @@ class Outcome:
     calls: Mapping[bytes, Completion] = field(default_factory=dict)
     tokens: int = 0
     usd: float | None = None
+    written: int = 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -153,9 +155,9 @@ class Evaluator:
     async def _measure(self, scorer: TaskScorer, prompts: Mapping[str, RenderedPrompt], row: Row) -> Outcome:
         trace = await self.trace(scorer, prompts, row, scorer.nodes)
         calls = trace.calls
-        tokens, usd = _spent(calls.values())
+        tokens, usd, written = _spent(calls.values())
         if trace.error is not None:
-            return Outcome(row.id, 0.0, trace.error.status, str(trace.error), calls, tokens, usd)
+            return Outcome(row.id, 0.0, trace.error.status, str(trace.error), calls, tokens, usd, written)
 
         run_program = functools.partial(self._run_program, scorer, calls)
         try:
@@ -167,7 +169,7 @@ class Evaluator:
                 found=error.found,
                 fix=error.fix,
             ) from error
-        return Outcome(row.id, score, calls=calls, tokens=tokens, usd=usd)
+        return Outcome(row.id, score, calls=calls, tokens=tokens, usd=usd, written=written)
 
     async def _run_program(
         self, scorer: TaskScorer, calls: dict[bytes, Completion], metric: ProgramMetric, inputs: Mapping[str, Any]
@@ -187,14 +189,15 @@ class Evaluator:
         return await self._executor.run(metric.as_task, prompts, models, inputs, metric.nodes)
 
 
-def _spent(answers: Iterable[Completion]) -> tuple[int, float | None]:
-    """Tokens and dollars of answers; no dollars where a price is unknown."""
-    tokens, usd, priced = 0, 0.0, True
+def _spent(answers: Iterable[Completion]) -> tuple[int, float | None, int]:
+    """Tokens and dollars of calls, and the tokens of their answers; no dollars where a price is unknown."""
+    tokens, usd, written, priced = 0, 0.0, 0, True
     for answer in answers:
         tokens += answer.tokens
+        written += answer.output_tokens
         usd += answer.usd or 0.0
         priced = priced and answer.usd is not None
-    return tokens, usd if priced else None
+    return tokens, usd if priced else None, written
 
 
 def _inputs(scorer: TaskScorer, row: Row) -> dict[str, Any]:

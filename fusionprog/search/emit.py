@@ -81,6 +81,9 @@ def emit(job: Job, scorers: Mapping[str, TaskScorer], items: Mapping[str, Item],
         versions=versions(),
         fingerprint=result.fingerprint,
         notes=(*job.notes, result.decision.why),
+        weights=result.decision.weights,
+        refused=result.decision.refused,
+        front=result.decision.front,
     )
     return CompiledProgram(
         graph=job.graph,

@@ -12,8 +12,8 @@ from fusionprog.search.bench import Bench, block, task_means
 from fusionprog.search.books import Books
 from fusionprog.search.events import PhaseStarted, StepDone
 from fusionprog.search.kept_study import KeptStudy
-from fusionprog.search.objective import Objective
 from fusionprog.search.plan import Plan
+from fusionprog.search.scoring import Scoring
 from fusionprog.search.screening import Screened, screen
 from fusionprog.search.space import Space
 from fusionprog.search.split import Fold
@@ -30,7 +30,7 @@ async def search_fold(
     space: Space,
     bench: Bench,
     strategy: Strategy,
-    objective: Objective,
+    scoring: Scoring,
     books: Books,
     kept: KeptStudy,
 ) -> list[Schedule]:
@@ -43,7 +43,7 @@ async def search_fold(
         space: The items in play.
         bench: Where to measure.
         strategy: Proposes trials.
-        objective: How the tasks' scores become one number.
+        scoring: How the tasks' scores become one number.
         books: Are told of trials, and of what cut the search short.
         kept: Keeps the trials.
     """
@@ -71,6 +71,7 @@ async def search_fold(
         books.cut = used_up(bench.ended_by)
         return []
     strategy.observe(Schedule(), baseline)
+    scoring.begin(baseline)
     before = task_means(baseline)
 
     def finished(trial: optuna.trial.FrozenTrial, shown: Mapping[str, float]) -> None:
@@ -81,7 +82,7 @@ async def search_fold(
     trials = Trials(
         bench,
         strategy,
-        objective,
+        scoring,
         fold.search,
         plan.block,
         before,

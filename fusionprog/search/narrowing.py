@@ -7,13 +7,15 @@ from collections.abc import Mapping, Sequence
 from fusionprog.lm.budget import Cost
 from fusionprog.program.data import Row
 from fusionprog.prompts.schedule import Schedule
-from fusionprog.search.bench import Bench, mean_tokens, task_means
-from fusionprog.search.objective import Objective
+from fusionprog.search.bench import Bench, Outcomes, task_means
+from fusionprog.search.constraints import broken, estimated_usage, mean_usage, point, usage_of
+from fusionprog.search.pareto import front, spread, staircase
+from fusionprog.search.scoring import Scoring
 
 
 async def narrow(
     bench: Bench,
-    objective: Objective,
+    scoring: Scoring,
     ranked: Sequence[Schedule],
     rows: Mapping[str, Sequence[Row]],
     *,
@@ -23,9 +25,12 @@ async def narrow(
 ) -> list[Schedule]:
     """Returns the best candidates on ``rows``, best first; ties go to the cheaper prompt.
 
+    What keeps to the objective's constraints comes before what does not. Where quality is traded off, they lie along
+    the front of what was measured.
+
     Args:
         bench: Where to measure.
-        objective: How the tasks' scores become one number.
+        scoring: How the tasks' scores become one number.
         ranked: Candidates of the search, best first; those that render alike count once.
         rows: Task → rows.
         contenders: How many are measured.
@@ -35,15 +40,42 @@ async def narrow(
     distinct: dict[tuple[str, ...], Schedule] = {}
     written = tuple(bench.candidate(Schedule(), task) for task in bench.scorers)
     for schedule in ranked:
+        if len(distinct) == contenders and not scoring.objective.is_priced:
+            break
         key = tuple(bench.candidate(schedule, task) for task in bench.scorers)
-        if key != written and len(distinct) < contenders:
+        if key != written:
             distinct.setdefault(key, schedule)
     schedules = list(distinct.values())
+    if scoring.objective.is_priced:
+        schedules = _affordable(bench, scoring, schedules, contenders)
     results = await bench.measure_all(schedules, rows, keep=keep)
     if not all(any(mine for mine in outcomes.values()) for outcomes in results):
         return schedules[:finalists]
-    scored = [
-        (-round(objective(task_means(outcomes)), 9), mean_tokens(outcomes), index)
-        for index, outcomes in enumerate(results)
+    if scoring.objective.pareto:
+        return [schedules[index] for index in _along_the_front(scoring, results, finalists)]
+    scored = [(*scoring.order(outcomes), index) for index, outcomes in enumerate(results)]
+    return [schedules[index] for *_, index in sorted(scored)[:finalists]]
+
+
+def _affordable(bench: Bench, scoring: Scoring, ranked: Sequence[Schedule], count: int) -> list[Schedule]:
+    """Those that keep to the caps by the length of their prompts first; from dear to cheap, where that is traded."""
+    usage = [estimated_usage(bench, schedule, scoring.written) for schedule in ranked]
+    over = [round(sum(broken(scoring.objective, {}, each).values()), 9) for each in usage]
+    order = sorted(range(len(ranked)), key=lambda place: (over[place], place))
+    if scoring.objective.pareto:
+        fitting = [place for place in order if over[place] == 0] or order
+        costs = [mean_usage(usage[place]).tokens for place in fitting]
+        order = [fitting[step] for step in staircase(costs, count)]
+    return [ranked[place] for place in order[:count]]
+
+
+def _along_the_front(scoring: Scoring, results: Sequence[Outcomes], count: int) -> list[int]:
+    """The places of up to ``count`` contenders on the front, the best in quality first."""
+    least = min(scoring.excess(outcomes) for outcomes in results)
+    kept = [place for place, outcomes in enumerate(results) if scoring.excess(outcomes) <= least]
+    points = [
+        point(scoring.objective, scoring(task_means(results[place])), mean_usage(usage_of(results[place])))
+        for place in kept
     ]
-    return [schedules[index] for _, _, index in sorted(scored)[:finalists]]
+    on_it = front(points)
+    return [kept[on_it[step]] for step in spread([points[place] for place in on_it], count)]

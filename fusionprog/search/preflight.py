@@ -29,6 +29,8 @@ from fusionprog.prompts.items import Family, Item
 from fusionprog.prompts.pool import PromptPool
 from fusionprog.prompts.schedule import Schedule
 from fusionprog.runtime.render import RenderedPrompt, Renderer, TaskView
+from fusionprog.search.objective import Objective
+from fusionprog.search.objective_check import check_objective
 from fusionprog.search.plan import Plan, Sizes, make_plan
 from fusionprog.search.split import Fold, split_val
 from fusionprog.search.worst_case import check_bounds
@@ -121,6 +123,7 @@ def preflight(
     trials: int | None,
     freeze: Sequence[str],
     seed: int,
+    objective: Objective | None = None,
 ) -> Job:
     """Checks everything that can be checked without a model, and plans the compile.
 
@@ -154,6 +157,7 @@ def preflight(
     open_items = [item for item in items if not item.pinned and item.id not in freeze]
     costs = _call_costs(tasks, scorers)
     check_bounds(budget, _asked(scorers))
+    check_objective(objective or Objective(), scorers)
     plan = _plan(budget, trials, _sizes(tasks, scorers, open_items, searched, folds), costs)
     notes += _visible_notes(tasks, folds, plan)
     return Job(

@@ -1,4 +1,4 @@
-"""Narrowing to finalists, and how tasks' scores become one number."""
+"""Narrowing to finalists."""
 
 from __future__ import annotations
 
@@ -6,19 +6,13 @@ import asyncio
 from collections.abc import Sequence
 from typing import Any
 
-import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-
-from fusionprog.errors import FusionProgError
 from fusionprog.program.data import Row
 from fusionprog.prompts.schedule import NodeSettings, Schedule
 from fusionprog.search.narrowing import narrow
-from fusionprog.search.objective import objective_registry
+from fusionprog.search.objective import Objective, objective_of
+from fusionprog.search.scoring import Scoring
 
 ROWS = {task: [Row({"text": f"{task} {index}"}) for index in range(6)] for task in ("a", "b")}
-mean = objective_registry.get("mean")
-worst = objective_registry.get("worst")
 
 
 def opening(*items: str, effect: float = 1.0) -> Schedule:
@@ -31,9 +25,12 @@ def scores(**by_item: float) -> Any:
 
 
 def run(
-    bench: Any, ranked: Sequence[Schedule], contenders: int = 8, finalists: int = 3, objective: Any = mean
+    bench: Any, ranked: Sequence[Schedule], contenders: int = 8, finalists: int = 3, objective: str | Objective = "mean"
 ) -> list[Schedule]:
-    return asyncio.run(narrow(bench, objective, ranked, ROWS, contenders=contenders, finalists=finalists))
+    scoring = Scoring(objective_of(objective), rows=6, seed=0)
+    scoring.begin(asyncio.run(bench.measure(Schedule(), ROWS)))
+    bench.measured.clear()
+    return asyncio.run(narrow(bench, scoring, ranked, ROWS, contenders=contenders, finalists=finalists))
 
 
 def test_the_best_on_more_rows_come_first(planted_bench: Any) -> None:
@@ -81,31 +78,4 @@ def test_the_objective_decides(planted_bench: Any) -> None:
 
     ranked = [opening("even"), opening("uneven")]
     assert run(planted_bench(score, list(ROWS)), ranked)[0] == opening("uneven")
-    assert run(planted_bench(score, list(ROWS)), ranked, objective=worst)[0] == opening("even")
-
-
-SCORES = st.dictionaries(st.text(min_size=1, max_size=3), st.floats(0, 1), min_size=1, max_size=5)
-
-
-@given(SCORES)
-def test_the_mean_lies_between_the_lowest_and_the_highest(tasks: dict[str, float]) -> None:
-    assert min(tasks.values()) - 1e-12 <= mean(tasks) <= max(tasks.values()) + 1e-12
-
-
-@given(SCORES, st.floats(0.01, 1))
-def test_both_objectives_rise_with_the_worst_task(tasks: dict[str, float], more: float) -> None:
-    lowest = min(tasks, key=lambda task: tasks[task])
-    better = {**tasks, lowest: tasks[lowest] + more}
-    assert mean(better) > mean(tasks)
-    assert worst(better) > worst(tasks)
-
-
-def test_worst_prefers_the_better_worst_task_and_then_the_better_mean() -> None:
-    assert worst({"a": 0.4, "b": 0.4}) > worst({"a": 1.0, "b": 0.3})
-    assert worst({"a": 0.4, "b": 0.9}) > worst({"a": 0.4, "b": 0.4})
-
-
-def test_an_unknown_objective_is_refused_with_the_known_ones() -> None:
-    assert list(objective_registry) == ["mean", "worst"]
-    with pytest.raises(FusionProgError, match=r"no objective called 'median'.*'mean', 'worst'"):
-        objective_registry.get("median")
+    assert run(planted_bench(score, list(ROWS)), ranked, objective="worst")[0] == opening("even")
