@@ -158,7 +158,7 @@ class _Run:
         unchanged: dict[str, Comparison] = {}
         written: dict[str, Usage] = {}
         for number, fold in enumerate(job.folds):
-            scoring = Scoring(objective, job.plan.block, job.seed)
+            scoring = Scoring(objective, job.plan.block, job.seed, job.plan.trials + job.plan.more_trials)
             setting = Setting(
                 space=space,
                 bench=self.bench,

@@ -93,10 +93,11 @@ def _show_tables(program: fp.CompiledProgram, node: str | None) -> None:
     for line in summary_lines(program.record)[: len(program.record.tasks)]:
         if line.split("  ")[0].strip() in program.tasks:
             console.print(line)
-    for line in objective_lines(program.record):
-        console.print(line)
-    if program.record.front:
-        console.print(_front_table(program))
+    if len(program.tasks) == len(program.record.tasks):
+        for line in objective_lines(program.record):
+            console.print(line, soft_wrap=True)
+        if program.record.front:
+            console.print(_front_table(program))
     for task, name in nodes:
         mixture = program.tasks[task].mixtures[name]
         settings = program.schedule.settings(name, task)

@@ -10,6 +10,7 @@ from fusionprog.search.constraints import Usage, broken, usage_of
 from fusionprog.search.objective import Objective
 
 _ROUND_TRIALS, _ROUND_ROWS = 8, 32  # a round has at least so many trials, and rows of every task
+_MOST_ROUNDS = 32  # making a study again takes longer, the more trials it has
 
 
 class Scoring:
@@ -23,6 +24,7 @@ class Scoring:
         objective: What is to be reached.
         rows: Rows of every task in a trial.
         seed: For weights that are drawn.
+        trials: How many trials there will be at most.
 
     Attributes:
         objective: What is to be reached.
@@ -31,12 +33,12 @@ class Scoring:
         written: Task → what a call of the program as written takes.
     """
 
-    def __init__(self, objective: Objective, rows: int, seed: int) -> None:
+    def __init__(self, objective: Objective, rows: int, seed: int, trials: int = 0) -> None:
         self.objective = objective
         self.scheme = objective.weights(seed)
         self.weights: Mapping[str, float] = {}
         self.written: Mapping[str, Usage] = {}
-        self._round_trials = max(_ROUND_TRIALS, math.ceil(_ROUND_ROWS / rows))
+        self._round_trials = max(_ROUND_TRIALS, math.ceil(_ROUND_ROWS / rows), math.ceil(trials / _MOST_ROUNDS))
         self._usual_rows = self._round_trials * rows
         self._rounds: list[Mapping[str, float]] = []
         self._scores: dict[str, list[float]] = {}

@@ -96,7 +96,7 @@ async def run_study(
                 ended = runner.told(study.tell(trial.number, runner.value(trial.number)))
                 reason = reason or ended
                 if (values := runner.moved()) is not None:
-                    study = _revalued(study, values)
+                    study = await asyncio.to_thread(_revalued, study, values)
             else:
                 study.tell(trial.number, state=optuna.trial.TrialState.FAIL)
                 reason = reason or runner.ended_by

@@ -222,6 +222,7 @@ class ConditionalValueAtRisk(_Weighted):
     """
 
     share: float = 0.25
+    gain_name: ClassVar[str] = "gain of the worst tasks"
     moves_values: ClassVar[bool] = False
 
     def weights(self, rounds: Sequence[Losses]) -> dict[str, float]:

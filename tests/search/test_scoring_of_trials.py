@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import pytest
 
@@ -12,7 +13,7 @@ from fusionprog.search.objective import Objective
 from fusionprog.search.scoring import Scoring
 
 
-def outcomes(tokens: int = 10, usd: float | None = None, **scores: Sequence[float]) -> Outcomes:
+def outcomes(*, tokens: Any = 10, usd: Any = None, **scores: Sequence[float]) -> Outcomes:
     return {
         task: [Outcome(f"{task} {i}", each, tokens=tokens, usd=usd) for i, each in enumerate(mine)]
         for task, mine in scores.items()
@@ -47,6 +48,12 @@ def test_a_round_has_enough_rows() -> None:
     scoring.begin(outcomes(a=[1.0, 0.0], b=[0.0, 0.0]))
     moved = [scoring.add(outcomes(a=[1.0, 0.0], b=[0.0, 0.0])) for _ in range(16)]
     assert moved == [False] * 15 + [True]
+
+
+def test_a_long_search_has_longer_rounds() -> None:
+    scoring = Scoring(Objective("uncertainty"), rows=8, seed=0, trials=640)
+    scoring.begin(outcomes(a=share(7), b=share(1)))
+    assert told(scoring, 20, a=7, b=1) == [False] * 19 + [True]
 
 
 def test_a_solved_task_does_not_count_for_everything() -> None:
