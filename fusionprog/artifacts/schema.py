@@ -199,7 +199,7 @@ class CompileSpec(_Strict):
     fingerprint: str
     versions: dict[str, str]
     refused: Names = []
-    weights: dict[str, Annotated[Number, Field(gt=0)]] = {}
+    weights: dict[str, Annotated[Number, Field(ge=0)]] = {}
     front: Annotated[list[FrontPointSpec], Field(fail_fast=True, max_length=1_000)] = []
 
 

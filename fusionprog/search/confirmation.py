@@ -102,9 +102,10 @@ def decide(
     A finalist replaces the program as written if the one-sided 96% lower bound of its gain under the objective is
     above 0, corrected for the number of finalists; a task in which its own gain is below 0 then stays as written. If no
     finalist passes, one may still replace it in single tasks in which it passes alone at 99%, corrected for the
-    number of finalists and tasks. So what is no better replaces the program in at most 5% of compiles. Equal gains
-    go to the cheaper prompt. What breaks a constraint of the objective is not returned. Where quality is traded off,
-    the knee of the front of all that pass is; what has no gain passes, too, if it loses nothing and is cheaper.
+    number of finalists and tasks. So what is no better, under the objective or in any task, replaces the program in at
+    most 5% of compiles. Equal gains go to the cheaper prompt. What breaks a constraint of the objective is not
+    returned. Where quality is traded off, the knee of the front of all that pass is; what has no gain passes, too, if
+    it loses nothing and is cheaper.
 
     Args:
         finalists: The candidates; may be empty.
@@ -179,7 +180,7 @@ def _traded_off(
     scheme: TaskWeights,
     refused: Sequence[str],
 ) -> Decision:
-    """The knee of the front of all that pass and the program as written, which is returned only if nothing passes."""
+    """The knee of the front of all that pass and the program as written; it stays where none that pass is on it."""
     weights = passing[0].finalist.weights if passing else dict.fromkeys(unchanged, 1.0)
     base = _level(unchanged, scheme, weights)
     programs = [("as written", base, mean_usage(written))]

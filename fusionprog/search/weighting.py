@@ -19,6 +19,7 @@ from fusionprog.runtime.record import Comparison, Score
 Losses = Mapping[str, float]
 Weights = Mapping[str, float]
 
+_LEAST_SHARE = 1e-12  # what floating point would make 0
 _TIE_BREAK = 0.01  # what tasks count that a scheme looks away from, so that progress there breaks ties
 
 
@@ -196,7 +197,7 @@ class SmoothTchebycheff(_Weighted):
         """Returns the slope of the value at the losses of the last round."""
         nadir, last = rounds[0], rounds[-1]
         shares = _softmax({task: math.log(loss / nadir[task]) for task, loss in last.items()}, self.smoothness)
-        return _mean_one({task: max(share, 1e-12) / last[task] for task, share in shares.items()})
+        return _mean_one({task: share / last[task] for task, share in shares.items()})
 
     def value(self, scores: Mapping[str, float], weights: Weights, relative: Losses) -> float:
         """Returns minus the smooth maximum of the logarithms of the relative losses."""
@@ -291,7 +292,8 @@ class RandomWeights(_Weighted):
 
 
 def _softmax(values: Mapping[str, float], temperature: float) -> dict[str, float]:
-    return dict(zip(values, softmax(list(values.values()), temperature), strict=True))
+    shares = softmax(list(values.values()), temperature)
+    return {task: max(_LEAST_SHARE, share) for task, share in zip(values, shares, strict=True)}
 
 
 def _mean_one(weights: Mapping[str, float]) -> dict[str, float]:

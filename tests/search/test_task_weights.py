@@ -78,6 +78,12 @@ def test_tasks_that_are_alike_count_alike_unless_one_must_be_the_worst(name: str
     assert made == pytest.approx({"a": 1.99, "b": 0.01} if name in ("cvar", "worst") else {"a": 1.0, "b": 1.0})
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_losses_that_differ_in_the_extreme_leave_every_task_some_weight(name: str) -> None:
+    made = weights(name, {"a": 1.0, "b": 1e-4}, {"a": 1e-4, "b": 1e-4}, {"a": 1e-4, "b": 1.0})
+    assert all(weight > 0 for weight in made.values())
+
+
 # Formulas.
 
 
