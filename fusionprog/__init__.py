@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from fusionprog.lm.limits import Limits as Limits
     from fusionprog.optimizers.compile import compile as compile
     from fusionprog.program.graph import ProgramGraph as ProgramGraph
+    from fusionprog.program.guard import when as when
     from fusionprog.program.program import Program as Program
     from fusionprog.program.signature import InputField as InputField
     from fusionprog.program.signature import OutputField as OutputField
@@ -60,6 +61,7 @@ _HOMES = {
     "metrics": "fusionprog.evaluation.metrics",
     "modules": "fusionprog.modules",
     "optimizers": "fusionprog.optimizers",
+    "when": "fusionprog.program.guard:when",
 }
 
 __all__ = [
@@ -85,6 +87,7 @@ __all__ = [
     "metrics",
     "modules",
     "optimizers",
+    "when",
 ]
 
 

@@ -67,7 +67,7 @@ def compile(
         objective: What is to be reached over the tasks: ``"mean"``, ``"worst"``, another scheme of task weights, or
             a ``fusionprog.Objective`` with constraints or a trade-off.
         optimizer: Name of the optimizer.
-        sampler: Name of the search's sampler: ``"effects"``, ``"tpe"`` or ``"random"``.
+        sampler: Name of the search's sampler: ``"effects"``, ``"tpe"``, ``"nsga2"`` or ``"random"``.
         trials: Trials of the search; as many as the budget pays for, or 64, if not given.
         budget: What may be spent; the test report is outside of it.
         concurrency: Model calls in flight at most; changes nothing but the time.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from fusionprog._internal.together import together
@@ -28,8 +29,9 @@ from fusionprog.search.confirmation import Finalist, decide
 from fusionprog.search.constraints import Usage, usage_of
 from fusionprog.search.emit import Result, emit
 from fusionprog.search.events import Callback, Finished, Note, PhaseStarted
-from fusionprog.search.fold_search import search_fold
+from fusionprog.search.fold_search import SUCCESSOR, search_fold
 from fusionprog.search.kept_study import KeptStudy
+from fusionprog.search.learning import Learning
 from fusionprog.search.narrowing import narrow
 from fusionprog.search.objective import Objective, objective_of
 from fusionprog.search.preflight import Job
@@ -49,7 +51,7 @@ class Fusion:
     more rows, and the finalists and the program as written are compared on rows that nothing was searched on.
 
     Args:
-        sampler: ``"effects"``, ``"tpe"`` or ``"random"``.
+        sampler: ``"effects"``, ``"tpe"``, ``"nsga2"`` or ``"random"``.
         objective: What is to be reached over the tasks: ``"mean"``, ``"worst"`` or another scheme of task weights, or
             a ``fusionprog.Objective``.
 
@@ -153,6 +155,7 @@ class _Run:
         space: Space,
     ) -> CompiledProgram:
         job, objective = self.job, self.compiler.objective
+        learning = Learning(len(job.folds))
         finalists: list[Finalist] = []
         confirmed_on: list[Mapping[str, Sequence[Row]]] = []
         unchanged: dict[str, Comparison] = {}
@@ -173,13 +176,16 @@ class _Run:
             candidates = await search_fold(
                 fold,
                 number,
+                folds=len(job.folds),
                 plan=job.plan,
                 space=space,
                 bench=self.bench,
                 strategy=strategy,
+                successor=partial(strategy_registry.get(SUCCESSOR), setting),
                 scoring=scoring,
                 books=self.books,
                 kept=self.kept,
+                learning=learning,
             )
             self.books.tell(PhaseStarted("narrowing"))
             chosen = await narrow(
@@ -221,6 +227,8 @@ class _Run:
             test_calls=tested.calls,
             optimizer=optimizer,
             fingerprint=self.kept.fingerprint,
+            learning=learning,
+            notes=tuple(self.books.notes),
         )
         compiled = emit(job, scorers, items, result)
         self.books.tell(Finished(compiled.record, self._client.paid))

@@ -9,7 +9,7 @@ from typing import Any, Final, Literal
 
 from fusionprog.artifacts.schema import Artifact
 
-Part = Literal["structure", "models", "texts", "weights", "scores", "compile"]
+Part = Literal["structure", "models", "texts", "weights", "scores", "learned", "compile"]
 
 _PARTS: Final[dict[str, Part]] = {
     "program": "structure",
@@ -20,6 +20,7 @@ _PARTS: Final[dict[str, Part]] = {
     "schedule": "weights",
     "embedding": "weights",
     "scores": "scores",
+    "learned": "learned",
     "compile": "compile",
 }
 _TASK_TEXTS = ("description", "texts", "demos")

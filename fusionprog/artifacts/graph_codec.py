@@ -14,10 +14,12 @@ from fusionprog.artifacts.schema import (
     InputSpec,
     ModuleSpec,
     NodeSpec,
+    OutputSpec,
     ProgramSpec,
     SharedModuleSpec,
     SignatureSpec,
     SourceSpec,
+    WhenSource,
 )
 from fusionprog.artifacts.signature_codec import (
     Types,
@@ -31,7 +33,17 @@ from fusionprog.artifacts.signature_codec import (
 from fusionprog.artifacts.values import decode_default, encode_constant, encode_default
 from fusionprog.errors import ArtifactError, FusionProgError, ProgramError
 from fusionprog.modules.function import Function
-from fusionprog.program.graph import Constant, FieldRef, InputRef, Node, ProgramGraph, ProgramInput, Source
+from fusionprog.program.graph import (
+    Constant,
+    FieldRef,
+    InputRef,
+    Node,
+    ProgramGraph,
+    ProgramInput,
+    Reference,
+    Source,
+    When,
+)
 from fusionprog.program.module import Module, module_registry
 from fusionprog.program.signature import SignatureType
 from fusionprog.program.task import TaskProgram
@@ -76,15 +88,42 @@ def graph_spec(graph: ProgramGraph) -> ProgramSpec:
             NodeSpec(
                 name=name,
                 module=_module_spec(node) if owner == name else SharedModuleSpec(same_as=owner),
-                sources={target: _source_spec(node, target, source) for target, source in node.sources.items()},
+                sources={
+                    target: _source_spec(source, node.signature.input_fields[target].annotation, f"{name}.{target}")
+                    for target, source in node.sources.items()
+                },
             )
         )
     return ProgramSpec(
         name=graph.name,
         inputs=[_input_spec(each) for each in graph.inputs.values()],
         nodes=nodes,
-        outputs={name: str(ref) for name, ref in graph.outputs.items()},
+        outputs=output_specs(graph.outputs),
     )
+
+
+def output_specs(outputs: Mapping[str, Reference]) -> dict[str, OutputSpec]:
+    """Returns outputs as the artifact holds them.
+
+    Raises:
+        ProgramError: if a constant of one cannot be kept in JSON.
+    """
+    return {
+        name: _when_spec(source, None, f"output {name!r}") if isinstance(source, When) else str(source)
+        for name, source in outputs.items()
+    }
+
+
+def decode_when(spec: WhenSource, where: str, graph: ProgramGraph) -> When:
+    """Returns a guarded source; that the nodes it reads are there is for ``ProgramGraph.validate``.
+
+    Raises:
+        ArtifactError: if it reads an input that there is not.
+        ProgramError: if it holds too many others.
+    """
+    condition = _source(spec.when, where, graph)
+    assert not isinstance(condition, Constant)  # the schema has none there
+    return When(condition, _source(spec.then, where, graph), _source(spec.otherwise, where, graph))
 
 
 def decode_graph(spec: ProgramSpec, types: Types, functions: Functions) -> ProgramGraph:
@@ -103,8 +142,8 @@ def decode_graph(spec: ProgramSpec, types: Types, functions: Functions) -> Progr
         for node in spec.nodes:
             for target, source in node.sources.items():
                 graph.link(_source(source, f"{node.name}.{target}", graph), node.name, target)
-        for name, target in spec.outputs.items():
-            graph.output(name, target)
+        for name, output in spec.outputs.items():
+            graph.output(name, decode_when(output, name, graph) if isinstance(output, WhenSource) else output)
         graph.validate()
     except ArtifactError:
         raise
@@ -179,16 +218,28 @@ def _function(cls: type[Function], spec: ModuleSpec, signature: SignatureType, f
     )
 
 
-def _source_spec(node: Node, target: str, source: Source) -> SourceSpec:
-    if isinstance(source, InputRef):
-        return InputSource(input=source.name)
-    if isinstance(source, FieldRef):
-        return FieldSource(field=str(source))
-    annotation = node.signature.input_fields[target].annotation
-    return ConstantSource(constant=encode_constant(source.value, annotation, f"{node.name}.{target}"))
+def _source_spec(source: Source, annotation: Any, where: str) -> SourceSpec:
+    if isinstance(source, Constant):
+        return ConstantSource(constant=encode_constant(source.value, annotation, where))
+    return _when_spec(source, annotation, where) if isinstance(source, When) else _ref_spec(source)
+
+
+def _when_spec(source: When, annotation: Any, where: str) -> WhenSource:
+    condition = source.condition
+    return WhenSource(
+        when=_when_spec(condition, bool, where) if isinstance(condition, When) else _ref_spec(condition),
+        then=_source_spec(source.then, annotation, where),
+        otherwise=_source_spec(source.otherwise, annotation, where),
+    )
+
+
+def _ref_spec(source: InputRef | FieldRef) -> InputSource | FieldSource:
+    return InputSource(input=source.name) if isinstance(source, InputRef) else FieldSource(field=str(source))
 
 
 def _source(spec: SourceSpec, where: str, graph: ProgramGraph) -> Source:
+    if isinstance(spec, WhenSource):
+        return decode_when(spec, where, graph)
     if isinstance(spec, ConstantSource):
         return Constant(spec.constant)
     if isinstance(spec, FieldSource):

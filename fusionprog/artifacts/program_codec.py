@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 from fusionprog._internal.canonical import jsonable
 from fusionprog.artifacts.graph_codec import Functions, decode_graph, graph_spec
+from fusionprog.artifacts.learned_codec import learned_spec
 from fusionprog.artifacts.pool_codec import decode_pool, encode_pool
 from fusionprog.artifacts.record_codec import compile_spec, decode_record, score_spec
 from fusionprog.artifacts.recorded_models import decode_models
@@ -56,6 +57,7 @@ def encode_program(program: CompiledProgram) -> dict[str, Any]:
                     for name, task in program.tasks.items()
                 },
                 "schedule": schedule_spec(program.schedule, program.tasks),
+                "learned": None if record.learned is None else learned_spec(record.learned, program.tasks),
                 "scores": {name: score_spec(record.tasks[name]) for name in program.tasks},
                 "embedding": {
                     "embedder": jsonable(program.embedder),
@@ -108,7 +110,7 @@ def decode_program(artifact: Artifact, types: Types, functions: Functions) -> Co
         tasks={name: decode_task(name, artifact, graph, items, types) for name in artifact.tasks},
         embedder=artifact.embedding.embedder,
         basis=basis,
-        record=decode_record(artifact),
+        record=decode_record(artifact, asking, items),
         models=decode_models(artifact.lm),
         compiled_for=artifact.lm,
     )

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import asdict
 
 from fusionprog._internal.canonical import jsonable
+from fusionprog.artifacts.learned_codec import decode_learned
 from fusionprog.artifacts.rounding import rounded
 from fusionprog.artifacts.schema import Artifact, ComparisonSpec, CompileSpec, FrontPointSpec, TaskScoreSpec
 from fusionprog.runtime.record import Comparison, CompileRecord, FrontPoint, Score, TaskRecord
@@ -38,8 +40,17 @@ def score_spec(record: TaskRecord) -> TaskScoreSpec:
     )
 
 
-def decode_record(artifact: Artifact) -> CompileRecord:
-    """Returns the record of an artifact."""
+def decode_record(artifact: Artifact, nodes: Iterable[str], items: Iterable[str]) -> CompileRecord:
+    """Returns the record of an artifact.
+
+    Args:
+        artifact: The artifact.
+        nodes: The nodes that ask a model.
+        items: The pool's items.
+
+    Raises:
+        ArtifactError: if what was learned is about something that there is not.
+    """
     made = artifact.compile
     return CompileRecord(
         tasks={
@@ -67,6 +78,7 @@ def decode_record(artifact: Artifact) -> CompileRecord:
         weights=made.weights,
         refused=tuple(made.refused),
         front=tuple(FrontPoint(**point.model_dump()) for point in made.front),
+        learned=None if artifact.learned is None else decode_learned(artifact.learned, artifact.tasks, nodes, items),
     )
 
 

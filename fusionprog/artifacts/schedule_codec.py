@@ -35,6 +35,7 @@ def schedule_spec(schedule: Schedule, tasks: Iterable[str]) -> ScheduleSpec:
             "at_node": rounded(schedule.at_node),
             "in_task": {task: rounded(each) for task, each in schedule.in_task.items() if task in known},
             "directions": rounded(schedule.directions),
+            "pairs": rounded(schedule.pairs),
         }
     )
 
@@ -59,9 +60,13 @@ def decode_schedule(
     by_node: list[Mapping[str, Iterable[str]]] = [spec.at_node, spec.directions, *spec.in_task.values()]
     _check([*spec.nodes, *(node for each in by_node for node in each)], nodes, "node that asks a model")
     _check([*spec.costs, *spec.everywhere], items, "item")
-    for each in by_node:
+    _check(spec.pairs, nodes, "node that asks a model")
+    pairs: list[Mapping[str, Iterable[str]]] = [*spec.pairs.values()]
+    for each in (*by_node, *pairs):
         for named in each.values():
             _check(named, items, "item")
+    for each in pairs:
+        _check(each, items, "item")
     for node, directions in spec.directions.items():
         for item, direction in directions.items():
             if len(direction) != components:
@@ -75,6 +80,7 @@ def decode_schedule(
         at_node=spec.at_node,
         directions={node: {item: tuple(each) for item, each in mine.items()} for node, mine in spec.directions.items()},
         in_task=spec.in_task,
+        pairs=spec.pairs,
         costs=spec.costs,
         nodes={node: NodeSettings(each.temperature, each.gates, each.format) for node, each in spec.nodes.items()},
         as_written=tuple(spec.as_written),

@@ -90,7 +90,19 @@ class ConstantSource(_Strict):
     constant: JsonValue
 
 
-SourceSpec = InputSource | FieldSource | ConstantSource
+class WhenSource(_Strict):
+    """One of two sources, chosen in every call by a truth value."""
+
+    when: InputSource | FieldSource | WhenSource
+    then: SourceSpec
+    otherwise: SourceSpec
+
+
+SourceSpec = InputSource | FieldSource | ConstantSource | WhenSource
+OutputSpec = str | WhenSource
+Outputs = Annotated[
+    dict[str, OutputSpec], Field(min_length=1, description="an input's name, node.field, or one of two sources")
+]
 
 
 class NodeSpec(_Strict):
@@ -115,7 +127,7 @@ class ProgramSpec(_Strict):
     name: str
     inputs: Annotated[list[InputSpec], Field(fail_fast=True, max_length=1_000)]
     nodes: Annotated[list[NodeSpec], Field(fail_fast=True, min_length=1, max_length=1_000)]
-    outputs: Annotated[dict[str, str], Field(min_length=1)]
+    outputs: Outputs
 
 
 class FragmentSpec(_Strict):
@@ -165,7 +177,7 @@ class TaskSpec(_Strict):
     domain: str
     description: Text = []
     signatures: dict[str, SignatureSpec] = {}
-    outputs: Annotated[dict[str, str], Field(min_length=1)]
+    outputs: Outputs
     metric: dict[str, JsonValue]
     sizes: dict[str, Count]
     data: dict[str, str]
@@ -238,6 +250,7 @@ class ScheduleSpec(_Strict):
     at_node: dict[str, dict[str, Number]] = {}
     in_task: dict[str, dict[str, dict[str, Number]]] = {}
     directions: dict[str, dict[str, Numbers]] = {}
+    pairs: dict[str, dict[str, dict[str, Number]]] = {}
 
 
 class ScoreSpec(_Strict):
@@ -265,6 +278,34 @@ class TaskScoreSpec(_Strict):
     cost: dict[str, dict[str, Number | None]]
 
 
+class EffectSpec(_Strict):
+    """What showing something does to a score, its standard error, and the outcomes that showed it."""
+
+    effect: Number
+    se: Annotated[Number, Field(ge=0)]
+    n: Count
+
+
+class PointSpec(_Strict):
+    """A point of the learning curve."""
+
+    fold: Count = 0
+    trials: Count
+    calls: Count
+    score: Number
+    expected: Number | None = None
+
+
+class LearnedSpec(_Strict):
+    """What the search learned about items and settings, and how it got there."""
+
+    method: Literal["posterior", "comparison"]
+    importance: Annotated[dict[str, Share], Field(max_length=64)] = {}
+    settings: dict[str, dict[str, dict[str, EffectSpec]]] = {}
+    effects: dict[str, dict[str, dict[str, EffectSpec]]] = {}
+    curve: Annotated[list[PointSpec], Field(fail_fast=True, max_length=64)] = []
+
+
 class EmbeddingSpec(_Strict):
     """The task embedder, the tasks' coordinates, and the basis they are seen in."""
 
@@ -290,6 +331,7 @@ class Artifact(_Strict):
     mixtures: dict[str, dict[str, MixtureSpec]]
     schedule: ScheduleSpec
     scores: dict[str, TaskScoreSpec]
+    learned: LearnedSpec | None = None
     embedding: EmbeddingSpec
     hash: str
 

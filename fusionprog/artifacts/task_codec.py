@@ -8,14 +8,14 @@ from collections.abc import Mapping
 from pydantic import JsonValue
 
 from fusionprog._internal.canonical import jsonable
-from fusionprog.artifacts.graph_codec import changed_signatures
+from fusionprog.artifacts.graph_codec import changed_signatures, decode_when, output_specs
 from fusionprog.artifacts.schedule_codec import decode_mixture
-from fusionprog.artifacts.schema import Artifact, TaskSpec
+from fusionprog.artifacts.schema import Artifact, OutputSpec, TaskSpec, WhenSource
 from fusionprog.artifacts.signature_codec import Types, decode_signature
 from fusionprog.artifacts.text import from_lines, to_lines
 from fusionprog.artifacts.values import encode_demo
 from fusionprog.errors import ArtifactError, FusionProgError
-from fusionprog.program.graph import FieldRef, InputRef, ProgramGraph
+from fusionprog.program.graph import InputRef, ProgramGraph, Reference
 from fusionprog.program.task import TaskProgram
 from fusionprog.prompts.items import Content, Item, check_text
 from fusionprog.prompts.mixture import Mixture, Weighted
@@ -44,7 +44,7 @@ def task_spec(task: CompiledTask, record: TaskRecord) -> TaskSpec:
         domain=task.view.domain,
         description=to_lines(task.description),
         signatures=changed_signatures(program),
-        outputs={name: str(ref) for name, ref in program.outputs.items()},
+        outputs=output_specs(program.outputs),
         metric=jsonable(record.metric),
         sizes=dict(record.sizes),
         data=dict(record.data),
@@ -87,7 +87,7 @@ def _task_program(graph: ProgramGraph, name: str, spec: TaskSpec, types: Types) 
                 raise ArtifactError(f"task {name!r} changes the signature of {node!r}, which is no node")
             signatures[node] = decode_signature(signature, node, types)
         graph.validate(signatures, f"task {name!r}")
-        outputs = {key: _output(target, graph) for key, target in spec.outputs.items()}
+        outputs = {key: _output(key, target, graph) for key, target in spec.outputs.items()}
     except ArtifactError:
         raise
     except FusionProgError as error:
@@ -95,7 +95,11 @@ def _task_program(graph: ProgramGraph, name: str, spec: TaskSpec, types: Types) 
     return TaskProgram(name, graph, signatures, outputs)
 
 
-def _output(target: str, graph: ProgramGraph) -> InputRef | FieldRef:
+def _output(name: str, target: OutputSpec, graph: ProgramGraph) -> Reference:
+    if isinstance(target, WhenSource):
+        if graph.outputs.get(name) != decode_when(target, name, graph):
+            raise ArtifactError(f"the output {name!r} is guarded in another way than the program's")
+        return graph.outputs[name]
     if "." in target:
         return graph.resolve(target)
     if target not in graph.inputs:

@@ -14,7 +14,7 @@ import click
 @click.option("--exit-code", is_flag=True, help="Exit with 1 if there are differences.")
 @click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
 def diff_command(one: str, other: str, exit_code: bool, as_json: bool) -> None:
-    """Show what differs between two artifacts: structure, models, texts, weights, scores."""
+    """Show what differs between two artifacts: structure, models, texts, weights, scores, what was learned."""
     from fusionprog.artifacts.diff import diff_artifacts
     from fusionprog.artifacts.file import read_artifact
 

@@ -20,9 +20,14 @@ if TYPE_CHECKING:
 @click.option("--task", help="Only this task.")
 @click.option("--node", help="Only this node.")
 @click.option("--prompt", is_flag=True, help="The exact messages, each line tagged with its item.")
+@click.option("--effects", is_flag=True, help="All that was learned of every item, not the best and worst few.")
 @click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
-def show_command(artifact: str, task: str | None, node: str | None, prompt: bool, as_json: bool) -> None:
-    """Show what a compiled program does: its scores, every node's mixtures, gates and effects, and its prompts."""
+def show_command(artifact: str, task: str | None, node: str | None, prompt: bool, effects: bool, as_json: bool) -> None:
+    """Show what a compiled program does and what its search learned.
+
+    Its scores, every node's mixtures and gates, its prompts; the effects of items, interference between tasks,
+    importance of parameters, the learning curve, and break-even.
+    """
     program = load_program(artifact)
     if task is not None:
         program = program[task]
@@ -31,7 +36,7 @@ def show_command(artifact: str, task: str | None, node: str | None, prompt: bool
     elif as_json:
         _show_json(program, node)
     else:
-        _show_tables(program, node)
+        _show_tables(program, node, effects)
 
 
 def _nodes(program: fp.CompiledProgram, node: str | None) -> list[tuple[str, str]]:
@@ -71,6 +76,7 @@ def _show_prompts(program: fp.CompiledProgram, node: str | None, as_json: bool) 
 
 def _show_json(program: fp.CompiledProgram, node: str | None) -> None:
     from fusionprog.artifacts.program_codec import encode_program
+    from fusionprog.cli.learned import learned_data
 
     data = encode_program(program)
     wanted = {(task, name) for task, name in _nodes(program, node)}
@@ -78,24 +84,28 @@ def _show_json(program: fp.CompiledProgram, node: str | None) -> None:
         task: {name: mixture for name, mixture in nodes.items() if (task, name) in wanted}
         for task, nodes in data["mixtures"].items()
     }
-    click.echo(json.dumps({"scores": data["scores"], "compile": data["compile"], "mixtures": mixtures}))
+    shown = {"scores": data["scores"], "compile": data["compile"], "mixtures": mixtures}
+    click.echo(json.dumps({**shown, **learned_data(program, data.get("learned"), node)}))
 
 
-def _show_tables(program: fp.CompiledProgram, node: str | None) -> None:
+def _show_tables(program: fp.CompiledProgram, node: str | None, effects: bool) -> None:
     from rich.console import Console
     from rich.table import Table
 
+    from fusionprog.cli.learned import learned_parts
     from fusionprog.cli.summary import objective_lines, summary_lines
 
     nodes = _nodes(program, node)
     console = Console(highlight=False)
     console.print(f"{program.graph.name}: {' → '.join(program.graph.order())}", style="bold")
+    for name, source in program.graph.guards.items():
+        console.print(f"{name} = {source}", markup=False, soft_wrap=True)
     for line in summary_lines(program.record)[: len(program.record.tasks)]:
         if line.split("  ")[0].strip() in program.tasks:
             console.print(line)
     if len(program.tasks) == len(program.record.tasks):
         for line in objective_lines(program.record):
-            console.print(line, soft_wrap=True)
+            console.print(line, soft_wrap=True, markup=False)
         if program.record.front:
             console.print(_front_table(program))
     for task, name in nodes:
@@ -115,6 +125,10 @@ def _show_tables(program: fp.CompiledProgram, node: str | None) -> None:
             console.print(table)
         else:
             console.print(f"{task} · {name}: as written")
+    for part in learned_parts(program, node, effects):
+        console.print(part, soft_wrap=isinstance(part, str), markup=False)
+    if not effects and program.record.learned is not None:
+        console.print("all items: --effects; one task or node: --task, --node; all numbers: --json", style="dim")
 
 
 def _front_table(program: fp.CompiledProgram) -> Table:

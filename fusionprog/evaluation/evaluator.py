@@ -14,7 +14,8 @@ from fusionprog.errors import LMUnavailableError, MetricError
 from fusionprog.evaluation.metrics import Metric, ProgramMetric
 from fusionprog.lm.model import Completion, LanguageModel
 from fusionprog.program.data import Row
-from fusionprog.program.graph import FieldRef, InputRef
+from fusionprog.program.demand import largest_runs, sure_nodes
+from fusionprog.program.graph import Reference
 from fusionprog.program.types import typed
 from fusionprog.prompts.schedule import Schedule
 from fusionprog.runtime.executor import Executor, Trace
@@ -39,6 +40,7 @@ class Outcome:
         tokens: Tokens of the program's own calls.
         usd: Their dollars; ``None`` where a price is unknown.
         written: Those of the tokens that are the models' answers.
+        ran: The nodes that ran; ``None`` where nothing in the program is guarded, so that all did.
     """
 
     example: str
@@ -49,6 +51,7 @@ class Outcome:
     tokens: int = 0
     usd: float | None = None
     written: int = 0
+    ran: frozenset[str] | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,13 +61,15 @@ class TaskScorer:
     Attributes:
         view: The task's program, and what is on offer in it.
         metric: Its metric.
-        nodes: The nodes that the metric reads, in order; only these run.
+        wanted: What the metric reads.
+        nodes: The nodes that may run for it, in order; only these do.
         models: Node → model.
         judges: Metric that is a program (the metric itself or a part of it) → node of it → model.
     """
 
     view: TaskView
     metric: Metric
+    wanted: tuple[Reference, ...]
     nodes: tuple[str, ...]
     models: Mapping[str, LanguageModel]
     judges: Mapping[ProgramMetric, Mapping[str, LanguageModel]] = field(default_factory=dict)
@@ -75,14 +80,29 @@ class TaskScorer:
         return tuple(node for node in self.nodes if node in self.view.prompting_nodes)
 
     @cached_property
-    def outputs(self) -> Mapping[str, InputRef | FieldRef]:
+    def outputs(self) -> Mapping[str, Reference]:
         """What the metric is shown: the outputs of the program, and those that the task names."""
         return {**self.view.program.graph.outputs, **self.view.program.outputs}
 
-    @property
+    @cached_property
+    def runs(self) -> tuple[tuple[str, ...], ...]:
+        """The sets of nodes that one example may run together at most: one, where nothing is guarded."""
+        return largest_runs(self.view.program.graph, self.wanted)
+
+    @cached_property
+    def uncertain(self) -> frozenset[str]:
+        """The nodes that run for some examples and not for others."""
+        if not self.view.program.graph.guarded:
+            return frozenset()
+        return frozenset(self.nodes) - sure_nodes(self.view.program.graph, self.wanted)
+
+    @cached_property
     def calls_per_example(self) -> int:
         """Model calls for one example at most, the metric's own included."""
-        return len(self.asking) + sum(len(models) for models in self.judges.values())
+        asked = max(sum(node in self.asking for node in run) for run in self.runs)
+        return asked + sum(
+            max(sum(node in models for node in run) for run in judge.runs) for judge, models in self.judges.items()
+        )
 
 
 class Evaluator:
@@ -142,7 +162,9 @@ class Evaluator:
         self, scorer: TaskScorer, prompts: Mapping[str, RenderedPrompt], row: Row, nodes: Sequence[str]
     ) -> Trace:
         """Returns the trace of ``nodes`` on one row, without a score."""
-        return await self._executor.run(scorer.view.program, prompts, scorer.models, _inputs(scorer, row), nodes)
+        return await self._executor.run(
+            scorer.view.program, prompts, scorer.models, _inputs(scorer, row), nodes, scorer.wanted
+        )
 
     async def _outcome_if_available(
         self, scorer: TaskScorer, prompts: Mapping[str, RenderedPrompt], row: Row
@@ -156,8 +178,9 @@ class Evaluator:
         trace = await self.trace(scorer, prompts, row, scorer.nodes)
         calls = trace.calls
         tokens, usd, written = _spent(calls.values())
+        ran = None if trace.ran is None else frozenset(trace.ran)
         if trace.error is not None:
-            return Outcome(row.id, 0.0, trace.error.status, str(trace.error), calls, tokens, usd, written)
+            return Outcome(row.id, 0.0, trace.error.status, str(trace.error), calls, tokens, usd, written, ran)
 
         run_program = functools.partial(self._run_program, scorer, calls)
         try:
@@ -169,7 +192,7 @@ class Evaluator:
                 found=error.found,
                 fix=error.fix,
             ) from error
-        return Outcome(row.id, score, calls=calls, tokens=tokens, usd=usd, written=written)
+        return Outcome(row.id, score, calls=calls, tokens=tokens, usd=usd, written=written, ran=ran)
 
     async def _run_program(
         self, scorer: TaskScorer, calls: dict[bytes, Completion], metric: ProgramMetric, inputs: Mapping[str, Any]
@@ -186,7 +209,7 @@ class Evaluator:
             view = TaskView(metric.name, "", metric.as_task, ())
             self._judges[metric] = Renderer({}).prompts(Schedule(), view, metric.asking)
         prompts, models = self._judges[metric], scorer.judges[metric]
-        return await self._executor.run(metric.as_task, prompts, models, inputs, metric.nodes)
+        return await self._executor.run(metric.as_task, prompts, models, inputs, metric.nodes, metric.wanted)
 
 
 def _spent(answers: Iterable[Completion]) -> tuple[int, float | None, int]:

@@ -13,6 +13,7 @@ from fusionprog.lm.client import LMClient
 from fusionprog.lm.model import LanguageModel
 from fusionprog.lm.resolve import resolve_models
 from fusionprog.program.data import Rows, read_rows
+from fusionprog.program.graph import Reference
 from fusionprog.program.task import TaskProgram, check_rows
 from fusionprog.runtime.compiled import CompiledProgram
 from fusionprog.runtime.executor import Executor
@@ -25,10 +26,12 @@ def make_scorer(view: TaskView, metric: Metric, models: dict[str, LanguageModel]
     Raises:
         ProgramError: if the metric reads a field that no node makes.
     """
+    wanted = read_fields(view.program, metric)
     return TaskScorer(
         view=view,
         metric=metric,
-        nodes=read_nodes(view.program, metric),
+        wanted=wanted,
+        nodes=view.program.graph.needed(wanted),
         models=models,
         judges={
             program: resolve_models(_any_model(models) if program.lm is None else program.lm, program.asking)
@@ -37,11 +40,16 @@ def make_scorer(view: TaskView, metric: Metric, models: dict[str, LanguageModel]
     )
 
 
-def read_nodes(program: TaskProgram, metric: Metric) -> tuple[str, ...]:
-    """Returns the nodes that a metric reads, in order."""
+def read_fields(program: TaskProgram, metric: Metric) -> tuple[Reference, ...]:
+    """Returns what a metric reads."""
     graph = program.graph
     names = graph.outputs if metric.fields is None else metric.fields
-    return graph.needed([graph.resolve(name) for name in names])
+    return tuple(graph.resolve(name) for name in names)
+
+
+def read_nodes(program: TaskProgram, metric: Metric) -> tuple[str, ...]:
+    """Returns the nodes that may run for what a metric reads, in order."""
+    return program.graph.needed(read_fields(program, metric))
 
 
 def evaluate_program(compiled: CompiledProgram, task: str, data: Rows, metric: Any) -> EvaluationResult:

@@ -8,7 +8,8 @@ from fusionprog.errors import MetricError
 from fusionprog.evaluation.answers import number
 from fusionprog.evaluation.metric import Metric, RunProgram, as_score
 from fusionprog.modules.predict import Predict
-from fusionprog.program.graph import ProgramGraph
+from fusionprog.program.demand import largest_runs
+from fusionprog.program.graph import ProgramGraph, Reference
 from fusionprog.program.program import Program, program_graph
 from fusionprog.program.signature import Prediction, SignatureType
 from fusionprog.program.task import TaskProgram
@@ -35,9 +36,19 @@ class ProgramMetric(Metric):
         super().__init__(self._never, version=version, name=f"program {self.graph.name}")
 
     @property
+    def wanted(self) -> tuple[Reference, ...]:
+        """What it is run for: the score."""
+        return (self.graph.resolve(self.output),)
+
+    @property
     def nodes(self) -> tuple[str, ...]:
-        """The nodes that make the score, in order."""
-        return self.graph.needed([self.graph.resolve(self.output)])
+        """The nodes that may make the score, in order."""
+        return self.graph.needed(self.wanted)
+
+    @property
+    def runs(self) -> tuple[tuple[str, ...], ...]:
+        """The sets of them that one run may run together at most."""
+        return largest_runs(self.graph, self.wanted)
 
     @property
     def asking(self) -> tuple[str, ...]:

@@ -5,67 +5,32 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, TypeAlias
+from typing import Any
 
 import networkx as nx
 
 from fusionprog._internal.registry import did_you_mean
 from fusionprog.errors import ProgramError
+from fusionprog.program.graph_checks import all_made, check_acyclic, check_graph, made_by
 from fusionprog.program.module import Module
-from fusionprog.program.signature import SignatureType, input_types, output_types
-from fusionprog.program.types import checked_constant, fits, type_adapter, type_name
+from fusionprog.program.signature import SignatureType
+from fusionprog.program.sources import (
+    Constant,
+    FieldRef,
+    InputRef,
+    Reference,
+    Source,
+    When,
+    first_condition,
+    guards,
+    leaves,
+    read_by,
+    with_typed_constants,
+)
+
+__all__ = ["Constant", "FieldRef", "InputRef", "Node", "ProgramGraph", "ProgramInput", "Reference", "Source", "When"]
 
 _NODE_NAME = re.compile(r"[A-Za-z_]\w*(\.\w+)*", re.ASCII)
-
-
-@dataclass(frozen=True)
-class InputRef:
-    """An input of the program."""
-
-    name: str
-
-    def __str__(self) -> str:
-        return self.name
-
-
-@dataclass(frozen=True)
-class FieldRef:
-    """An output field of a node, written ``node.field``."""
-
-    node: str
-    field: str
-
-    def __str__(self) -> str:
-        return f"{self.node}.{self.field}"
-
-    @classmethod
-    def parse(cls, text: str) -> FieldRef:
-        """Reads ``"node.field"``; the node's own name may hold dots.
-
-        Raises:
-            ProgramError: if there is no dot in it.
-        """
-        node, dot, name = text.rpartition(".")
-        if not dot or not node or not name:
-            raise ProgramError(
-                f"{text!r} names no field of a node",
-                expected="'node.field'",
-                fix="Write the node's name, a dot and the field's name",
-            )
-        return cls(node, name)
-
-
-@dataclass(frozen=True)
-class Constant:
-    """A value that is the same in every call."""
-
-    value: Any
-
-    def __str__(self) -> str:
-        return repr(self.value)
-
-
-Source: TypeAlias = InputRef | FieldRef | Constant
 
 
 @dataclass(frozen=True)
@@ -123,6 +88,12 @@ class ProgramGraph:
         graph.output("reply", "answer.reply")
 
     Without ``output`` the fields of the nodes that feed no other node are the outputs.
+
+    Attributes:
+        name: The program's name.
+        inputs: Input name → what it is.
+        nodes: Node name → node.
+        guarded: Whether a source of a node or an output is guarded, so that not every node runs in every call.
     """
 
     def __init__(self, name: str = "Program", inputs: Mapping[str, Any] | None = None) -> None:
@@ -137,7 +108,8 @@ class ProgramGraph:
             key: ProgramInput(key, annotation) for key, annotation in (inputs or {}).items()
         }
         self.nodes: dict[str, Node] = {}
-        self._outputs: dict[str, InputRef | FieldRef] = {}
+        self.guarded = False
+        self._outputs: dict[str, Reference] = {}
 
     def add(self, name: str, module: Module, **constants: Any) -> str:
         """Adds a node and returns its name.
@@ -170,11 +142,28 @@ class ProgramGraph:
             self.link(Constant(value), name, key)
         return name
 
-    def connect(self, source: str, target: str) -> None:
+    @staticmethod
+    def when(condition: str | When, then: str | Constant | When, otherwise: str | Constant | When) -> When:
+        """Returns a guarded source for ``connect`` and ``output``: one of two, decided in every call.
+
+        What only the other one needs is not run. ``fusionprog.when`` is the same inside ``forward``.
+
+        Args:
+            condition: ``"node.field"`` or an input's name, of type ``bool``; or a guarded source of truth values.
+            then: The source where it is true: as in ``connect``, or a ``Constant``.
+            otherwise: The source where it is false.
+
+        Raises:
+            ProgramError: if one of them is no source.
+        """
+        sides = (each if isinstance(each, Constant) else _parsed(each) for each in (then, otherwise))
+        return When(_parsed(condition), *sides)
+
+    def connect(self, source: str | When, target: str) -> None:
         """Lets an input field take its value from a node's output field or an input of the program.
 
         Args:
-            source: ``"node.field"``, or an input's name (no dot).
+            source: ``"node.field"``, or an input's name (no dot), or what ``when`` returns.
             target: ``"node.field"``.
 
         Raises:
@@ -207,36 +196,47 @@ class ProgramGraph:
                 fix="Keep one of them",
             )
         annotation = target.signature.input_fields[field_name].annotation
-        if isinstance(source, Constant):
-            source = Constant(checked_constant(source.value, annotation, f"the constant of {node}.{field_name}"))
-        if isinstance(source, InputRef) and source.name not in self.inputs:
-            self.inputs[source.name] = ProgramInput(source.name, annotation)
+        source = with_typed_constants(source, annotation, f"the constant of {node}.{field_name}")
+        for guard in guards(source):
+            self.guarded = True
+            self._declare(guard.condition, bool)
+        self._declare(source, annotation)
         self.nodes[node] = replace(target, sources={**target.sources, field_name: source})
 
-    def output(self, name: str, source: str) -> None:
-        """Makes a node's field (``"node.field"``) or an input of the program a public output called ``name``."""
+    def _declare(self, source: Source, annotation: Any) -> None:
+        """Makes inputs of the program that nobody has mentioned yet, of the type that is expected of them."""
+        for leaf in leaves(source):
+            if isinstance(leaf, InputRef) and leaf.name not in self.inputs:
+                self.inputs[leaf.name] = ProgramInput(leaf.name, annotation)
+
+    def output(self, name: str, source: str | When) -> None:
+        """Makes a source, as in ``connect``, a public output called ``name``."""
         self.link_output(name, _parsed(source))
 
-    def link_output(self, name: str, source: InputRef | FieldRef) -> None:
+    def link_output(self, name: str, source: Reference) -> None:
         """Makes ``source`` a public output called ``name``."""
         if not isinstance(name, str) or not name or "." in name:
             raise ProgramError(f"{name!r} is no name of an output", expected="a text without dots", fix="Rename it")
         if name in self._outputs:
             raise ProgramError(f"two outputs are named {name!r}", fix="Give each output a name of its own")
-        self._outputs[name] = source
+        made = with_typed_constants(source, None, f"the constant of output {name!r}")
+        assert not isinstance(made, Constant)
+        self.guarded = self.guarded or isinstance(made, When)
+        self._outputs[name] = made
 
     @property
-    def outputs(self) -> dict[str, InputRef | FieldRef]:
+    def outputs(self) -> dict[str, Reference]:
         """Public output name → the field it shows."""
         if self._outputs:
             return dict(self._outputs)
         feeding = {
-            source.node
+            leaf.node
             for node in self.nodes.values()
             for source in node.sources.values()
-            if isinstance(source, FieldRef)
+            for leaf in read_by(source)
+            if isinstance(leaf, FieldRef)
         }
-        sinks: dict[str, InputRef | FieldRef] = {}
+        sinks: dict[str, Reference] = {}
         for node in self.nodes.values():
             for name in node.signature.output_fields if node.name not in feeding else ():
                 if name in sinks:
@@ -248,15 +248,21 @@ class ProgramGraph:
         return sinks
 
     def digraph(self) -> nx.DiGraph[str]:
-        """Returns the nodes' names and who feeds whom; an edge's ``fields`` lists ``(output, input)`` pairs."""
+        """Returns the nodes' names and who feeds whom.
+
+        An edge's ``fields`` lists ``(output, input)`` pairs; ``guarded`` says whether it may be left out in a call.
+        """
         graph: nx.DiGraph[str] = nx.DiGraph()
         graph.add_nodes_from(self.nodes)
         for node in self.nodes.values():
             for target, source in node.sources.items():
-                if isinstance(source, FieldRef):
-                    if not graph.has_edge(source.node, node.name):
-                        graph.add_edge(source.node, node.name, fields=[])
-                    graph.edges[source.node, node.name]["fields"].append((source.field, target))
+                at_once = first_condition(source)
+                for leaf in dict.fromkeys(leaf for leaf in read_by(source) if isinstance(leaf, FieldRef)):
+                    if not graph.has_edge(leaf.node, node.name):
+                        graph.add_edge(leaf.node, node.name, fields=[], guarded=True)
+                    edge = graph.edges[leaf.node, node.name]
+                    edge["fields"].append((leaf.field, target))
+                    edge["guarded"] = edge["guarded"] and leaf != at_once
         return graph
 
     def order(self) -> tuple[str, ...]:
@@ -266,26 +272,32 @@ class ProgramGraph:
             ProgramError: if there is a cycle.
         """
         graph = self.digraph()
-        _check_acyclic(graph, "")
+        check_acyclic(graph, "")
         return tuple(nx.lexicographical_topological_sort(graph))
 
-    def needed(self, refs: Iterable[InputRef | FieldRef]) -> tuple[str, ...]:
-        """Returns the nodes that must run to make ``refs``, in order.
+    @property
+    def guards(self) -> dict[str, When]:
+        """What is decided in every call: output, or ``node.field`` of an input field → its guarded source."""
+        fed = {f"{node.name}.{name}": source for node in self.nodes.values() for name, source in node.sources.items()}
+        return {name: source for name, source in {**fed, **self.outputs}.items() if isinstance(source, When)}
+
+    def needed(self, refs: Iterable[Reference]) -> tuple[str, ...]:
+        """Returns the nodes that must run to make ``refs``, in order; both sides of what is guarded are among them.
 
         Raises:
             ProgramError: if a node of them is unknown, or there is a cycle.
         """
         graph, order = self.digraph(), self.order()
         wanted: set[str] = set()
-        for ref in refs:
-            if isinstance(ref, FieldRef):
-                if ref.node not in self.nodes:
-                    raise ProgramError(f"no node makes '{ref}'", fix=did_you_mean(ref.node, self.nodes))
-                wanted |= {ref.node} | nx.ancestors(graph, ref.node)
+        for leaf in (leaf for ref in refs for leaf in read_by(ref)):
+            if isinstance(leaf, FieldRef):
+                if leaf.node not in self.nodes:
+                    raise ProgramError(f"no node makes '{leaf}'", fix=did_you_mean(leaf.node, self.nodes))
+                wanted |= {leaf.node} | nx.ancestors(graph, leaf.node)
         return tuple(name for name in order if name in wanted)
 
-    def resolve(self, name: str) -> InputRef | FieldRef:
-        """Returns the field behind a public output's name or a ``"node.field"``.
+    def resolve(self, name: str) -> Reference:
+        """Returns the source behind a public output's name or a ``"node.field"``.
 
         Raises:
             ProgramError: if no node makes it.
@@ -294,9 +306,9 @@ class ProgramGraph:
         if name in outputs:
             return outputs[name]
         node, _, field_name = name.rpartition(".")
-        if field_name in self._made_by(node, {}):
+        if field_name in made_by(self, node, {}):
             return FieldRef(node, field_name)
-        raise ProgramError(f"no node makes {name!r}", fix=did_you_mean(name, {*outputs, *self._all_made({})}))
+        raise ProgramError(f"no node makes {name!r}", fix=did_you_mean(name, {*outputs, *all_made(self, {})}))
 
     def validate(self, signatures: Mapping[str, SignatureType] | None = None, where: str = "") -> None:
         """Checks the whole graph: sources exist, types fit, nothing is missing, no cycle.
@@ -308,85 +320,15 @@ class ProgramGraph:
         Raises:
             ProgramError: naming the first thing that is wrong.
         """
-        signatures = signatures or {}
-        prefix = f"{where}: " if where else ""
-        if not self.nodes:
-            raise ProgramError(
-                f"{prefix}program {self.name!r} has no nodes", fix="Call a module in forward(), or add(...) one"
-            )
-        for each in self.inputs.values():
-            if each.annotation is not None:
-                type_adapter(each.annotation)
-        for node in self.nodes.values():
-            self._check_sources(node, signatures, prefix)
-        _check_acyclic(self.digraph(), prefix)
-        for name, ref in self.outputs.items():
-            known = self.inputs if isinstance(ref, InputRef) else self._made_by(ref.node, signatures)
-            if (ref.name if isinstance(ref, InputRef) else ref.field) not in known:
-                raise ProgramError(
-                    f"{prefix}output {name!r} shows {str(ref)!r}, which no node makes",
-                    fix=did_you_mean(str(ref), {*self.inputs, *self._all_made(signatures)}),
-                )
-
-    def _check_sources(self, node: Node, signatures: Mapping[str, SignatureType], prefix: str) -> None:
-        signature = signatures.get(node.name, node.signature)
-        for name, expected in input_types(signature).items():
-            source = node.sources.get(name)
-            if source is None:
-                if signature.input_fields[name].is_required():
-                    raise ProgramError(
-                        f"{prefix}nothing feeds {node.name}.{name}",
-                        fix=f"Pass {name}= where {node.name!r} is called, or give the field a default",
-                    )
-                continue
-            where = f"{node.name}.{name}"
-            if isinstance(source, Constant):
-                checked_constant(source.value, expected, f"{prefix}the constant of {where}")
-                continue
-            found = self._type_of(source, signatures, f"{prefix}{where}")
-            if not fits(found, expected):
-                raise ProgramError(
-                    f"{prefix}{source} does not fit {where}",
-                    expected=type_name(expected),
-                    found=type_name(found),
-                    fix="Change one of the types, or put a fusionprog.modules.Function between them",
-                )
-
-    def _type_of(self, source: InputRef | FieldRef, signatures: Mapping[str, SignatureType], where: str) -> Any:
-        if isinstance(source, InputRef):
-            return self.inputs[source.name].annotation
-        made = self._made_by(source.node, signatures)
-        if source.field not in made:
-            raise ProgramError(
-                f"{where} reads {str(source)!r}, which no node makes",
-                fix=did_you_mean(str(source), self._all_made(signatures)),
-            )
-        return made[source.field]
-
-    def _all_made(self, signatures: Mapping[str, SignatureType]) -> list[str]:
-        return [f"{node}.{name}" for node in self.nodes for name in self._made_by(node, signatures)]
-
-    def _made_by(self, name: str, signatures: Mapping[str, SignatureType]) -> dict[str, Any]:
-        node = self.nodes.get(name)
-        if node is None:
-            return {}
-        signature = signatures.get(name, node.signature)
-        return output_types(node.module.prompted(signature) or signature)
+        check_graph(self, signatures or {}, f"{where}: " if where else "")
 
 
-def _parsed(source: str) -> InputRef | FieldRef:
-    if "." in source:
-        return FieldRef.parse(source)
-    if not source:
-        raise ProgramError("a source has no name", expected="'node.field', or the name of an input")
-    return InputRef(source)
-
-
-def _check_acyclic(graph: nx.DiGraph[str], prefix: str) -> None:
-    if not nx.is_directed_acyclic_graph(graph):
-        cycle = [edge[0] for edge in nx.find_cycle(graph)]
+def _parsed(source: str | When) -> Reference:
+    if isinstance(source, When):
+        return source
+    if not isinstance(source, str) or not source:
         raise ProgramError(
-            f"{prefix}the graph has a cycle",
-            found=" → ".join([*cycle, cycle[0]]),
-            fix="Remove one connection",
+            "a source has no name" if source == "" else f"{source!r} is no source",
+            expected="'node.field', the name of an input, or what ProgramGraph.when(...) returns",
         )
+    return FieldRef.parse(source) if "." in source else InputRef(source)

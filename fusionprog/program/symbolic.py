@@ -9,13 +9,13 @@ from typing import Any, NoReturn
 
 from fusionprog._internal.registry import did_you_mean
 from fusionprog.errors import TracingError
-from fusionprog.program.graph import FieldRef, InputRef
+from fusionprog.program.graph import Reference
 
 MARK = "<symbolic "  # how the text of every symbolic value begins
 
 WAY_OUT = (
     "forward() is traced once, so what it does may not depend on a value; "
-    "put such code into a fusionprog.modules.Function, which runs in every call"
+    "choose with fusionprog.when, or put such code into a fusionprog.modules.Function, which runs in every call"
 )
 
 
@@ -24,7 +24,7 @@ class Symbol:
 
     __slots__ = ("_source",)
 
-    def __init__(self, source: InputRef | FieldRef) -> None:
+    def __init__(self, source: Reference) -> None:
         object.__setattr__(self, "_source", source)
 
     def __repr__(self) -> str:
@@ -36,9 +36,9 @@ class Symbol:
         _refuse(self, f"reads .{name} of")
 
 
-def symbol_source(symbol: Symbol) -> InputRef | FieldRef:
+def symbol_source(symbol: Symbol) -> Reference:
     """Returns what a symbolic value stands for."""
-    source: InputRef | FieldRef = object.__getattribute__(symbol, "_source")
+    source: Reference = object.__getattribute__(symbol, "_source")
     return source
 
 

@@ -13,8 +13,9 @@ from fusionprog._internal.canonical import canonical_json, jsonable
 from fusionprog._internal.registry import did_you_mean
 from fusionprog.errors import DataError, ProgramError
 from fusionprog.program.data import Row, Rows, read_rows
-from fusionprog.program.graph import Constant, FieldRef, InputRef, ProgramGraph
+from fusionprog.program.graph import Constant, FieldRef, InputRef, ProgramGraph, Reference, When
 from fusionprog.program.signature import SignatureType, closed_choice, output_types, specialise
+from fusionprog.program.sources import Leaf, followed, leaves
 from fusionprog.program.types import fits, type_name, typed
 
 Split = Literal["train", "val", "test"]
@@ -104,7 +105,7 @@ class TaskProgram:
     task: str
     graph: ProgramGraph
     signatures: Mapping[str, SignatureType]
-    outputs: Mapping[str, InputRef | FieldRef]
+    outputs: Mapping[str, Reference]
 
     def prompted(self, node: str) -> SignatureType | None:
         """Returns the signature that the node asks its model, or ``None`` if it asks none."""
@@ -126,25 +127,69 @@ class TaskProgram:
             if isinstance(ref, FieldRef) and name not in self.graph.inputs
         }
 
+    @cached_property
+    def gold_types(self) -> Mapping[str, tuple[Any, ...]]:
+        """Column name → the types that its gold value may have: of a guarded output, those of either side."""
+        return {
+            name: tuple(self._type_of(leaf) for leaf in leaves(source))
+            for name, source in self.graph.outputs.items()
+            if not isinstance(source, InputRef) and name not in self.graph.inputs
+        }
+
     def node_row(self, node: str, columns: Mapping[str, Any]) -> dict[str, Any]:
         """Returns what a row says about a node: the input and output fields whose values are columns of it.
 
         An input that is fed by an input of the program is that column; an output that is public is the column of
         the public name; an edge between two nodes carries the gold value of the public output, if there is one.
+        The column of a guarded output is what the side makes that the row's conditions choose. Where the row does not
+        tell them, it is what either side should make; but it is not what a node reads, as it then may be a wrong one.
         """
-        shown = {ref: columns[name] for name, ref in self.public_fields.items() if name in columns}
+        made, may_be_made = self._shown(columns)
         values: dict[str, Any] = {}
         for name, source in self.graph.nodes[node].sources.items():
-            if isinstance(source, Constant):
-                values[name] = source.value
-            elif isinstance(source, InputRef) and source.name in columns:
-                values[name] = columns[source.name]
-            elif isinstance(source, FieldRef) and source in shown:
-                values[name] = shown[source]
+            leaf, known = followed(source, _told(made, columns))
+            if not known:
+                continue
+            if isinstance(leaf, Constant):
+                values[name] = leaf.value
+            elif isinstance(leaf, InputRef) and leaf.name in columns:
+                values[name] = columns[leaf.name]
+            elif isinstance(leaf, FieldRef) and leaf in made:
+                values[name] = made[leaf]
         for name in (self.prompted(node) or self.signatures[node]).output_fields:
-            if FieldRef(node, name) in shown:
-                values[name] = shown[FieldRef(node, name)]
+            if FieldRef(node, name) in may_be_made:
+                values[name] = may_be_made[FieldRef(node, name)]
         return values
+
+    def _shown(self, columns: Mapping[str, Any]) -> tuple[dict[FieldRef, Any], dict[FieldRef, Any]]:
+        """The fields whose values a row tells, and those of either side of guards that it does not tell as well."""
+        made = {ref: columns[name] for name, ref in self.public_fields.items() if name in columns}
+        may_be_made: dict[FieldRef, Any] = {}
+        for name, source in self.graph.outputs.items():
+            if isinstance(source, When) and name in columns and name not in self.graph.inputs:
+                leaf, known = followed(source, _told(made, columns))
+                sides, shown = ([leaf], made) if known else (leaves(source), may_be_made)
+                for side in sides:
+                    if isinstance(side, FieldRef):
+                        shown.setdefault(side, columns[name])
+        return made, {**may_be_made, **made}
+
+    def _type_of(self, leaf: Leaf) -> Any:
+        if isinstance(leaf, FieldRef):
+            return output_types(self.prompted(leaf.node) or self.signatures[leaf.node])[leaf.field]
+        return Literal[leaf.value] if isinstance(leaf, Constant) else self.graph.inputs[leaf.name].annotation
+
+
+def _told(made: Mapping[FieldRef, Any], columns: Mapping[str, Any]) -> Callable[[Leaf], bool | None]:
+    """Whether a condition is true, as far as a row tells it."""
+
+    def truth(leaf: Leaf) -> bool | None:
+        if isinstance(leaf, Constant):
+            return bool(leaf.value)
+        value = made.get(leaf) if isinstance(leaf, FieldRef) else columns.get(leaf.name)
+        return value if isinstance(value, bool) else None
+
+    return truth
 
 
 def bind(graph: ProgramGraph, task: Task) -> TaskProgram:
@@ -223,12 +268,9 @@ def check_rows(program: TaskProgram, rows: Sequence[Row], where: str, gold: Iter
         raise DataError(f"{where} is empty", fix="Give it at least one row")
     gold = tuple(gold)
     columns = [*(each.name for each in program.graph.inputs.values() if each.required), *gold]
-    types = {
-        name: output_types(program.prompted(ref.node) or program.signatures[ref.node])[ref.field]
-        for name, ref in program.public_fields.items()
-    }
-    choices = {name: closed_choice(annotation) for name, annotation in types.items()}
-    filled = [name for name in gold if name in types and not fits(NoneType, types[name])]
+    types = program.gold_types
+    choices = {name: _all_labels(either) for name, either in types.items()}
+    filled = [name for name in gold if name in types and not any(fits(NoneType, each) for each in types[name])]
     for index, row in enumerate(rows):
         place = f"{where}, row {index}"
         _check_columns(program, row, place, columns)
@@ -260,6 +302,12 @@ def _check_columns(program: TaskProgram, row: Row, where: str, columns: Sequence
                 found=repr(row.columns[name])[:80],
                 fix="Mend the row, or the type of the program's input",
             ) from error
+
+
+def _all_labels(types: Sequence[Any]) -> tuple[Any, ...]:
+    """The labels that a value of any of the types may be; none if one of them is open."""
+    choices = [closed_choice(each) for each in types]
+    return tuple(dict.fromkeys(label for each in choices for label in each)) if all(choices) else ()
 
 
 def _check_labels(value: Any, known: Sequence[Any], where: str) -> None:

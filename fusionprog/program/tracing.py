@@ -10,8 +10,9 @@ from typing import Any, NoReturn
 from fusionprog._internal.registry import did_you_mean
 from fusionprog.errors import FusionProgError, ProgramError, TracingError
 from fusionprog.program.branching import check_branches
-from fusionprog.program.graph import Constant, FieldRef, InputRef, ProgramGraph, ProgramInput, Source
+from fusionprog.program.graph import Constant, FieldRef, InputRef, ProgramGraph, ProgramInput, Reference, Source, When
 from fusionprog.program.module import Module, active_tracer
+from fusionprog.program.sources import leaves
 from fusionprog.program.symbolic import MARK, WAY_OUT, Symbol, SymbolicPrediction, line_of_forward, symbol_source
 from fusionprog.program.types import checked_constant
 
@@ -38,7 +39,7 @@ class Tracer:
             )
         name = self.graph.add(self._free_name(path), module)
         for field, value in inputs.items():
-            self.graph.link(_source(value, f"{name}.{field}"), name, field)
+            self.graph.link(source_of(value, f"{name}.{field}"), name, field)
         prompted = module.prompted(module.signature) or module.signature
         values = {made: Symbol(FieldRef(name, made)) for made in prompted.output_fields}
         return SymbolicPrediction(f"node {name!r}", values)
@@ -108,7 +109,16 @@ def call_program(name: str, forward: Callable[..., Any], inputs: Mapping[str, An
     return SymbolicPrediction(f"program {name!r}", result) if isinstance(result, Mapping) else result
 
 
-def _source(value: Any, where: str) -> Source:
+def source_of(value: Any, where: str) -> Source:
+    """Returns what a value stands for inside ``forward``: a symbolic one for its source, any other for itself.
+
+    Args:
+        value: The value.
+        where: What it is given to, for messages.
+
+    Raises:
+        TracingError: if it is a whole prediction, or something made of symbolic values.
+    """
     if isinstance(value, Symbol):
         return symbol_source(value)
     if isinstance(value, SymbolicPrediction):
@@ -158,11 +168,25 @@ def _declared_inputs(forward: Callable[..., Any]) -> dict[str, ProgramInput]:
 
 def _named_outputs(result: Any) -> dict[Any, Any]:
     if isinstance(result, Symbol):
-        source = symbol_source(result)
-        return {source.field if isinstance(source, FieldRef) else source.name: result}
+        return {_name_of(symbol_source(result)): result}
     if isinstance(result, Mapping) and len(result):
         return {key: result[key] for key in result}
     _refuse_result(result, "forward()")
+
+
+def _name_of(source: Reference) -> str:
+    """The name of the one output: that of the field or the input; of a guarded one, that of both sides."""
+    if not isinstance(source, When):
+        return source.field if isinstance(source, FieldRef) else source.name
+    names = {None if isinstance(leaf, Constant) else _name_of(leaf) for leaf in leaves(source)}
+    name = names.pop()
+    if names or name is None:
+        raise TracingError(
+            "forward() returns one of two fields that have no name in common",
+            found=str(source),
+            fix="Name the output, e.g. return {'answer': fp.when(...)}",
+        )
+    return name
 
 
 def _refuse_result(result: Any, where: str) -> NoReturn:
@@ -174,7 +198,7 @@ def _refuse_result(result: Any, where: str) -> NoReturn:
     )
 
 
-def _output_source(name: str, value: Any) -> InputRef | FieldRef:
+def _output_source(name: str, value: Any) -> Reference:
     if isinstance(value, Symbol):
         return symbol_source(value)
     whole = isinstance(value, SymbolicPrediction)

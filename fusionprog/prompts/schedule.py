@@ -4,20 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field
-from typing import Literal, TypeAlias, get_args
+from typing import Literal, get_args
 
 import numpy as np
-import numpy.typing as npt
 
 from fusionprog.prompts.items import Content, Facet, Item
 from fusionprog.prompts.mixture import Mixture, mix, spread_of
+from fusionprog.prompts.pairs import Effects, with_partners
 
 Format = Literal["chat", "json", "xml"]
 FORMATS: tuple[Format, ...] = get_args(Format)
 DEFAULT_TEMPERATURE = 0.5
 _DIGITS = 5
-
-Effects: TypeAlias = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -40,13 +38,15 @@ class Schedule:
     """Effects of items, and what turns them into mixtures.
 
     For node n, task t with embedding e_t, and item k the effect is
-    ``everywhere[k] + at_node[n][k] + <directions[n][k], e_t> + in_task[t][n][k]``.
+    ``everywhere[k] + at_node[n][k] + <directions[n][k], e_t> + in_task[t][n][k]``, plus what it does together with
+    other open items (``prompts/pairs.py``).
 
     Attributes:
         everywhere: Item → effect that it has everywhere.
         at_node: Node → item → what is added at this node.
         directions: Node → item → what is added by kind of task: a vector in the basis of task embeddings.
         in_task: Task → node → item → what is added in this task alone (sparse).
+        pairs: Node → item → item → what both do beyond the sum of their effects; each pair is named once.
         costs: Item → effect above which its gate opens.
         nodes: Node → its settings; a node not named runs as written.
         as_written: Tasks in which every node runs as written, because nothing was found to help them.
@@ -57,6 +57,7 @@ class Schedule:
     at_node: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     directions: Mapping[str, Mapping[str, tuple[float, ...]]] = field(default_factory=dict)
     in_task: Mapping[str, Mapping[str, Mapping[str, float]]] = field(default_factory=dict)
+    pairs: Mapping[str, Mapping[str, Mapping[str, float]]] = field(default_factory=dict)
     costs: Mapping[str, float] = field(default_factory=dict)
     nodes: Mapping[str, NodeSettings] = field(default_factory=dict)
     as_written: tuple[str, ...] = ()
@@ -69,7 +70,7 @@ class Schedule:
         return self.nodes.get(node, NodeSettings())
 
     def effect(self, node: str, task: str, embedding: tuple[float, ...], item: str) -> float:
-        """Returns an item's effect at a node in a task, in units of score."""
+        """Returns an item's effect at a node in a task, in units of score, where it is alone."""
         return float(Mixer(self).effects(node, task, embedding, (item,))[0])
 
     def mixture(
@@ -122,9 +123,10 @@ class Mixer:
         alike = self._what_it_depends_on(node, task, offered) if chosen_only else None
         if alike in self._mixtures:
             return self._mixtures[alike]
-        effects = self.effects(node, task, embedding, keys)
+        effects, costs = self.effects(node, task, embedding, keys), self._of(node, keys)[2]
+        effects = with_partners(keys, effects, costs, self.schedule.pairs.get(node, {}))
         if chosen_only:
-            wanted = [keys[place] for place in np.flatnonzero(effects > self._of(node, keys)[2])]
+            wanted = [keys[place] for place in np.flatnonzero(effects > costs)]
             wanted += [key for key in keys if items[key].pinned and key not in wanted]
             offered = {key: offered[key] for key in wanted}
         made = mix(
@@ -152,7 +154,7 @@ class Mixer:
         return node, task in schedule.as_written, tuple(offered), sizes
 
     def effects(self, node: str, task: str, embedding: tuple[float, ...], keys: tuple[str, ...]) -> Effects:
-        """Returns items' effects at a node in a task, in the order of the items, shape ``(n_keys,)``."""
+        """Returns what items do alone at a node in a task, in the order of the items, shape ``(n_keys,)``."""
         effects, along, _ = self._of(node, keys)
         size = min(along.shape[1], len(embedding))
         if size:

@@ -28,6 +28,7 @@ from fusionprog.runtime.render import RenderedPrompt, Renderer, TaskView
 
 if TYPE_CHECKING:
     from fusionprog.evaluation.results import EvaluationResult
+    from fusionprog.search.interference import Interference
 
 
 @dataclass(frozen=True, eq=False)
@@ -172,6 +173,20 @@ class CompiledProgram:
         from fusionprog.evaluation.program import evaluate_program  # the façade delegates upward
 
         return evaluate_program(self, self._task(task).view.name, data, metric)
+
+    def interference(self) -> Interference:
+        """Returns which items help and hurt which of its tasks, and how alike the tasks are in that.
+
+        Raises:
+            CallError: if nothing is recorded of what the search learned.
+        """
+        from fusionprog.search.interference import interference  # the façade delegates upward
+
+        learned = self.record.learned
+        effects = {} if learned is None else {task: learned.effects.get(task, {}) for task in self.tasks}
+        if not any(effects.values()):
+            raise CallError("nothing was learned about items", fix="Compile with a pool and enough calls for a search")
+        return interference(effects)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Writes the program as one JSON file, whole or not at all; ``fusionprog.load`` reads it.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
-from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, TypeVarTuple
 
@@ -15,9 +15,11 @@ from fusionprog._internal.single_flight import Memo
 from fusionprog.errors import LMContextError, LMOutputError, LMRefusedError, LMTruncatedError
 from fusionprog.lm.client import LMClient
 from fusionprog.lm.model import Completion, LanguageModel
-from fusionprog.program.graph import Constant, FieldRef, InputRef, ProgramGraph
+from fusionprog.program.demand import due
+from fusionprog.program.graph import Constant, FieldRef, InputRef, ProgramGraph, Reference
 from fusionprog.program.module import Module
 from fusionprog.program.signature import Prediction
+from fusionprog.program.sources import Leaf, When, followed
 from fusionprog.program.task import TaskProgram
 from fusionprog.runtime.render import RenderedPrompt
 
@@ -34,16 +36,23 @@ class Trace:
         fields: Node field → value, for every node that ran.
         calls: Call key → answer, for every model call that it used.
         error: Why it stopped early, if a model's answer could not be read; else ``None``.
+        ran: The nodes that ran, where something in the graph is guarded; else ``None``.
     """
 
     inputs: dict[str, Any]
     fields: dict[FieldRef, Any] = field(default_factory=dict)
     calls: dict[bytes, Completion] = field(default_factory=dict)
     error: LMOutputError | None = None
+    ran: set[str] | None = None
 
-    def value(self, ref: InputRef | FieldRef) -> Any:
-        """Returns the value of an input of the program or of a node's field."""
-        return self.inputs[ref.name] if isinstance(ref, InputRef) else self.fields[ref]
+    def value(self, ref: Reference) -> Any:
+        """Returns the value of an input of the program, of a node's field, or of the side that a guard chose."""
+        if isinstance(ref, InputRef):
+            return self.inputs[ref.name]
+        if isinstance(ref, FieldRef):
+            return self.fields[ref]
+        chosen, _ = followed(ref, self._truth)
+        return chosen.value if isinstance(chosen, Constant) else self.value(chosen)
 
     def add(self, node: str, result: NodeResult) -> None:
         """Takes in what a node came to."""
@@ -52,13 +61,21 @@ class Trace:
         for name, value in (result.outputs or {}).items():
             self.fields[_field(node, name)] = value
 
-    def prediction(self, outputs: Mapping[str, InputRef | FieldRef]) -> Prediction:
+    def prediction(self, outputs: Mapping[str, Reference]) -> Prediction:
         """Returns outputs as attributes, and every field that was computed as ``pred["node.field"]``."""
         shown = {name: self.value(ref) for name, ref in outputs.items() if self._has(ref)}
         return Prediction(**{**{str(ref): value for ref, value in self.fields.items()}, **shown})
 
-    def _has(self, ref: InputRef | FieldRef) -> bool:
+    def _has(self, ref: Reference) -> bool:
+        if isinstance(ref, When):
+            chosen, known = followed(ref, self._truth)
+            return known and (isinstance(chosen, Constant) or self._has(chosen))
         return isinstance(ref, InputRef) or ref in self.fields
+
+    def _truth(self, condition: Leaf) -> bool | None:
+        if isinstance(condition, Constant):
+            return bool(condition.value)
+        return bool(self.value(condition)) if self._has(condition) else None
 
 
 class NodeResult(NamedTuple):
@@ -114,6 +131,7 @@ class Executor:
         models: Mapping[str, LanguageModel],
         inputs: Mapping[str, Any],
         nodes: Sequence[str],
+        wanted: Iterable[Reference] | None = None,
     ) -> Trace:
         """Returns the trace of one run; an answer that cannot be read ends it early and is in its ``error``.
 
@@ -122,20 +140,27 @@ class Executor:
             prompts: Node → prompt, for the nodes that ask a model.
             models: Node → model, for the same nodes.
             inputs: The program's inputs; those left out take their default.
-            nodes: The nodes to run; all that they read must be among them.
+            nodes: The nodes to run; all that they read must be among them. Where something in the graph is guarded,
+                those run that ``wanted`` turns out to need.
+            wanted: What the run is for; what the task returns, if not given.
 
         Raises:
             FusionProgError: if a model cannot be reached or a function fails.
         """
         defaults = {name: each.default for name, each in program.graph.inputs.items() if not each.required}
         trace = Trace({**defaults, **inputs})
-        for generation in self._generations(program.graph, tuple(nodes)):
-            if len(generation) == 1:
-                name = generation[0]
+        graph = program.graph
+        if graph.guarded:
+            steps = _on_demand(graph, tuple(program.outputs.values() if wanted is None else wanted), trace)
+        else:
+            steps = iter(self._generations(graph, tuple(nodes)))
+        for step in steps:
+            if len(step) == 1:
+                name = step[0]
                 trace.add(name, await self._node(program, prompts, models, name, trace))
             else:
-                every = (self._node(program, prompts, models, name, trace) for name in generation)
-                for name, result in zip(generation, await asyncio.gather(*every), strict=True):
+                every = (self._node(program, prompts, models, name, trace) for name in step)
+                for name, result in zip(step, await asyncio.gather(*every), strict=True):
                     trace.add(name, result)
             if trace.error is not None:
                 break
@@ -179,6 +204,14 @@ class Executor:
             steps = nx.topological_generations(graph.digraph().subgraph(nodes))
             self._steps[key] = graph, [sorted(step) for step in steps]
         return self._steps[key][1]
+
+
+def _on_demand(graph: ProgramGraph, wanted: Sequence[Reference], trace: Trace) -> Iterator[list[str]]:
+    """Nodes in steps, each chosen when the one before has run: what that made may decide a guard."""
+    trace.ran = set()
+    while step := due(graph, wanted, trace.ran, trace.fields, trace.inputs):
+        trace.ran.update(step)
+        yield step
 
 
 class _Ask:

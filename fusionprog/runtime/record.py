@@ -6,6 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from fusionprog.runtime.break_even import BreakEven, break_even
+from fusionprog.runtime.learned import Learned
+
 
 @dataclass(frozen=True)
 class Score:
@@ -103,6 +106,7 @@ class CompileRecord:
         weights: Task → how much it counted at the end, 1 on average; empty where all counted alike throughout.
         refused: Why finalists were not returned, line by line.
         front: What was traded off, the best in quality first; empty where nothing was.
+        learned: What the search learned; ``None`` if it ended before it began.
     """
 
     tasks: Mapping[str, TaskRecord]
@@ -120,3 +124,17 @@ class CompileRecord:
     weights: Mapping[str, float] = field(default_factory=dict)
     refused: tuple[str, ...] = ()
     front: tuple[FrontPoint, ...] = ()
+    learned: Learned | None = None
+
+    @property
+    def break_even(self) -> BreakEven | None:
+        """After how many calls the search has paid for itself; ``None`` where nothing improved.
+
+        Gains are those on test, where all tasks have one, else those on confirmation.
+        """
+        if not self.improved:
+            return None
+        tested = [each.test for each in self.tasks.values() if each.test is not None]
+        gains = tested if len(tested) == len(self.tasks) else [each.confirmation for each in self.tasks.values()]
+        costs = [each.cost for each in self.tasks.values()]
+        return break_even(self.spent, costs, [(each.gain, each.se) for each in gains])

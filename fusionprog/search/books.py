@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from fusionprog.lm.budget import Cost, Ledger
 from fusionprog.prompts.schedule import Schedule
 from fusionprog.search.bench import Bench, block
-from fusionprog.search.events import Callback, Event, PhaseStarted
+from fusionprog.search.events import Callback, Event, Note, PhaseStarted
 from fusionprog.search.preflight import Job
 
 
@@ -22,12 +22,14 @@ class Books:
     Attributes:
         ledger: What was spent.
         trials: Trials that were told, in all folds.
+        notes: What was noted, in order.
         cut: Why the first part that could not be done to its end was not; ``None`` if all were.
     """
 
     def __init__(self, job: Job, callbacks: Sequence[Callback]) -> None:
         self.ledger = Ledger(job.budget)
         self.trials = 0
+        self.notes: list[str] = []
         self.cut: str | None = None
         self._job = job
         self._callbacks = callbacks
@@ -38,6 +40,11 @@ class Books:
             self.ledger.phase = event.phase
         for callback in self._callbacks:
             callback(event)
+
+    def note(self, text: str) -> None:
+        """Tells something that the user should know, and keeps it for the record."""
+        self.notes.append(text)
+        self.tell(Note(text))
 
     def keep_for_later(self, bench: Bench, fold: int, rows: int, *, most: float = 1.0) -> Cost:
         """Returns what must be left for the rest of a fold, and for the folds to come.

@@ -34,7 +34,10 @@ async def bootstrap_traces(job: Job, bench: Bench, evaluator: Evaluator) -> dict
         prompts = Renderer({}).prompts(Schedule(), scorer.view, scorer.asking)
         good = [row for row, outcome in zip(rows[name], outcomes[name], strict=False) if outcome.score >= RIGHT]
         runs = await together(evaluator.trace(scorer, prompts, row, scorer.nodes) for row in good)
-        traces[name] = {node: [_node_demo(scorer, node, run) for run in runs] for node in scorer.asking}
+        traces[name] = {
+            node: [_node_demo(scorer, node, run) for run in runs if run.ran is None or node in run.ran]
+            for node in scorer.asking
+        }
     return traces
 
 

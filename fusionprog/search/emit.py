@@ -13,6 +13,7 @@ from fusionprog.runtime.compiled import CompiledProgram, CompiledTask
 from fusionprog.runtime.record import Comparison, CompileRecord, TaskRecord
 from fusionprog.runtime.render import Renderer, TaskView
 from fusionprog.search.confirmation import Decision
+from fusionprog.search.learning import Learning
 from fusionprog.search.preflight import Job
 from fusionprog.search.provenance import data_digests, versions
 
@@ -31,6 +32,8 @@ class Result:
         test_calls: Calls of the test report.
         optimizer: Name and arguments.
         fingerprint: The study's.
+        learning: What was learned.
+        notes: What the user should know of the search.
     """
 
     decision: Decision
@@ -42,13 +45,15 @@ class Result:
     test_calls: int
     optimizer: Mapping[str, Any]
     fingerprint: str
+    learning: Learning
+    notes: tuple[str, ...] = ()
 
 
 def emit(job: Job, scorers: Mapping[str, TaskScorer], items: Mapping[str, Item], result: Result) -> CompiledProgram:
     """Returns the compiled program with its record."""
     schedule = result.decision.schedule
     renderer = Renderer(items)
-    tasks = {}
+    tasks, used_at = {}, {}
     for name, scorer in scorers.items():
         view = scorer.view
         mixtures = renderer.mixtures(schedule, view)
@@ -56,6 +61,7 @@ def emit(job: Job, scorers: Mapping[str, TaskScorer], items: Mapping[str, Item],
             node: {item.id: view.offered[node][item.id] for facet in mixture.facets for item in mixture.chosen(facet)}
             for node, mixture in mixtures.items()
         }
+        used_at.update({(name, node): mine.keys() for node, mine in used.items()})
         slim = TaskView(view.name, view.domain, view.program, view.embedding, used)
         tasks[name] = CompiledTask(slim, job.tasks[name].description, mixtures, job.metrics[name])
     record = CompileRecord(
@@ -80,10 +86,11 @@ def emit(job: Job, scorers: Mapping[str, TaskScorer], items: Mapping[str, Item],
         models={node: model.name for node, model in job.models.items()},
         versions=versions(),
         fingerprint=result.fingerprint,
-        notes=(*job.notes, result.decision.why),
+        notes=(*job.notes, *result.notes, result.decision.why),
         weights=result.decision.weights,
         refused=result.decision.refused,
         front=result.decision.front,
+        learned=result.learning.learned(used_at),
     )
     return CompiledProgram(
         graph=job.graph,

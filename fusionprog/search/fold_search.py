@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import itertools
+from collections.abc import Callable, Mapping
+from typing import TypeAlias
 
 import optuna
 
@@ -12,40 +14,51 @@ from fusionprog.search.bench import Bench, block, task_means
 from fusionprog.search.books import Books
 from fusionprog.search.events import PhaseStarted, StepDone
 from fusionprog.search.kept_study import KeptStudy
+from fusionprog.search.learning import Learning
 from fusionprog.search.plan import Plan
 from fusionprog.search.scoring import Scoring
-from fusionprog.search.screening import Screened, screen
+from fusionprog.search.screening import Arm, Screened, screen
 from fusionprog.search.space import Space
 from fusionprog.search.split import Fold
 from fusionprog.search.strategy import Strategy
 from fusionprog.search.study import run_study
 from fusionprog.search.trials import Trials, used_up
 
+SUCCESSOR = "tpe"  # what goes on where the effects model explains nothing
+
+Effects: TypeAlias = Mapping[Arm, float]
+
 
 async def search_fold(
     fold: Fold,
     number: int,
     *,
+    folds: int,
     plan: Plan,
     space: Space,
     bench: Bench,
     strategy: Strategy,
+    successor: Callable[[], Strategy],
     scoring: Scoring,
     books: Books,
     kept: KeptStudy,
+    learning: Learning,
 ) -> list[Schedule]:
     """Returns the candidates of one fold's search, best first; none if the budget ended before it began.
 
     Args:
         fold: Its rows.
         number: Its number.
+        folds: How many there are.
         plan: What may be done.
         space: The items in play.
         bench: Where to measure.
         strategy: Proposes trials.
+        successor: Makes the strategy that does the rest where the first one hands over, in a study of its own.
         scoring: How the tasks' scores become one number.
         books: Are told of trials, and of what cut the search short.
         kept: Keeps the trials.
+        learning: Keeps what is learned.
     """
     later = plan.rows_after_search(strategy.moves_on)
     planned = later * bench.calls_per_row / plan.calls  # calls that are dearer than planned must leave some trials
@@ -73,30 +86,45 @@ async def search_fold(
     strategy.observe(Schedule(), baseline)
     scoring.begin(baseline)
     before = task_means(baseline)
+    learning.begin(number, count, bench.ledger.calls, scoring(before))
 
-    def finished(trial: optuna.trial.FrozenTrial, shown: Mapping[str, float]) -> None:
-        kept.keep(number, trial)
-        books.trials += 1
-        books.tell(StepDone("search", trial.number + 1, before, shown, bench.spent))
+    async def trials_of(
+        mine: Strategy, part: int, starts: Effects, done: int, halfway: int | None
+    ) -> tuple[Trials, optuna.Study]:
+        """Runs what is left of the trials by a strategy."""
 
-    trials = Trials(
-        bench,
-        strategy,
-        scoring,
-        fold.search,
-        plan.block,
-        before,
-        keep=keep,
-        time_left=lambda: books.time_left(bench, number, later),
-        finished=finished,
-    )
-    _, reason = await run_study(
-        strategy=strategy,
-        starts=strategy.starts(screened.effects),
-        trials=count,
-        window=plan.window,
-        runner=trials,
-    )
-    if trials.told_so_far < count:
-        books.cut = books.cut or reason
-    return trials.ranked()
+        def finished(trial: optuna.trial.FrozenTrial, shown: Mapping[str, float]) -> None:
+            kept.keep(part, trial)
+            books.trials += 1
+            learning.told(done + trial.number + 1, bench.ledger.calls, scoring(shown), mine)
+            books.tell(StepDone("search", done + trial.number + 1, before, shown, bench.spent))
+
+        trials = Trials(
+            bench,
+            mine,
+            scoring,
+            fold.search,
+            plan.block,
+            before,
+            halfway=halfway,
+            keep=keep,
+            time_left=lambda: books.time_left(bench, number, later),
+            finished=finished,
+        )
+        study, reason = await run_study(
+            strategy=mine, starts=mine.starts(starts), trials=count - done, window=plan.window, runner=trials
+        )
+        if trials.handed_over is None and trials.told_so_far < count - done:
+            books.cut = books.cut or reason
+        for note in mine.notes():
+            books.note(note)
+        return trials, study
+
+    first, study = await trials_of(strategy, number, screened.effects, 0, count // 2)
+    if first.handed_over is None:
+        learning.end(strategy, study)
+        return first.ranked()
+    books.note(f"{first.handed_over}: the second half of the search is by {SUCCESSOR!r}")
+    second, _ = await trials_of(successor(), number + folds, {}, first.told_so_far, None)
+    learning.end(strategy, study)
+    return [each for both in itertools.zip_longest(second.ranked(), first.ranked()) for each in both if each]

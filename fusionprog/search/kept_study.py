@@ -26,8 +26,9 @@ _NAMED = 6  # differences that are named to the user
 
 
 class KeptStudy:
-    """Writes told trials to the store, and to an Optuna storage beside it as study ``<fingerprint>-<fold>``.
+    """Writes told trials to the store, and to an Optuna storage beside it as study ``<fingerprint>-<part>``.
 
+    There is a part for each fold, and another where a strategy has handed over to its successor.
     The search never reads them: the same compile runs again from the stored answers, which costs no call and gives
     the same trials. They are there for people and for Optuna's dashboard. Beside a SQLite file ``desk.db`` it is the
     journal ``desk.study.log`` (Optuna's tables take much longer to write there); on a server it is Optuna's own tables,
@@ -52,10 +53,10 @@ class KeptStudy:
         self._studies: dict[str, optuna.Study] = {}
         store.put_study(self.fingerprint, parts)
 
-    def keep(self, fold: int, trial: optuna.trial.FrozenTrial) -> None:
+    def keep(self, part: int, trial: optuna.trial.FrozenTrial) -> None:
         """Keeps a told trial, unless it is there from an earlier run."""
         row = {
-            "fold": fold,
+            "fold": part,
             "number": trial.number,
             "params": json.dumps(trial.params, sort_keys=True),
             "value": trial.value,
@@ -64,7 +65,7 @@ class KeptStudy:
         self._store.put_trials(self.fingerprint, [row])
         if self._store.in_memory:
             return
-        self._due.append((fold, trial))
+        self._due.append((part, trial))
         self._writes = [write for write in self._writes if not write.done() or write.exception() is not None]
         self._writes.append(self._writer.submit(self._write))
 
@@ -89,10 +90,10 @@ class KeptStudy:
     def _write_as_one(self, due: Sequence[tuple[int, optuna.trial.FrozenTrial]]) -> None:
         """Writes trials while no other process that shares the store does."""
         with self._store.exclusive("studies"):
-            for fold in sorted({fold for fold, _ in due}):
-                study = self._study(f"{self.fingerprint}-{fold}")
+            for part in sorted({part for part, _ in due}):
+                study = self._study(f"{self.fingerprint}-{part}")
                 known = {each.user_attrs.get("number") for each in study.get_trials(deepcopy=False)}
-                for trial in (trial for mine, trial in due if mine == fold and trial.number not in known):
+                for trial in (trial for mine, trial in due if mine == part and trial.number not in known):
                     study.add_trial(
                         optuna.create_trial(
                             params=trial.params,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fusionprog.search.effects.strategy import EffectsStrategy
-from fusionprog.search.plain import PlainStrategy, random, tpe
+from fusionprog.search.plain import PlainStrategy, nsga2, random, tpe
 from fusionprog.search.strategy import strategy_registry
 
-__all__ = ["EffectsStrategy", "PlainStrategy", "random", "strategy_registry", "tpe"]
+__all__ = ["EffectsStrategy", "PlainStrategy", "nsga2", "random", "strategy_registry", "tpe"]

@@ -13,6 +13,7 @@ from fusionprog.errors import FusionProgError
 from fusionprog.prompts.schedule import Schedule
 from fusionprog.runtime.render import RenderedPrompt
 from fusionprog.search.bench import Bench, Outcomes
+from fusionprog.search.findings import Findings
 from fusionprog.search.objective import Value
 from fusionprog.search.space import Space
 
@@ -84,6 +85,14 @@ class Strategy(Protocol):
         """Is told what was measured, in the order in which it is booked."""
         ...
 
+    def hands_over(self) -> str | None:
+        """Returns why another strategy should do the rest, in words; asked once, halfway."""
+        ...
+
+    def notes(self) -> Sequence[str]:
+        """Returns what the user should know of how it went, when the search is done."""
+        ...
+
     def ranked(self, tried: Sequence[Schedule], values: Sequence[float]) -> list[Schedule]:
         """Returns candidates to measure on more rows, the most promising first.
 
@@ -94,9 +103,30 @@ class Strategy(Protocol):
         """
         ...
 
+    def expected(self) -> float | None:
+        """Returns the objective that its model expects of the best it knows; ``None`` if it has no model."""
+        ...
+
+    def findings(self, study: optuna.Study) -> Findings:
+        """Returns what it found out about items and settings.
+
+        Args:
+            study: The trials.
+        """
+        ...
+
 
 StrategyFactory = Callable[[Setting], Strategy]
 strategy_registry: Registry[StrategyFactory] = Registry("sampler", FusionProgError)
+
+
+def offered_items(bench: Bench) -> dict[tuple[str, str], frozenset[str]]:
+    """Returns (task, node) → the items on offer there."""
+    return {
+        (task, node): frozenset(mine)
+        for task, scorer in bench.scorers.items()
+        for node, mine in scorer.view.offered.items()
+    }
 
 
 def items_of(prompt: RenderedPrompt) -> frozenset[str]:

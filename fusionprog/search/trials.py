@@ -62,6 +62,7 @@ class Trials:
         rows: Task → all rows of the search, in the shared order.
         size: Rows of every task in a trial, on average over tasks.
         baseline: Task → mean score of the program as written.
+        halfway: The number of trials after which the strategy may hand over; never, if not given.
         keep: Returns what the budget must still have after a trial.
         time_left: Returns the seconds that are left for trials.
         finished: Is told of each trial, and of the tasks' means to show.
@@ -72,6 +73,7 @@ class Trials:
         shown: Task → mean score of the best candidate so far; of the last trials together, where trials move on to
             other rows and cannot be compared.
         ended_by: Why a trial could not be done to its end.
+        handed_over: Why another strategy should do the rest; ``None`` where it should not.
     """
 
     def __init__(
@@ -83,6 +85,7 @@ class Trials:
         size: int,
         baseline: Mapping[str, float],
         *,
+        halfway: int | None = None,
         keep: Callable[[], Cost],
         time_left: Callable[[], float],
         finished: Callable[[optuna.trial.FrozenTrial, Mapping[str, float]], None],
@@ -92,6 +95,8 @@ class Trials:
         self._candidates: set[str] = set()
         self.shown = dict(baseline)
         self.ended_by = ""
+        self.handed_over: str | None = None
+        self._halfway = halfway
         self._bench = bench
         self._strategy = strategy
         self._scoring = scoring
@@ -150,7 +155,11 @@ class Trials:
         self._finished(trial, self.shown)
         if self._scoring.add(done.outcomes):
             self._value_again()
-        return used_up("seconds") if self._time_left() <= 0 else None
+        if self._time_left() <= 0:
+            return used_up("seconds")
+        if self.told_so_far == self._halfway:
+            self.handed_over = self._strategy.hands_over()
+        return self.handed_over
 
     def moved(self) -> Mapping[int, float] | None:
         """Returns what all told trials come to now; ``None`` if that has not changed since it was asked for last."""

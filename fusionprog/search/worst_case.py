@@ -51,13 +51,30 @@ def worst_case(scorer: TaskScorer, prompts: Mapping[str, RenderedPrompt], rows: 
     """
     made = _FUNCTION_TOKENS * (len(scorer.nodes) - len(scorer.asking))
     given = sum(row.size for row in rows)
-    total, made = _chain([(prompts[node], scorer.models[node]) for node in scorer.asking], given, len(rows), made)
+    total, made = _dearest(scorer.runs, prompts, scorer.models, given, len(rows), made)
     for metric, models in scorer.judges.items():
         view = TaskView(metric.name, "", metric.as_task, ())
         own = Renderer({}).prompts(Schedule(), view, list(models))
-        cost, _ = _chain([(own[node], models[node]) for node in models], given, len(rows), made)
+        cost, _ = _dearest(metric.runs, own, models, given, len(rows), made)
         total += cost
     return total
+
+
+def _dearest(
+    runs: Sequence[Sequence[str]],
+    prompts: Mapping[str, RenderedPrompt],
+    models: Mapping[str, LanguageModel],
+    given: int,
+    rows: int,
+    made: int,
+) -> tuple[Cost, int]:
+    """The most that any of the sets of nodes that run together costs and makes, limit by limit."""
+    found = [
+        _chain([(prompts[node], models[node]) for node in run if node in prompts], given, rows, made) for run in runs
+    ]
+    costs = [cost for cost, _ in found]
+    total = Cost(*(max(getattr(cost, name) for cost in costs) for name in ("calls", "tokens", "usd")))
+    return total, max(made for _, made in found)
 
 
 def _chain(asked: Sequence[tuple[RenderedPrompt, LanguageModel]], given: int, rows: int, made: int) -> tuple[Cost, int]:

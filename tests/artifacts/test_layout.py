@@ -106,6 +106,7 @@ def test_numbers_that_a_compile_moves_come_last(artifact: Path) -> None:
         "mixtures",
         "schedule",
         "scores",
+        "learned",
         "embedding",
         "hash",
     ]

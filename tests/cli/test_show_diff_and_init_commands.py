@@ -13,6 +13,7 @@ import click
 import pytest
 
 import fusionprog as fp
+from fusionprog.artifacts.text import content_hash, to_text
 from fusionprog.cli.main import cli
 from fusionprog.cli.summary import comparison_text, summary_lines
 from fusionprog.evaluation.statistics import compare
@@ -25,7 +26,7 @@ OPTIONS = {
     "--seed --fresh --dry-run --yes --json -o",
     "run": "--task --input -o --lm --json",
     "eval": "--task --data --metric --lm --fail-under --json",
-    "show": "--task --node --prompt --json",
+    "show": "--task --node --prompt --effects --json",
     "diff": "--exit-code --json",
     "init": "--json",
 }
@@ -79,6 +80,22 @@ def test_show_has_scores_and_a_table_for_every_node(command: Command, desk: Path
     assert [line.strip() for line in lines[1:3]] == summary_lines(record)[:2]
     assert "shop · triage (format " in ran.out and "bank · triage (format " in ran.out
     assert re.search(r"role .*│ must +│ +1 │", ran.out)
+
+
+def test_show_tells_what_is_decided_in_every_call(command: Command, desk: Path, tmp_path: Path) -> None:
+    data = json.loads((desk / "desk.json").read_text("utf-8"))
+    data["program"]["inputs"].append({"name": "known", "type": {"type": "boolean"}, "default": {"value": False}})
+    sides = {"then": {"field": "triage.team"}, "otherwise": {"constant": "[bold]nobody " + "at all " * 12}}
+    data["program"]["outputs"]["sure"] = {"when": {"input": "known"}, **sides}
+    path = tmp_path / "guarded.json"
+    path.write_text(to_text({**data, "hash": content_hash(data)}), encoding="utf-8")
+
+    ran = command("show", path)
+    assert ran.code == 0 and ran.err == ""
+    assert ran.out.splitlines()[:2] == [
+        "Desk: triage",
+        f"sure = triage.team if known else {sides['otherwise']['constant']!r}",
+    ]
 
 
 def test_show_of_a_task_and_a_node(command: Command, desk: Path) -> None:
@@ -148,7 +165,7 @@ def test_show_prompt_as_json(command: Command, desk: Path) -> None:
 
 def test_show_as_json_has_scores_compile_and_mixtures(command: Command, desk: Path) -> None:
     data = command("show", desk / "desk.json", "--json").data
-    assert set(data) == {"scores", "compile", "mixtures"}
+    assert set(data) == {"scores", "compile", "mixtures", "learned", "interference", "break_even"}
     assert set(data["scores"]) == set(data["mixtures"]) == {"shop", "bank"}
     one = command("show", desk / "desk.json", "--task", "bank", "--json").data
     assert set(one["mixtures"]) == {"bank"} and one["mixtures"]["bank"] == data["mixtures"]["bank"]
@@ -176,7 +193,9 @@ def test_differences_are_listed_by_part(command: Command, desk: Path, other: Pat
     assert ran.code == 0
     lines = ran.out.splitlines()
     parts = [line for line in lines if not line.startswith(" ")]
-    assert set(parts) <= {"structure", "models", "texts", "weights", "scores", "compile"} and "compile" in parts
+    assert (
+        set(parts) <= {"structure", "models", "texts", "weights", "scores", "learned", "compile"} and "compile" in parts
+    )
     place = lines.index("  compile.seed")
     assert lines[place + 1 : place + 3] == ["    - 0", "    + 3"]
     assert command("diff", desk / "desk.json", other, "--exit-code").code == 1

@@ -73,6 +73,28 @@ def test_a_task_that_a_hint_harms_goes_without_it(kit: Any) -> None:
     assert program.record.tasks["bank"].test.gain == 0.0
 
 
+def test_what_was_learned_is_recorded(improved: Any, plain: Any, as_written: Any) -> None:
+    for compiled, method in ((improved, "posterior"), (plain, "comparison")):
+        learned = compiled.program.record.learned
+        assert learned.method == method
+        for task in ("shop", "bank"):
+            effects = learned.effects[task]["triage"]
+            assert max(effects, key=lambda item: effects[item].mean) == "good" and effects["good"].n > 0
+        assert [point.trials for point in learned.curve] == list(range(compiled.program.record.trials + 1))
+        assert learned.curve[-1].calls <= compiled.program.record.spent["calls"]
+    assert all(point.expected is not None for point in improved.program.record.learned.curve[1:])
+    even = improved.program.record.break_even
+    assert even.calls_to_gain > even.spent_calls == improved.program.record.spent["calls"]
+    assert as_written.program.record.break_even is None and as_written.program.record.learned is not None
+
+
+def test_both_halves_of_a_cross_fitted_val_are_learned_from(kit: Any) -> None:
+    learned = kit.compile(tasks=[kit.task("shop", val=24)]).program.record.learned
+    assert {point.fold for point in learned.curve} == {0, 1}
+    second = next(point for point in learned.curve if point.fold == 1)
+    assert second.trials == 0 and second.calls > max(point.calls for point in learned.curve if point.fold == 0)
+
+
 def test_a_node_that_no_metric_reads_is_left_as_written_and_never_run(improved: Any) -> None:
     assert not any("reply" in seen.rpartition("Respond with")[2] for seen in improved.seen)
     assert "node 'answer' is read by no metric; left as written" in improved.program.record.notes

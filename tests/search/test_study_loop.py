@@ -35,6 +35,7 @@ class Flat:
     """A space of three parameters."""
 
     distributions = DISTRIBUTIONS
+    items: Mapping[str, Mapping[str, Any]] = {}
 
 
 FLAT, NO_BENCH = cast(Any, Flat()), cast(Any, None)

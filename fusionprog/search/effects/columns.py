@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
-Kind = Literal["level", "task", "everywhere", "at_node", "by_task_kind", "in_task", "format", "amount"]
+Kind = Literal["level", "task", "ran", "everywhere", "at_node", "by_task_kind", "in_task", "pair", "format", "amount"]
 Column = tuple[str, ...]
 Places = npt.NDArray[np.intp]
 Vector = npt.NDArray[np.float64]
@@ -43,39 +43,56 @@ class Columns:
     An outcome of task t is its level and the task's own, plus for every item k that node n shows: what k does
     everywhere, at the node, by kind of task (along the task's embedding), and in this task alone; plus what the
     node's format and its number of demonstrations do. Groups of columns that would make more than ``MOST_COLUMNS``
-    in all are left out, the most particular ones first.
+    in all are left out, the most particular ones first. What outcomes ask for is opened one by one: effects that were
+    left out, and what two items do together beyond what each does. Nodes that do not run for every example have a
+    column for that they ran: what they are run for may be harder, which is no item's doing.
 
     Attributes:
         nodes: Node → the items in play there.
         embeddings: Task → its coordinates.
         formats: The formats, the usual one first.
+        uncertain: The nodes that run for some examples and not for others.
+        opened: Columns beside the groups, in the order in which they were opened.
     """
 
     nodes: Mapping[str, Sequence[str]]
     embeddings: Mapping[str, tuple[float, ...]]
     formats: Sequence[str]
+    uncertain: frozenset[str] = frozenset()
+    opened: tuple[Column, ...] = ()
 
     @cached_property
     def names(self) -> tuple[Column, ...]:
         """Every column, the level first: its kind, and what tells it from others of its kind."""
-        places = [(node, item) for node, items in self.nodes.items() for item in items]
+        return (*self._always, *(name for group in self.groups.values() for name in group), *self.opened)
+
+    @cached_property
+    def groups(self) -> Mapping[str, Sequence[Column]]:
+        """Kind → its columns, for the more particular kinds that there is room for."""
         tasks = list(self.embeddings)
-        names: list[Column] = [("level",), *(("task", task) for task in tasks)]
-        names += [("everywhere", item) for item in dict.fromkeys(item for _, item in places)]
-        names += [("format", node, form) for node in self.nodes for form in self.formats[1:]]
-        names += [("amount", node, str(amount)) for node in self.nodes for amount in AMOUNTS]
-        groups: list[list[Column]] = []
+        groups: dict[str, list[Column]] = {}
         if len(self.nodes) > 1:
-            groups.append([("at_node", *place) for place in places])
+            groups["at_node"] = [("at_node", *place) for place in self.places]
         if len(tasks) > FEW_TASKS:
-            components = range(self._components)
-            groups.append([("by_task_kind", *place, str(each)) for place in places for each in components])
+            kinds = range(self._components)
+            groups["by_task_kind"] = [("by_task_kind", *place, str(each)) for place in self.places for each in kinds]
         if len(tasks) > 1:
-            groups.append([("in_task", task, *place) for task in tasks for place in places])
-        for group in groups:
-            if len(names) + len(group) <= MOST_COLUMNS:
-                names += group
-        return tuple(names)
+            groups["in_task"] = [("in_task", task, *place) for task in tasks for place in self.places]
+        room = MOST_COLUMNS - len(self._always)
+        kept = {}
+        for kind, group in groups.items():
+            if len(group) <= room:
+                kept[kind], room = group, room - len(group)
+        return kept
+
+    def with_opened(self, name: Column) -> Columns:
+        """Returns these columns and one more."""
+        return replace(self, opened=(*self.opened, name))
+
+    @cached_property
+    def places(self) -> tuple[tuple[str, str], ...]:
+        """Every node with every item in play there."""
+        return tuple((node, item) for node, items in self.nodes.items() for item in items)
 
     @cached_property
     def index(self) -> Mapping[Column, int]:
@@ -90,42 +107,96 @@ class Columns:
             node: The node.
 
         Returns:
-            The places of the columns, shape ``(n_items, n_parts)``, items in the node's order; and how much of each
-            part an effect has, shape ``(n_parts,)``.
+            The places of the columns, and how much of each an effect has: both of shape ``(n_items, n_parts)``, items
+            in the node's order. A part that has no column is none of the level.
         """
-        key = (task if "in_task" in self._kinds else "", node)
+        key = (task if task in self._with_own else "", node)
         if key not in self._places:
+            kinds = range(self._components if "by_task_kind" in self._kinds else 0)
             wanted = [
                 (
                     ("everywhere", item),
                     ("at_node", node, item),
-                    *(("by_task_kind", node, item, str(kind)) for kind in range(self._components)),
                     ("in_task", task, node, item),
+                    *(("by_task_kind", node, item, str(kind)) for kind in kinds),
                 )
                 for item in self.nodes[node]
             ]
-            found = [[self.index[name] for name in names if name in self.index] for names in wanted]
-            self._places[key] = np.array(found, dtype=np.intp).reshape(len(found), len(found[0]) if found else 0)
-        return self._places[key], self._amounts[task]
+            found = [[self.index.get(name, 0) for name in names] for names in wanted]
+            self._places[key] = np.array(found, dtype=np.intp).reshape(len(found), 3 + len(kinds))
+        places = self._places[key]
+        amounts = np.array([1.0, 1.0, 1.0, *self.embeddings[task][: places.shape[1] - 3]])
+        return places, np.where(places > 0, amounts, 0.0)
 
-    def row(self, task: str, shown: Mapping[str, Shown]) -> Vector:
+    def atoms(self, shown: Mapping[str, Shown]) -> Places:
+        """Returns what prompts show as numbers: a place for every item, then one for every setting.
+
+        Args:
+            shown: Node that ran → what its prompt shows; items that are not in play there are left out.
+        """
+        found = [self._atoms[name] for name in self.settings_of(shown)]
+        for node, what in shown.items():
+            found += [self._atoms[node, item] for item in what.items if (node, item) in self._atoms]
+        return np.array(sorted(found), dtype=np.intp)
+
+    def settings_of(self, shown: Mapping[str, Shown]) -> list[Column]:
+        """Returns the columns of the settings that prompts show.
+
+        Args:
+            shown: Node that ran → what its prompt shows.
+        """
+        names: list[Column] = []
+        for node, what in shown.items():
+            names += [("ran", node), ("format", node, what.format)]
+            if what.amount > 0:
+                names.append(("amount", node, str(nearest_amount(what.amount))))
+        return [name for name in names if name in self._atoms]
+
+    def row(self, task: str, atoms: Places) -> Vector:
         """Returns how much of every column an outcome shows, shape ``(n_columns,)``.
 
         Args:
             task: The task.
-            shown: Node → what its prompt shows; items that are not in play there have no column.
+            atoms: What its prompts show.
         """
         row = np.zeros(len(self.names))
         row[[self.index["level",], self.index["task", task]]] = 1.0
-        for node, what in shown.items():
-            order = self._order[node]
-            places, values = self.parts(task, node)
-            row[places[[order[item] for item in sorted(what.items) if item in order]]] += values
-            names: list[Column] = [("format", node, what.format)]
-            if what.amount > 0:
-                names.append(("amount", node, str(nearest_amount(what.amount))))
-            row[[self.index[name] for name in names if name in self.index]] = 1.0
+        places, values = self._all_parts(task)
+        shown = atoms[atoms < len(places)]
+        np.add.at(row, places[shown], values[shown])
+        row[self._settings[atoms[len(shown) :] - len(places)]] = 1.0
+        for place, (first, second) in self._pairs.items():
+            row[place] = float(first in atoms and second in atoms)
         return row
+
+    @cached_property
+    def pairs(self) -> Mapping[str, Sequence[tuple[str, str, int]]]:
+        """Node → the pairs of its items that have a column: both items, and the column's place."""
+        made: dict[str, list[tuple[str, str, int]]] = {}
+        for name in self.opened:
+            if name[0] == "pair":
+                made.setdefault(name[1], []).append((name[2], name[3], self.index[name]))
+        return made
+
+    def _all_parts(self, task: str) -> tuple[Places, Vector]:
+        """The parts of all items at all nodes, in the order of ``places``."""
+        if task not in self._stacked:
+            parts = [self.parts(task, node) for node in self.nodes]
+            self._stacked[task] = (
+                np.concatenate([places for places, _ in parts]),
+                np.concatenate([values for _, values in parts]),
+            )
+        return self._stacked[task]
+
+    @cached_property
+    def _always(self) -> tuple[Column, ...]:
+        """The columns that there are in any case."""
+        names: list[Column] = [("level",), *(("task", task) for task in self.embeddings)]
+        names += [("ran", node) for node in self.nodes if node in self.uncertain]
+        names += [("everywhere", item) for item in dict.fromkeys(item for _, item in self.places)]
+        names += [("format", node, form) for node in self.nodes for form in self.formats[1:]]
+        names += [("amount", node, str(amount)) for node in self.nodes for amount in AMOUNTS]
+        return tuple(names)
 
     @cached_property
     def _components(self) -> int:
@@ -136,22 +207,38 @@ class Columns:
         return frozenset(name[0] for name in self.names)
 
     @cached_property
-    def _order(self) -> Mapping[str, Mapping[str, int]]:
-        """Node → item → its place among the node's."""
-        return {node: {item: place for place, item in enumerate(items)} for node, items in self.nodes.items()}
+    def _with_own(self) -> frozenset[str]:
+        """The tasks in which some item has an effect of its own."""
+        return frozenset(name[1] for name in self.names if name[0] == "in_task")
 
     @cached_property
-    def _amounts(self) -> Mapping[str, Vector]:
-        """Task → how much of each of its parts an effect has there."""
-        amounts = {}
-        for task, coordinates in self.embeddings.items():
-            parts = {"everywhere": [1.0], "at_node": [1.0], "by_task_kind": [*coordinates], "in_task": [1.0]}
-            amounts[task] = np.array([each for kind, mine in parts.items() if kind in self._kinds for each in mine])
-        return amounts
+    def _atoms(self) -> Mapping[Column, int]:
+        """(node, item) or the name of a setting's column → its number."""
+        settings = [name for name in self.names if name[0] in ("ran", "format", "amount")]
+        return {name: number for number, name in enumerate((*self.places, *settings))}
+
+    @cached_property
+    def _settings(self) -> Places:
+        """The columns of the settings, in the order of their numbers."""
+        return np.array([self.index[name] for name in list(self._atoms)[len(self.places) :]], dtype=np.intp)
+
+    @cached_property
+    def _pairs(self) -> Mapping[int, tuple[int, int]]:
+        """The column of a pair → the numbers of its items."""
+        return {
+            place: (self._atoms[node, first], self._atoms[node, second])
+            for node, mine in self.pairs.items()
+            for first, second, place in mine
+        }
 
     @cached_property
     def _places(self) -> dict[tuple[str, str], Places]:
         """(task, node) → the columns of its effects; one for all tasks where they have none of their own."""
+        return {}
+
+    @cached_property
+    def _stacked(self) -> dict[str, tuple[Places, Vector]]:
+        """Task → the parts of all items at all nodes."""
         return {}
 
 

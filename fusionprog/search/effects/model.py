@@ -14,17 +14,20 @@ from scipy.linalg import cho_factor, cho_solve, solve_triangular
 from threadpoolctl import ThreadpoolController
 
 from fusionprog.search.effects.columns import Column, Kind, Places, Vector
+from fusionprog.search.effects.link import Link, Logistic
 
 _libraries = functools.cache(ThreadpoolController)  # finding them takes a while
 
 # Standard deviations of effects before anything is known, in units of score.
-_USUAL: Mapping[Kind, float] = {
+USUAL: Mapping[Kind, float] = {
     "level": 0.5,
     "task": 0.2,
+    "ran": 0.2,
     "everywhere": 0.08,
     "at_node": 0.05,
     "by_task_kind": 0.05,
     "in_task": 0.03,
+    "pair": 0.08,
     "format": 0.05,
     "amount": 0.05,
 }
@@ -34,11 +37,15 @@ _LEVEL = 0.3  # what a task scores before anything is known
 # The variance of outcomes that are right or wrong is a quarter at most; some count as seen, so that a few equal
 # outcomes are not taken for certainty.
 _USUAL_NOISE, _AS_IF_SEEN, _LEAST_NOISE = 0.25, 10, 0.01
-# Prior scales that are compared, as factors of the usual ones: how much items do everywhere, and how much tasks differ.
-_FACTORS = [(shared, own) for shared in (0.5, 1.0, 2.0) for own in (0.3, 1.0, 3.0)]
+# Prior scales that are compared, as factors of the usual ones: how much items do everywhere, how much tasks differ in
+# all, and how much of that goes by their kind.
+_FACTORS = [(shared, own, 1.0) for shared in (0.2, 0.5, 1.0, 2.0) for own in (0.3, 1.0, 3.0)]
+_NONE = 1e-3
+
+Factors = tuple[float, float, float]
 
 
-def _one_thread() -> AbstractContextManager[Any]:
+def one_thread() -> AbstractContextManager[Any]:
     """Numerics on one BLAS thread: sums in another order are other numbers."""
     limited: AbstractContextManager[Any] = _libraries().limit(limits=1)
     return limited
@@ -77,14 +84,14 @@ class Posterior:
     def draw(self, seed: int) -> Vector:
         """Returns one draw of all effects, shape ``(n_columns,)``; equal seeds draw alike."""
         noise = np.random.default_rng(seed).standard_normal(len(self.mean))
-        with _one_thread():
+        with one_thread():
             around = solve_triangular(self.factor, noise, lower=True, trans="T", check_finite=False)
         return np.asarray(self.mean + around)
 
     @cached_property
     def covariance(self) -> Vector:
         """Covariances of the effects, shape ``(n_columns, n_columns)``."""
-        with _one_thread():
+        with one_thread():
             return np.asarray(cho_solve((self.factor, True), np.eye(len(self.mean)), check_finite=False))
 
     def spread(self, places: Places, values: Vector) -> Vector:
@@ -92,19 +99,29 @@ class Posterior:
 
         Args:
             places: The columns in each sum, shape ``(n_sums, n_parts)``.
-            values: How much of each part is in a sum, shape ``(n_parts,)``.
+            values: How much of each is in it, shape ``(n_sums, n_parts)``.
         """
         between = self.covariance[places[:, :, np.newaxis], places[:, np.newaxis, :]]
-        return np.asarray(np.sqrt(np.einsum("ijk,j,k->i", between, values, values)))
+        return np.asarray(np.sqrt(np.einsum("ijk,ij,ik->i", between, values, values)))
+
+    def times(self, scale: float) -> Posterior:
+        """Returns what is known of the effects in another unit."""
+        return Posterior(self.mean * scale, self.factor / scale)
 
 
 @dataclass
 class EffectsModel:
-    """Outcomes are sums of effects and noise; every effect has a normal prior around a mean.
+    """Outcomes are sums of effects, seen through a link, and noise; every effect has a normal prior around a mean.
 
     Args:
         names: The columns, the level first.
-        prior: Column → the mean of its prior; 0 where it is not named, and what tasks usually score for the level.
+        prior: Column → the mean of its prior in units of score; 0 where it is not named, and what tasks usually score
+            for the level.
+        link: What is between a sum of effects and a score.
+
+    Attributes:
+        factors: Scales of the priors, as factors of the usual ones: of what all tasks share, of how they differ, and
+            of how much of that goes by their kind.
 
     Note:
         Everything is computed from the ordered history on one BLAS thread, so that the same history gives the same
@@ -116,67 +133,127 @@ class EffectsModel:
 
     names: Sequence[Column]
     prior: Mapping[Column, float] = field(default_factory=dict)
+    link: Link = field(default_factory=Logistic)
 
     def __post_init__(self) -> None:
         size = len(self.names)
-        self._centre = np.array([self.prior.get(name, _LEVEL if name[0] == "level" else 0.0) for name in self.names])
-        self._usual = np.array([_USUAL[name[0]] for name in self.names])  # type: ignore[index]
-        self._is_shared = np.array([name[0] in _SHARED for name in self.names])
-        self._is_own = np.array([name[0] in _OWN for name in self.names])
+        self.factors: Factors = (1.0, 1.0, 1.0)
         self._products = np.zeros((size, size))
         self._sums = np.zeros(size)
-        self._squares = self._total = 0.0
+        self._fit = self._squares = self._total = self._weight = 0.0
         self._count = 0
-        self._factors = (1.0, 1.0)
-        self._posterior: Posterior | None = None
+        self._known: Posterior | None = None
+        self._stale = False
+        self._describe()
+
+    def _describe(self) -> None:
+        """What is said of the columns by their names."""
+        known = {name: value / self.link.steepest for name, value in self.prior.items()}
+        level = self.link.sum_of(_LEVEL)
+        self._centre = np.array([known.get(name, level if name[0] == "level" else 0.0) for name in self.names])
+        usual = [USUAL[name[0]] for name in self.names]  # type: ignore[index]
+        self._usual = np.array(usual) / self.link.steepest
+        self._is_shared = np.array([name[0] in _SHARED for name in self.names])
+        self._is_own = np.array([name[0] in _OWN for name in self.names])
+        self._is_by_kind = np.array([name[0] == "by_task_kind" for name in self.names])
 
     @property
     def count(self) -> int:
         """Outcomes that were seen."""
         return self._count
 
-    @property
-    def factors(self) -> tuple[float, float]:
-        """Scales of the priors, as factors of the usual ones: of what all tasks share, and of how they differ."""
-        return self._factors
+    def add(self, seen: Sequence[Observations]) -> tuple[Vector, Vector]:
+        """Adds outcomes; returns the weights and responses that they were taken in with, a number per row each.
 
-    def add(self, seen: Sequence[Observations]) -> None:
-        """Adds outcomes."""
-        if not seen:
-            return
+        They are looked at from where they were expected when the posterior was last asked for.
+        """
         rows = np.stack([each.row for each in seen])
         counts = np.array([float(each.count) for each in seen])
-        with _one_thread():
-            self._products += (rows * counts[:, np.newaxis]).T @ rows
-            self._sums += np.array([each.total for each in seen]) @ rows
-        self._squares += sum(each.squares for each in seen)
-        self._total += sum(each.total for each in seen)
-        self._count += sum(each.count for each in seen)
-        self._posterior = None
+        totals, squares = np.array([each.total for each in seen]), np.array([each.squares for each in seen])
+        with one_thread():
+            taken = self.link.seen(rows @ self.known.mean, counts, totals, squares)
+            self._products += (rows * taken.weights[:, np.newaxis]).T @ rows
+            self._sums += taken.responses @ rows
+        self._fit += taken.squares
+        self._weight += float(taken.weights.sum())
+        self._squares += float(squares.sum())
+        self._total += float(totals.sum())
+        self._count += int(counts.sum())
+        self._stale = True
+        return taken.weights, taken.responses
+
+    def open(self, name: Column, products: Vector, total: float) -> None:
+        """Adds a column for an effect that was left out so far.
+
+        Args:
+            name: The column.
+            products: Over all that was seen, the weighted products with every column and, last, with itself, shape
+                ``(n_columns + 1,)``.
+            total: The sum of the responses of those that show it.
+        """
+        self.names = (*self.names, name)
+        self._products = np.pad(self._products, (0, 1))
+        self._products[-1], self._products[:, -1] = products, products
+        self._sums = np.append(self._sums, total)
+        self._known = None
+        self._describe()
 
     @property
     def noise(self) -> float:
-        """The variance of an outcome around its mean, taken to be that of all outcomes around theirs."""
-        around = self._squares - self._total**2 / self._count if self._count else 0.0
-        return max(_LEAST_NOISE, (around + _AS_IF_SEEN * _USUAL_NOISE) / (self._count + _AS_IF_SEEN))
+        """The variance of an outcome around its mean, in units of what the link makes of it.
+
+        Of scores it is that of all outcomes around theirs; of log odds it is how that compares with outcomes that are
+        right or wrong.
+        """
+        mean = self._total / self._count if self._count else 0.0
+        around = self._squares - self._count * mean**2
+        noise = max(_LEAST_NOISE, (around + _AS_IF_SEEN * _USUAL_NOISE) / (self._count + _AS_IF_SEEN))
+        if not self.link.bounded:
+            return noise
+        right = (self._count * mean * (1.0 - mean) + _AS_IF_SEEN * _USUAL_NOISE) / (self._count + _AS_IF_SEEN)
+        return min(1.0, noise / max(_LEAST_NOISE, right))
 
     @property
     def unit(self) -> float:
         """What scores are measured in: 1 for those in [0, 1], more where they spread wider (marks of 0 to 100)."""
-        return max(1.0, float(np.sqrt(self.noise / _USUAL_NOISE)))
+        return max(1.0, float(np.sqrt(self.noise / _USUAL_NOISE))) if not self.link.bounded else 1.0
+
+    @property
+    def slope(self) -> float:
+        """Score per unit of a sum of effects, on average over what was seen."""
+        if not self.link.bounded:
+            return 1.0
+        return (self._weight + _AS_IF_SEEN * _LEVEL * (1.0 - _LEVEL)) / (self._count + _AS_IF_SEEN)
+
+    @property
+    def known(self) -> Posterior:
+        """What was known of the effects when the posterior was last asked for, in the link's units."""
+        if self._known is None:
+            self._known, _ = self._solve(self.factors)
+            self._stale = False
+        return self._known
 
     @property
     def posterior(self) -> Posterior:
-        """What is known of the effects now."""
-        if self._posterior is None:
-            self._posterior, _ = self._solve(self._factors)
-        return self._posterior
+        """What is known of the effects now, in units of score."""
+        if self._stale:
+            self._known = None
+        return self.known.times(self.slope)
 
-    def evidence(self, factors: tuple[float, float]) -> float:
+    def expected(self, rows: Vector) -> Vector:
+        """Returns the scores that are expected of rows, by what was known when the posterior was last asked for.
+
+        Args:
+            rows: How much of every column each shows, shape ``(n_rows, n_columns)``.
+        """
+        with one_thread():
+            return self.link.score(rows @ self.known.mean)
+
+    def evidence(self, factors: Factors) -> float:
         """Returns the log probability of what was seen under prior scales, up to what all scales have in common.
 
         Args:
-            factors: As in the attribute ``factors``, both above 0.
+            factors: As in the attribute ``factors``, all above 0.
         """
         return self._solve(factors)[1]
 
@@ -184,15 +261,25 @@ class EffectsModel:
         """Chooses the prior scales under which what was seen is most probable (empirical Bayes)."""
         able = [each for each in _FACTORS if each[1] == 1.0 or self._is_own.any()]
         evidence = {factors: self.evidence(factors) for factors in able}
-        self._factors = max(able, key=lambda factors: (evidence[factors], -abs(np.log(factors)).sum()))
-        self._posterior = None
+        best = max(able, key=lambda factors: (evidence[factors], -abs(np.log(factors)).sum()))
+        if self._is_by_kind.any():
+            without = (best[0], best[1], _NONE)
+            best = without if self.evidence(without) > evidence[best] else best
+        self.factors = best
+        self._known = None
 
-    def _solve(self, factors: tuple[float, float]) -> tuple[Posterior, float]:
-        shared, own = factors
-        scales = self._usual * np.where(self._is_shared, shared, 1.0) * np.where(self._is_own, own, 1.0) * self.unit
+    @property
+    def goes_by_kind(self) -> bool | None:
+        """Whether tasks that are alike were found to need alike; ``None`` where that is not in the model."""
+        return self.factors[2] != _NONE if self._is_by_kind.any() else None
+
+    def _solve(self, factors: Factors) -> tuple[Posterior, float]:
+        scales = self._usual * self.unit
+        for of, factor in zip((self._is_shared, self._is_own, self._is_by_kind), factors, strict=True):
+            scales = scales * np.where(of, factor, 1.0)
         precision = 1.0 / scales**2
         noise = self.noise
-        with _one_thread():
+        with one_thread():
             matrix = self._products / noise
             matrix[np.diag_indices_from(matrix)] += precision
             # Handed over transposed, which is the same: LAPACK then works in place instead of on a copy.
@@ -200,5 +287,5 @@ class EffectsModel:
             right = precision * self._centre + self._sums / noise
             mean = cho_solve((factor, True), right, check_finite=False)
         logs = np.log(scales).sum() + np.log(np.diag(factor)).sum()
-        fit = self._squares / noise + precision @ self._centre**2 - right @ mean
+        fit = self._fit / noise + precision @ self._centre**2 - right @ mean
         return Posterior(mean, factor), float(-logs - 0.5 * fit)

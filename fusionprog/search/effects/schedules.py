@@ -10,8 +10,9 @@ import numpy as np
 from scipy.special import ndtr
 
 from fusionprog.prompts.mixture import CAPS
+from fusionprog.prompts.pairs import with_partners
 from fusionprog.prompts.schedule import FORMATS, NodeSettings, Schedule
-from fusionprog.search.effects.columns import AMOUNTS, Columns, Vector
+from fusionprog.search.effects.columns import AMOUNTS, Columns, Places, Vector
 from fusionprog.search.effects.model import Posterior
 
 DIGITS = 5
@@ -33,6 +34,7 @@ def schedule_of(columns: Columns, effects: Vector, costs: Mapping[str, float]) -
     at_node: dict[str, dict[str, float]] = defaultdict(dict)
     directions: dict[str, dict[str, tuple[float, ...]]] = defaultdict(dict)
     in_task: dict[str, dict[str, dict[str, float]]] = defaultdict(lambda: defaultdict(dict))
+    pairs: dict[str, dict[str, dict[str, float]]] = defaultdict(lambda: defaultdict(dict))
     for name, value in zip(columns.names, np.round(effects, DIGITS).tolist(), strict=True):
         match name:
             case ("everywhere", item):
@@ -43,11 +45,14 @@ def schedule_of(columns: Columns, effects: Vector, costs: Mapping[str, float]) -
                 directions[node][item] = (*directions[node].get(item, ()), value)
             case ("in_task", task, node, item):
                 in_task[task][node][item] = value
+            case ("pair", node, one, other):
+                pairs[node][one][other] = value
     return Schedule(
         everywhere=everywhere,
         at_node=dict(at_node),
         directions=dict(directions),
         in_task={task: dict(nodes) for task, nodes in in_task.items()},
+        pairs={node: dict(mine) for node, mine in pairs.items()},
         costs=costs,
         nodes={node: settings_of(columns, effects, node) for node in columns.nodes},
     )
@@ -66,15 +71,45 @@ def settings_of(columns: Columns, effects: Vector, node: str) -> NodeSettings:
 
 
 def chances_of(columns: Columns, posterior: Posterior, costs: Mapping[str, float]) -> Chances:
-    """Returns how probable it is that each item's effect is above its cost."""
+    """Returns how probable it is that each item's effect, beside those open by the mean, is above its cost."""
     chances = {}
     for node, items in columns.nodes.items():
         worth = np.array([costs.get(item, 0.0) for item in items])
         for task in columns.embeddings:
-            places, values = columns.parts(task, node)
-            above = posterior.mean[places] @ values - worth
+            places, values = beside_others(columns, posterior.mean, task, node, worth)
+            above = (posterior.mean[places] * values).sum(axis=1) - worth
             chances[task, node] = np.asarray(ndtr(above / posterior.spread(places, values)))
     return chances
+
+
+def beside_others(columns: Columns, mean: Vector, task: str, node: str, worth: Vector) -> tuple[Places, Vector]:
+    """Returns what items' effects are the sums of beside those that are open by the mean effects.
+
+    Args:
+        columns: What the effects are of.
+        mean: The mean effects, shape ``(n_columns,)``.
+        task: The task.
+        node: The node.
+        worth: What each item's effect must be above, shape ``(n_items,)``.
+
+    Returns:
+        As ``Columns.parts``, with a part for every pair of which the other item is open.
+    """
+    places, values = columns.parts(task, node)
+    pairs = columns.pairs.get(node, ())
+    if not pairs:
+        return places, values
+    items = tuple(columns.nodes[node])
+    together: dict[str, dict[str, float]] = defaultdict(dict)
+    for one, other, place in pairs:
+        together[one][other] = float(mean[place])
+    is_open = with_partners(items, (mean[places] * values).sum(axis=1), worth, together) > worth
+    more, amounts = np.zeros((len(items), len(pairs)), dtype=np.intp), np.zeros((len(items), len(pairs)))
+    for number, (one, other, place) in enumerate(pairs):
+        for item, partner in ((one, other), (other, one)):
+            more[items.index(item), number] = place
+            amounts[items.index(item), number] = float(is_open[items.index(partner)])
+    return np.hstack([places, more]), np.hstack([values, amounts])
 
 
 def probable_schedule(
@@ -101,8 +136,8 @@ def probable_schedule(
         worth = np.array([costs.get(item, 0.0) for item in items])
         above = np.empty((len(tasks), len(items)))
         for place, task in enumerate(tasks):
-            places, values = columns.parts(task, node)
-            above[place] = rounded[places] @ values - worth
+            places, values = beside_others(columns, rounded, task, node, worth)
+            above[place] = (rounded[places] * values).sum(axis=1) - worth
         probable = np.array([chances[task, node] for task in tasks]) >= probability
         doubtful = (above > -_JUST_BELOW / 2) & ~probable
         nowhere = doubtful.any(axis=0) & ~((above > 0) & probable).any(axis=0)

@@ -9,20 +9,22 @@ from typing import Any
 import optuna
 
 from fusionprog._internal.canonical import seed_of
+from fusionprog.evaluation.evaluator import Outcome
 from fusionprog.lm.model import approximate_tokens
 from fusionprog.prompts.items import Content
 from fusionprog.prompts.mixture import CAPS
 from fusionprog.prompts.schedule import FORMATS, Schedule
 from fusionprog.search.bench import Outcomes
+from fusionprog.search.effects.attribution import Sightings, findings_of
 from fusionprog.search.effects.columns import AMOUNTS, Columns, Shown, Vector
-from fusionprog.search.effects.model import EffectsModel, Observations
+from fusionprog.search.effects.learner import Learner
 from fusionprog.search.effects.sampler import EffectsSampler
 from fusionprog.search.effects.schedules import DIGITS, chances_of, probable_schedule, schedule_of, settings_of
-from fusionprog.search.strategy import Setting, items_of, strategy_registry
+from fusionprog.search.findings import Findings
+from fusionprog.search.strategy import Setting, items_of, offered_items, strategy_registry
 
 _WORTH_OF_TOKEN = 1e-5  # score that a token in a prompt must bring
 _PROBABLE = (0.8, 0.5, 0.9)  # how probable it must be that an item is worth its tokens, in what may be returned
-_FIRST_SCALES, _GROWTH = 100, 1.5  # outcomes after which prior scales are chosen, and chosen again
 _LOOKED_AT = 32  # tried schedules that are ranked by what the model expects of them
 # What other compiles have found counts up to this: an item must be able to prove the opposite here, and for that it
 # must be drawn now and then.
@@ -54,14 +56,15 @@ class EffectsStrategy:
         self._seed = setting.seed
         self._items = {key: item for items in setting.space.items.values() for key, item in items.items()}
         nodes = {node: list(items) for node, items in setting.space.items.items()}
-        self._columns = Columns(nodes, setting.embeddings, FORMATS)
+        uncertain = frozenset(node for scorer in setting.bench.scorers.values() for node in scorer.uncertain)
         self._costs = self._worth_of_tokens()
         known = {key: _known(setting.prior, key) for key in self._items}
-        self._model = EffectsModel(
-            self._columns.names, {("everywhere", key): value for key, value in known.items() if value}
+        self._learner = Learner(
+            Columns(nodes, setting.embeddings, FORMATS, uncertain),
+            {("everywhere", key): value for key, value in known.items() if value},
         )
-        self._drawn: dict[int, Vector] = {}
-        self._next_scales = float(_FIRST_SCALES)
+        self._drawn: dict[int, tuple[Columns, Vector]] = {}
+        self._sightings = Sightings()
 
     @cached_property
     def distributions(self) -> Mapping[str, optuna.distributions.BaseDistribution]:
@@ -72,7 +75,7 @@ class EffectsStrategy:
         made: dict[str, optuna.distributions.BaseDistribution] = {
             f"*.{item.facet}.{key}": effect for key, item in self._items.items()
         }
-        for node in self._columns.nodes:
+        for node in self._learner.columns.nodes:
             made[f"{node}.format"], made[f"{node}.demos"] = form, amount
         return made
 
@@ -86,61 +89,97 @@ class EffectsStrategy:
 
     def draw(self, number: int) -> dict[str, Any]:
         """Draws the effects of a trial and returns what Optuna sees of them; in a thread, as it may take long."""
-        if self._model.count >= self._next_scales:
-            self._next_scales = self._model.count * _GROWTH
-            self._model.learn_scales()
-        effects = self._drawn[number] = self._model.posterior.draw(seed_of(self._seed, "effects", number))
+        self._learner.think()
+        columns = self._learner.columns
+        effects = self._learner.posterior.draw(seed_of(self._seed, "effects", number))
+        self._drawn[number] = columns, effects
         params: dict[str, Any] = {}
         for key, item in self._items.items():
-            value = float(effects[self._columns.index["everywhere", key]])
+            value = float(effects[columns.index["everywhere", key]])
             params[f"*.{item.facet}.{key}"] = round(min(1.0, max(-1.0, value)), DIGITS)
-        for node in self._columns.nodes:
-            settings = settings_of(self._columns, effects, node)
+        for node in columns.nodes:
+            settings = settings_of(columns, effects, node)
             params[f"{node}.format"], params[f"{node}.demos"] = settings.format, settings.gates["demos"]
         return params
 
     def schedule(self, number: int, params: Mapping[str, Any]) -> Schedule:
         """Returns the schedule of a trial's draw, which is then let go."""
-        return schedule_of(self._columns, self._drawn.pop(number), self._costs)
+        return schedule_of(*self._drawn.pop(number), self._costs)
 
     def observe(self, schedule: Schedule, outcomes: Outcomes) -> None:
         """Adds outcomes to what is known."""
-        seen = []
+        measured = []
         for task, mine in outcomes.items():
-            if mine:
-                scores = [each.score for each in mine]
-                row = self._columns.row(task, self._shown(schedule, task))
-                seen.append(Observations(row, len(scores), sum(scores), sum(score**2 for score in scores)))
-        self._model.add(seen)
+            shown = self._shown(schedule, task)
+            for ran, alike in _by_ran(mine):
+                there = {node: what for node, what in shown.items() if ran is None or node in ran}
+                measured.append((task, there, [each.score for each in alike]))
+                self._sightings.add(task, there, self._learner.columns.settings_of(there), len(alike))
+        if measured:
+            self._learner.observe(measured)
+
+    def hands_over(self) -> str | None:
+        """Says so where the effects explain outcomes no better than a constant does."""
+        fit = self._learner.fit
+        if not fit.fails:
+            return None
+        gain, error = fit.gain
+        return (
+            "effects of items explain scores no better than each task's mean "
+            f"(log likelihood of an outcome {gain:+.4f} ± {error:.4f} on outcomes not seen before)"
+        )
+
+    def notes(self) -> Sequence[str]:
+        """Says how well effects explain scores, and whether tasks that are alike need alike."""
+        gain, error = self._learner.fit.gain
+        notes = []
+        if gain > 0:
+            notes.append(
+                "effects of items explain scores: log likelihood of an outcome "
+                f"{gain:+.4f} ± {error:.4f} above each task's mean, on outcomes not seen before"
+            )
+        if self._learner.goes_by_kind is not None:
+            found = "were" if self._learner.goes_by_kind else "were not"
+            notes.append(f"tasks with like descriptions {found} found to need like items")
+        return notes
 
     def ranked(self, tried: Sequence[Schedule], values: Sequence[float]) -> list[Schedule]:
         """Returns what the model would return at several levels of certainty, then what it expects most of."""
-        posterior = self._model.posterior
+        columns, posterior = self._learner.columns, self._learner.posterior
         certain = []
         for price in self._prices:
             costs = {key: round(price * cost, DIGITS) for key, cost in self._costs.items()}
-            chances = chances_of(self._columns, posterior, costs)
+            chances = chances_of(columns, posterior, costs)
             certain += [
-                probable_schedule(self._columns, posterior.mean, costs, chances, probability)
-                for probability in _PROBABLE
+                probable_schedule(columns, posterior.mean, costs, chances, probability) for probability in _PROBABLE
             ]
         looked_at = tried[:_LOOKED_AT]
-        expected = [self._expected(schedule, posterior.mean) for schedule in looked_at]
+        expected = [self._expected(schedule) for schedule in looked_at]
         order = sorted(range(len(looked_at)), key=lambda place: (-round(expected[place], 9), place))
         return [*certain, *(looked_at[place] for place in order)]
 
-    def _expected(self, schedule: Schedule, mean: Vector) -> float:
-        tasks = self._columns.embeddings
-        return self._objective(
-            {task: float(self._columns.row(task, self._shown(schedule, task)) @ mean) for task in tasks}
-        )
+    def expected(self) -> float:
+        """Returns what is expected of the schedule of mean effects."""
+        mean = self._learner.posterior.mean
+        return self._expected(schedule_of(self._learner.columns, mean, self._costs))
+
+    def findings(self, study: optuna.Study) -> Findings:
+        """Returns what the posterior says of all effects."""
+        facets = {key: item.facet for key, item in self._items.items()}
+        offered = offered_items(self._bench)
+        learner = self._learner
+        return findings_of(learner.columns, learner.known, learner.levels, self._sightings, offered, facets)
+
+    def _expected(self, schedule: Schedule) -> float:
+        tasks = self._learner.columns.embeddings
+        return self._objective(self._learner.expected({task: self._shown(schedule, task) for task in tasks}))
 
     def _shown(self, schedule: Schedule, task: str) -> dict[str, Shown]:
         prompts = self._bench.prompts(schedule, task)
         return {
             node: Shown(items_of(prompt), prompt.frame.format.name, min(1.0, len(prompt.demo_items) / CAPS["demos"]))
             for node, prompt in prompts.items()
-            if node in self._columns.nodes
+            if node in self._learner.columns.nodes
         }
 
     def _worth_of_tokens(self) -> dict[str, float]:
@@ -155,6 +194,14 @@ class EffectsStrategy:
                         counted[id(content)] = _tokens(content)
                     most[key] = max(most[key], counted[id(content)])
         return {key: round(_WORTH_OF_TOKEN * tokens, DIGITS) for key, tokens in most.items()}
+
+
+def _by_ran(outcomes: Sequence[Outcome]) -> list[tuple[frozenset[str] | None, list[Outcome]]]:
+    """Outcomes by the nodes that ran for them, as what a node shows is seen only where it ran."""
+    groups: dict[frozenset[str] | None, list[Outcome]] = {}
+    for each in outcomes:
+        groups.setdefault(each.ran, []).append(each)
+    return list(groups.items())
 
 
 def _known(prior: Sequence[Schedule], key: str) -> float:

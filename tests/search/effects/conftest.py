@@ -60,7 +60,7 @@ class PlantedPool:
             node: {key: item.text or "" for key, item in self.items.items()} for node in nodes
         }
         view = SimpleNamespace(offered=offered)
-        self.scorers = {task: SimpleNamespace(view=view, calls_per_example=1) for task in tasks}
+        self.scorers = {task: SimpleNamespace(view=view, calls_per_example=1, uncertain=frozenset()) for task in tasks}
         self._offered = offered
 
     def shown(self, schedule: Schedule, task: str) -> dict[str, frozenset[str]]:

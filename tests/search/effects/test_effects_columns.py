@@ -24,6 +24,10 @@ def columns_of(nodes: int = 2, items: int = 3, tasks: int = 7, size: int = 2) ->
     )
 
 
+def row_of(columns: Columns, task: str, shown: dict[str, Shown]) -> Any:
+    return columns.row(task, columns.atoms(shown))
+
+
 def kinds(columns: Columns) -> dict[str, int]:
     found: dict[str, int] = {}
     for kind, *_ in columns.names:
@@ -78,7 +82,7 @@ def test_a_single_node_or_task_has_no_effects_of_its_own() -> None:
 def test_a_row_is_the_level_the_task_and_what_every_node_shows() -> None:
     columns = columns_of()
     shown = {"n0": Shown(frozenset({"item1"}), "json", 0.5), "n1": Shown(frozenset({"item1", "item2"}))}
-    row = columns.row("t4", shown)
+    row = columns.row("t4", columns.atoms(shown))
     expected: dict[Column, float] = {
         ("level",): 1.0,
         ("task", "t4"): 1.0,
@@ -106,31 +110,29 @@ def test_a_row_is_the_sum_of_its_items_effects(columns: Columns, data: Any) -> N
     }
     shown = {node: data.draw(subset) for node, subset in subsets.items()}
     effects = np.random.default_rng(0).normal(size=len(columns.names))
-    bare = columns.row(task, {node: Shown(frozenset()) for node in shown})
+    bare = row_of(columns, task, {node: Shown(frozenset()) for node in shown})
     expected = 0.0
     for node, items in shown.items():
         places, values = columns.parts(task, node)
-        assert places.shape == (len(columns.nodes[node]), len(values) if len(places) else 0)
-        known: dict[str, float] = dict(
-            zip(columns.nodes[node], (effects[places] @ values).tolist() if len(places) else [], strict=True)
-        )
+        assert places.shape == values.shape and len(places) == len(columns.nodes[node])
+        known = dict(zip(columns.nodes[node], (effects[places] * values).sum(axis=1).tolist(), strict=True))
         expected += sum(known[item] for item in items)
-    row = columns.row(task, {node: Shown(items) for node, items in shown.items()})
+    row = row_of(columns, task, {node: Shown(items) for node, items in shown.items()})
     assert (row - bare) @ effects == pytest.approx(expected, abs=1e-9)
 
 
 def test_pinned_and_unknown_items_have_no_column() -> None:
     columns = columns_of()
-    alone = columns.row("t0", {"n0": Shown(frozenset({"item0"}))})
-    more = columns.row("t0", {"n0": Shown(frozenset({"item0", "pinned", "of another pool"}))})
+    alone = row_of(columns, "t0", {"n0": Shown(frozenset({"item0"}))})
+    more = row_of(columns, "t0", {"n0": Shown(frozenset({"item0", "pinned", "of another pool"}))})
     assert np.array_equal(alone, more)
 
 
 def test_the_usual_format_has_no_column() -> None:
     columns = columns_of()
-    bare = columns.row("t0", {})
-    assert np.array_equal(columns.row("t0", {"n0": Shown(frozenset(), "chat")}), bare)
-    assert not np.array_equal(columns.row("t0", {"n0": Shown(frozenset(), "xml")}), bare)
+    bare = row_of(columns, "t0", {})
+    assert np.array_equal(row_of(columns, "t0", {"n0": Shown(frozenset(), "chat")}), bare)
+    assert not np.array_equal(row_of(columns, "t0", {"n0": Shown(frozenset(), "xml")}), bare)
 
 
 @given(st.floats(0.001, 1.0))
@@ -138,3 +140,12 @@ def test_an_amount_is_taken_for_the_nearest_in_proportion(amount: float) -> None
     nearest = nearest_amount(amount)
     assert nearest in AMOUNTS
     assert all(abs(math.log(nearest / amount)) <= abs(math.log(each / amount)) for each in AMOUNTS)
+
+
+def test_a_node_that_does_not_always_run_has_a_column_for_that_it_ran() -> None:
+    columns = Columns({"draft": ["k"], "repair": ["k"]}, {"a": ()}, ("chat",), frozenset({"repair"}))
+    assert [name for name in columns.names if name[0] == "ran"] == [("ran", "repair")]
+    place = columns.index["ran", "repair"]
+    shown = {"draft": Shown(frozenset({"k"})), "repair": Shown(frozenset())}
+    assert row_of(columns, "a", shown)[place] == 1.0
+    assert row_of(columns, "a", {"draft": shown["draft"]})[place] == 0.0

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import norm
 
+from fusionprog.evaluation.evaluator import Outcome
 from fusionprog.prompts.items import Fragment
 from fusionprog.prompts.schedule import FORMATS, NodeSettings, Schedule
 from fusionprog.search.effects.columns import Columns
@@ -63,7 +64,7 @@ def test_a_draw_opens_exactly_the_items_whose_effect_exceeds_their_cost(pool: An
         opened = pool.opened(schedule, task)
         for node in pool.nodes:
             places, values = columns.parts(task, node)
-            above = effects[places] @ values - np.array(list(costs.values()))
+            above = (effects[places] * values).sum(axis=1) - np.array(list(costs.values()))
             for name, value in zip(columns.nodes[node], above, strict=True):
                 if abs(value) > 1e-4:  # schedules have five digits
                     assert (name in opened[node]) == (value > 0)
@@ -255,6 +256,27 @@ def test_scales_are_learned_from_what_was_seen(planted: Any) -> None:
     strategy = EffectsStrategy(pool.setting())
     rows = planted.rows_of(["a"], 400)
     planted.learn(strategy, pool, 19, rows, 5)
-    assert strategy._model.factors == (1.0, 1.0)  # 95 outcomes say too little
+    assert strategy._learner._model.factors == (1.0, 1.0, 1.0)  # 95 outcomes say too little
     planted.learn(strategy, pool, 60, rows, 5)
-    assert strategy._model.factors == (2.0, 1.0)
+    assert strategy._learner._model.factors == (2.0, 1.0, 1.0)
+
+
+# Nodes that run for some examples only.
+
+
+def test_what_a_node_shows_has_no_part_in_outcomes_that_it_did_not_run_for(planted: Any) -> None:
+    pool = planted.Pool(planted.hints("calm"), {"a": ()}, nodes=("draft", "repair"))
+    pool.scorers["a"].uncertain = frozenset({"repair"})
+    strategy = EffectsStrategy(pool.setting())
+    schedule = Schedule(at_node={"repair": {"calm": 1.0}}, nodes={"repair": NodeSettings(gates={"instruction": 1.0})})
+    assert pool.shown(schedule, "a") == {"draft": frozenset(), "repair": frozenset({"calm"})}
+    columns = strategy._learner.columns
+
+    both, one = frozenset({"draft", "repair"}), frozenset({"draft"})
+    ran = [one, both, one, both, both]
+    strategy.observe(schedule, {"a": [Outcome(str(place), float(place), ran=each) for place, each in enumerate(ran)]})
+
+    seen = [each.observed(columns) for each in strategy._learner._history.measured]
+    assert [(each.count, each.total) for each in seen] == [(2, 2.0), (3, 8.0)]
+    for name in (("at_node", "repair", "calm"), ("everywhere", "calm"), ("ran", "repair")):
+        assert [each.row[columns.index[name]] for each in seen] == [0.0, 1.0]

@@ -1,0 +1,113 @@
+"""What the effects model learned: what items and settings do, and which of them explain the scores."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Set
+
+import numpy as np
+
+from fusionprog.runtime.learned import Effect
+from fusionprog.search.effects.columns import Column, Columns, Shown, Vector
+from fusionprog.search.effects.link import Levels
+from fusionprog.search.effects.model import Posterior
+from fusionprog.search.findings import Findings, Place, Table, rounded_effect, shares_of
+
+_SETTINGS = {"format": "format", "amount": "demos"}  # kind of column → what its parameter is called
+
+
+class Sightings:
+    """Counts the outcomes that showed something.
+
+    Attributes:
+        places: (task, node) → outcomes with a prompt of the node.
+        settings: Column of a setting → those that showed it.
+    """
+
+    def __init__(self) -> None:
+        self.places: Counter[Place] = Counter()
+        self.settings: Counter[Column] = Counter()
+        # By how many outcomes a prompt has, since equal steps of 1 are counted much faster.
+        self._items: dict[Place, dict[int, Counter[str]]] = defaultdict(lambda: defaultdict(Counter))
+
+    def add(self, task: str, shown: Mapping[str, Shown], columns: Iterable[Column], count: int) -> None:
+        """Counts outcomes of equal prompts.
+
+        Args:
+            task: Their task.
+            shown: Node → what its prompt shows.
+            columns: The columns that they show.
+            count: How many there are.
+        """
+        for node, what in shown.items():
+            self.places[task, node] += count
+            self._items[task, node][count].update(what.items)
+        for name in columns:
+            if name[0] in _SETTINGS:
+                self.settings[name] += count
+
+    def items(self, task: str, node: str, items: Iterable[str]) -> list[int]:
+        """Returns the outcomes that showed each item at a node in a task."""
+        mine = self._items.get((task, node), {})
+        return [sum(count * shown[item] for count, shown in mine.items()) for item in items]
+
+
+def findings_of(
+    columns: Columns,
+    known: Posterior,
+    levels: Levels,
+    sightings: Sightings,
+    offered: Mapping[Place, Set[str]],
+    facets: Mapping[str, str],
+) -> Findings:
+    """Returns what the posterior says of items and settings.
+
+    An effect's mean and standard error are those of the sum of its columns, as differences of the task's score
+    (``Levels.differences``). Importance is the share of the variance
+    that the mean effects make between prompts in which every item is open as often as not, and every value of a
+    setting (or none of them) is as frequent as the others: of an item ``effect**2 / 4``, on average over tasks. Trials
+    are no such prompts, since a search comes to open what helps in all of them; by their variance, what helps most
+    would matter least.
+
+    Args:
+        columns: What the effects are of.
+        known: What is known of them, in the units of the link.
+        levels: Where the tasks are.
+        sightings: What was shown how often.
+        offered: (task, node) → the items on offer there.
+        facets: Item → its facet.
+    """
+    effects: dict[Place, Table] = {}
+    parts: dict[str, float] = defaultdict(float)
+    for node, items in columns.nodes.items():
+        for task in columns.embeddings:
+            if not sightings.places[task, node]:
+                continue
+            places, values = columns.parts(task, node)
+            sums = (known.mean[places] * values).sum(axis=1)
+            here = np.array([item in offered[task, node] for item in items], dtype=bool)
+            counts = np.array(sightings.items(task, node, items), dtype=np.int64)
+            shares = counts / sightings.places[task, node]
+            mean, spread = levels.differences(task, sums, known.spread(places, values), shares)
+            effects[task, node] = Table(mean, np.where(here, spread, np.inf), counts)
+            for item, effect in zip(items, np.where(here, mean, 0.0).tolist(), strict=True):
+                parts[f"{node}.{facets[item]}.{item}"] += effect**2 / 4 / len(columns.embeddings)
+    settings = _settings(columns, known.times(levels.slope), sightings)
+    for node, mine in settings.items():
+        for setting, found in mine.items():
+            parts[f"{node}.{setting}"] = float(np.var([0.0, *(each.mean for each in found.values())]))
+    return Findings("posterior", columns.nodes, effects, settings, shares_of(parts))
+
+
+def _settings(columns: Columns, posterior: Posterior, sightings: Sightings) -> dict[str, dict[str, dict[str, Effect]]]:
+    """Node → setting → value → its effect; those of nodes that were never asked say nothing."""
+    asked = {node for _, node in sightings.places}
+    found: dict[str, dict[str, dict[str, Effect]]] = {}
+    places = np.arange(len(columns.names))[:, np.newaxis]
+    spread: Vector = posterior.spread(places, np.ones(places.shape))
+    for place, name in enumerate(columns.names):
+        if name[0] in _SETTINGS and name[1] in asked:
+            _, node, value = name
+            effect = rounded_effect(posterior.mean[place], spread[place], sightings.settings[name])
+            found.setdefault(node, {}).setdefault(_SETTINGS[name[0]], {})[value] = effect
+    return found

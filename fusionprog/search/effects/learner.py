@@ -1,0 +1,114 @@
+"""What is learned from outcomes: the effects, which of them there are, and whether they explain anything."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from fusionprog.search.effects.columns import MOST_COLUMNS, Column, Columns, Shown, Vector
+from fusionprog.search.effects.fit import Fit
+from fusionprog.search.effects.history import History, Measured
+from fusionprog.search.effects.link import Identity, Levels, Link, Logistic
+from fusionprog.search.effects.model import EffectsModel, Posterior
+from fusionprog.search.effects.openings import find_opening
+
+_FIRST, _GROWTH = 100, 1.5  # outcomes after which prior scales and columns are looked at, and looked at again
+_OPENED_AT_ONCE = 4
+
+
+class Learner:
+    """Keeps a model of effects up to date with what is measured, and opens columns where outcomes ask for them.
+
+    Args:
+        columns: The columns to begin with.
+        prior: Column → the mean of its prior, in units of score.
+
+    Attributes:
+        columns: The columns now.
+        fit: How the model's forecasts compare with a constant.
+    """
+
+    def __init__(self, columns: Columns, prior: Mapping[Column, float]) -> None:
+        self.columns = columns
+        self.fit = Fit()
+        self._prior = prior
+        self._model = EffectsModel(columns.names, prior, Logistic())
+        self._history = History()
+        self._next = float(_FIRST)
+
+    @property
+    def posterior(self) -> Posterior:
+        """What is known of the effects, in units of score."""
+        return self._model.posterior
+
+    @property
+    def goes_by_kind(self) -> bool | None:
+        """See ``EffectsModel.goes_by_kind``."""
+        return self._model.goes_by_kind
+
+    @property
+    def known(self) -> Posterior:
+        """What was known of the effects when the posterior was last asked for, in the units of the levels' link."""
+        return self._model.known
+
+    @property
+    def levels(self) -> Levels:
+        """Where the tasks are."""
+        link = self._model.link
+        return Levels(link, self._model.slope, {task: link.sum_of(mean) for task, mean in self.fit.means.items()})
+
+    def expected(self, shown: Mapping[str, Mapping[str, Shown]]) -> dict[str, float]:
+        """Returns the score that is expected in each task.
+
+        Args:
+            shown: Task → node → what its prompt shows.
+        """
+        rows = [self.columns.row(task, self.columns.atoms(mine)) for task, mine in shown.items()]
+        return dict(zip(shown, self._model.expected(np.stack(rows)).tolist(), strict=True))
+
+    def observe(self, outcomes: Sequence[tuple[str, Mapping[str, Shown], Sequence[float]]]) -> None:
+        """Takes in the outcomes of a trial.
+
+        Args:
+            outcomes: Task, node → what its prompt showed, and the scores; at least one of them.
+        """
+        measured = [
+            Measured(task, self.columns.atoms(shown), len(scores), sum(scores), sum(score**2 for score in scores))
+            for task, shown, scores in outcomes
+        ]
+        if self._model.link.bounded and any(not 0.0 <= score <= 1.0 for _, _, scores in outcomes for score in scores):
+            self._begin_again(Identity())
+        seen = [each.observed(self.columns) for each in measured]
+        self.fit.add(measured, self._model.expected(np.stack([each.row for each in seen])), self._model)
+        self._history.add(measured, seen, *self._model.add(seen))
+
+    def think(self) -> None:
+        """Now and then chooses prior scales again, and opens columns; takes long where there are many columns."""
+        if self._model.count < self._next:
+            return
+        self._next = self._model.count * _GROWTH
+        self._model.learn_scales()
+        for _ in range(_OPENED_AT_ONCE):
+            if not self._history.whole or len(self.columns.names) >= MOST_COLUMNS:
+                return
+            found = find_opening(self.columns, self._model, self._history)
+            if found is None:
+                return
+            self._open(found.name, found.shows)
+
+    def _open(self, name: Column, shows: Vector) -> None:
+        weights, responses = np.array(self._history.weights), np.array(self._history.responses)
+        mine = shows * weights
+        self._model.open(name, np.append(mine @ self._history.rows, mine.sum()), float(responses @ shows))
+        self._history.open(shows)
+        self.columns = self.columns.with_opened(name)
+
+    def _begin_again(self, link: Link) -> None:
+        """Takes in what was measured so far once more, by another link."""
+        before = self._history.measured
+        self._history = History()
+        self._model = EffectsModel(self.columns.names, self._prior, link)
+        for each in before:
+            seen = [each.observed(self.columns)]
+            self._history.add([each], seen, *self._model.add(seen))
