@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from fusionprog.prompts.items import Fragment as Fragment
     from fusionprog.prompts.pool import PromptPool as PromptPool
     from fusionprog.runtime.compiled import CompiledProgram as CompiledProgram
+    from fusionprog.runtime.from_dspy import from_dspy as from_dspy
     from fusionprog.search.objective import Objective as Objective
 
 # Public name → where it lives ("module" itself, or "module:attribute"). Nothing is imported before it is asked for,
@@ -57,6 +58,7 @@ _HOMES = {
     "builders": "fusionprog.builders",
     "compile": "fusionprog.optimizers.compile:compile",
     "errors": "fusionprog.errors",
+    "from_dspy": "fusionprog.runtime.from_dspy:from_dspy",
     "load": "fusionprog.artifacts.file:load",
     "metrics": "fusionprog.evaluation.metrics",
     "modules": "fusionprog.modules",
@@ -83,6 +85,7 @@ __all__ = [
     "builders",
     "compile",
     "errors",
+    "from_dspy",
     "load",
     "metrics",
     "modules",

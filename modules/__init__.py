@@ -7,8 +7,9 @@ if __name__ != "fusionprog.modules":
     raise ImportError("import fusionprog.modules; a bare 'import modules' would make a second copy of every class")
 
 from fusionprog.modules.chain_of_thought import ChainOfThought
+from fusionprog.modules.dspy_code import DSPyCode
 from fusionprog.modules.function import Function
 from fusionprog.modules.predict import Predict
 from fusionprog.program.module import Ask, Module, register_module
 
-__all__ = ["Ask", "ChainOfThought", "Function", "Module", "Predict", "register_module"]
+__all__ = ["Ask", "ChainOfThought", "DSPyCode", "Function", "Module", "Predict", "register_module"]

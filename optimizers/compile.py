@@ -21,7 +21,7 @@ from fusionprog.program.graph import ProgramGraph
 from fusionprog.program.program import Program
 from fusionprog.program.task import Task
 from fusionprog.prompts.pool import PromptPool
-from fusionprog.prompts.schedule import Schedule
+from fusionprog.prompts.schedule import FORMATS, Format, Schedule
 from fusionprog.runtime.compiled import CompiledProgram
 from fusionprog.search.display import Display
 from fusionprog.search.events import Callback, Note
@@ -46,6 +46,7 @@ def compile(
     concurrency: int = 16,
     limits: LimitsSpec = None,
     freeze: Sequence[str] = (),
+    formats: Sequence[Format] = FORMATS,
     prior: Sequence[CompiledProgram | str | os.PathLike[str]] = (),
     storage: str | None = None,
     fresh: bool = False,
@@ -68,11 +69,13 @@ def compile(
             a ``fusionprog.Objective`` with constraints or a trade-off.
         optimizer: Name of the optimizer.
         sampler: Name of the search's sampler: ``"effects"``, ``"tpe"``, ``"nsga2"`` or ``"random"``.
-        trials: Trials of the search; as many as the budget pays for, or 64, if not given.
+        trials: Trials of the search; if not given, as many as the budget pays for; without one, as many
+            as the calls of 64 trials of 8 rows make.
         budget: What may be spent; the test report is outside of it.
         concurrency: Model calls in flight at most; changes nothing but the time.
         limits: Requests and tokens per minute, timeout and retries: ``fusionprog.Limits``, or a mapping model → those.
         freeze: Names of nodes and items that are left alone.
+        formats: How prompts may be written: ``"chat"``, ``"json"`` and ``"xml"``; programs as written are in chat.
         prior: Compiled programs or artifacts whose effects are tried first.
         storage: Where measurements are kept: a file name or a SQLAlchemy URL; only this process, if not given. The
             same call on several machines with one PostgreSQL URL is one search that they share.
@@ -97,6 +100,7 @@ def compile(
         freeze=freeze,
         seed=seed,
         objective=objective_of(objective),
+        formats=formats,
     )
     chosen: Optimizer = optimizer_registry.get(optimizer)(sampler=sampler, objective=objective)
     schedules = [_schedule(each) for each in prior]

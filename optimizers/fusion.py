@@ -161,14 +161,14 @@ class _Run:
         unchanged: dict[str, Comparison] = {}
         written: dict[str, Usage] = {}
         for number, fold in enumerate(job.folds):
-            scoring = Scoring(objective, job.plan.block, job.seed, job.plan.trials + job.plan.more_trials)
+            scoring = Scoring(objective, job.seed)
             setting = Setting(
                 space=space,
                 bench=self.bench,
                 embeddings=job.embeddings,
                 objective=scoring,
                 seed=job.seed,
-                trials=job.plan.trials,
+                trials=job.plan.same.trials,
                 prior=self.prior,
                 prices=PRICES if objective.is_priced else (1.0,),
             )
@@ -191,8 +191,9 @@ class _Run:
             chosen = await narrow(
                 self.bench,
                 scoring,
+                strategy,
                 candidates,
-                block(fold.search, 0, job.plan.rows_to_narrow(strategy.moves_on)),
+                block(fold.search, 0, job.plan.shape(strategy.moves_on).narrowing),
                 contenders=job.plan.contenders,
                 finalists=job.plan.finalists,
                 keep=self.books.keep_for_later(self.bench, number, job.plan.rows_to_confirm),

@@ -19,6 +19,7 @@ from fusionprog.artifacts.text import MAX_BYTES, content_hash, from_text, to_tex
 from fusionprog.errors import ArtifactError, ArtifactHashError
 from fusionprog.lm.resolve import LMSpec, resolve_models
 from fusionprog.runtime.compiled import CompiledProgram
+from fusionprog.runtime.from_dspy import bind_module, classes_of
 
 _LONGEST = 500
 
@@ -39,6 +40,19 @@ def save_program(program: CompiledProgram, path: str | os.PathLike[str]) -> None
         write_atomically(Path(path), text)
     except (OSError, ValueError) as error:
         raise ArtifactError(f"{where} cannot be written", found=str(error)) from error
+
+
+def pickled(program: CompiledProgram) -> tuple[Callable[[Mapping[str, Any]], CompiledProgram], tuple[Any, ...]]:
+    """Returns what makes a program again from its artifact's data: without code, on models that their names make.
+
+    Raises:
+        ProgramError: as ``save_program``.
+    """
+    return _from_data, (encode_program(program),)
+
+
+def _from_data(data: Mapping[str, Any]) -> CompiledProgram:
+    return decode_program(Artifact.model_validate(data), {}, {})
 
 
 def read_artifact(path: str | os.PathLike[str]) -> Artifact:
@@ -71,6 +85,7 @@ def load(
     lm: LMSpec = None,
     types: Mapping[str, type] | None = None,
     functions: Mapping[str, Callable[..., Any]] | None = None,
+    module: Any = None,
 ) -> CompiledProgram:
     """Loads a compiled program. Nothing is executed or imported that the caller has not named.
 
@@ -79,22 +94,28 @@ def load(
         lm: Another model to run on, in any form that ``compile`` takes; scores were measured on the first.
         types: The user's own classes by name, in place of the rebuilt ones.
         functions: What Function nodes call, by name.
+        module: The ``dspy.Module`` whose ``forward`` the program runs, where ``from_dspy`` made it. Classes in its
+            predictors' signatures count as given in ``types``.
 
     Raises:
         ArtifactError: if the file is not sound.
+        ProgramError: if ``module`` is not like the one that the program was compiled from.
         LMConfigurationError: if ``lm`` names no model.
     """
     artifact = read_artifact(path)
+    known = {**({} if module is None else classes_of(module)), **(types or {})}
     try:
         with warnings.catch_warnings():
             # A field that hides one of pydantic's methods warned the user who wrote it; a reader can do nothing.
             warnings.simplefilter("ignore")
-            program = decode_program(artifact, types or {}, functions or {})
+            program = decode_program(artifact, known, functions or {})
     except ArtifactError as error:
         told = {name: _shortened(getattr(error, name)) for name in ("expected", "found", "fix")}
         raise ArtifactError(f"the artifact {str(path)!r}: {_shortened(error.problem)}", **told) from error
     except Exception as error:
         raise ArtifactError(f"the artifact {str(path)!r} is not sound", found=_shortened(repr(error))) from error
+    if module is not None:
+        bind_module(program.graph, module)
     if lm is not None:
         program = program.with_models(resolve_models(lm, list(artifact.lm)))
     if changed := changed_models(artifact.lm, program.models):

@@ -33,6 +33,7 @@ from fusionprog.artifacts.signature_codec import (
 from fusionprog.artifacts.values import decode_default, encode_constant, encode_default
 from fusionprog.errors import ArtifactError, FusionProgError, ProgramError
 from fusionprog.modules.function import Function
+from fusionprog.program.calling import let_call
 from fusionprog.program.graph import (
     Constant,
     FieldRef,
@@ -92,6 +93,8 @@ def graph_spec(graph: ProgramGraph) -> ProgramSpec:
                     target: _source_spec(source, node.signature.input_fields[target].annotation, f"{name}.{target}")
                     for target, source in node.sources.items()
                 },
+                called_by=node.called_by,
+                calls=node.calls,
             )
         )
     return ProgramSpec(
@@ -142,6 +145,11 @@ def decode_graph(spec: ProgramSpec, types: Types, functions: Functions) -> Progr
         for node in spec.nodes:
             for target, source in node.sources.items():
                 graph.link(_source(source, f"{node.name}.{target}", graph), node.name, target)
+        for node in spec.nodes:
+            if node.called_by is not None:
+                let_call(graph, node.called_by, node.name, node.calls)
+            elif node.calls != 1:
+                raise ArtifactError(f"node {node.name!r} has a number of calls, and no code calls it")
         for name, output in spec.outputs.items():
             graph.output(name, decode_when(output, name, graph) if isinstance(output, WhenSource) else output)
         graph.validate()

@@ -111,6 +111,8 @@ class NodeSpec(_Strict):
     name: str
     module: ModuleSpec | SharedModuleSpec
     sources: dict[str, SourceSpec]
+    called_by: Annotated[str | None, Field(description="the node whose code calls this one")] = None
+    calls: Annotated[int, Field(ge=1, description="how often at most for one call of the program")] = 1
 
 
 class InputSpec(_Strict):

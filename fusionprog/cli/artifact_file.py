@@ -9,11 +9,23 @@ import click
 import fusionprog as fp
 
 
-def load_program(path: str, lm: str | None = None) -> fp.CompiledProgram:
-    """Returns the program of an artifact; what loading warns of is printed on stderr."""
+def load_program(path: str, lm: str | None = None, module: str | None = None) -> fp.CompiledProgram:
+    """Returns the program of an artifact; what loading warns of is printed on stderr.
+
+    Args:
+        path: The artifact.
+        lm: Another model than it was compiled on.
+        module: Where the ``dspy.Module`` is whose code it runs: ``APP.py:name``, an object or its class.
+    """
+    code = None
+    if module is not None:
+        from fusionprog.cli.program_file import read_attribute
+
+        code = read_attribute(module)
+        code = code() if isinstance(code, type) else code
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        program = fp.load(path, lm=lm)
+        program = fp.load(path, lm=lm, module=code)
     for warning in caught:
         click.echo(f"warning: {warning.message}", err=True)
     return program

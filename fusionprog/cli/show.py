@@ -94,10 +94,14 @@ def _show_tables(program: fp.CompiledProgram, node: str | None, effects: bool) -
 
     from fusionprog.cli.learned import learned_parts
     from fusionprog.cli.summary import objective_lines, summary_lines
+    from fusionprog.modules import DSPyCode
 
     nodes = _nodes(program, node)
     console = Console(highlight=False)
     console.print(f"{program.graph.name}: {' → '.join(program.graph.order())}", style="bold")
+    for module in (place.module for place in program.graph.nodes.values()):
+        if isinstance(module, DSPyCode):
+            console.print(f"runs the code of the dspy.Module {module.name!r}: load it with module=")
     for name, source in program.graph.guards.items():
         console.print(f"{name} = {source}", markup=False, soft_wrap=True)
     for line in summary_lines(program.record)[: len(program.record.tasks)]:

@@ -58,12 +58,14 @@ def dry_run_lines(job: Job) -> list[str]:
     plan, estimate = job.plan, job.estimate
     usd = "price unknown" if estimate.usd is None else f"about ${estimate.usd:.2f}"
     models = ", ".join(sorted({model.name for model in job.models.values()}))
+    best = "the best candidate" if plan.finalists == 1 else f"{plan.finalists} candidates along the front"
     return [
         *job.notes,
         f"searched: {', '.join(job.searched)} with {len(job.pool)} items for {len(job.tasks)} tasks on {models}",
         f"at most {estimate.calls:,} calls and {estimate.test_calls:,} for the test report: "
         f"about {estimate.tokens:,} tokens, {usd}",
-        f"{plan.trials} trials on {plan.block} rows a task, {plan.finalists} finalists on {plan.confirmation}",
+        f"{plan.moving.trials} trials of {plan.moving.block} rows a task; {best} and your program on "
+        f"{plan.confirmation}",
     ]
 
 

@@ -9,6 +9,7 @@ import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from fusionprog._internal import sync
 from fusionprog.errors import LMUnavailableError, MetricError
 from fusionprog.program.signature import Prediction
 
@@ -59,6 +60,20 @@ class Metric:
         """Name and version, as JSON data; a built-in metric also has its arguments and can be rebuilt."""
         return {"name": self.name, "version": self.version}
 
+    def __call__(
+        self, example: Any, prediction: Any, trace: Any = None, pred_name: Any = None, pred_trace: Any = None
+    ) -> float:
+        """Returns the score of one answer, in the form in which ``dspy.Evaluate`` and DSPy's optimizers ask for it.
+
+        Raises:
+            MetricError: if the function raises or returns something that is no finite number, or the metric is a
+                program, which needs the models and the books of a compile.
+        """
+        result = self._call(example, prediction)
+        if inspect.isawaitable(result):
+            result = sync.run(_awaited(result))
+        return as_score(result, self.name)
+
     async def score(self, example: Any, prediction: Prediction, run_program: RunProgram) -> float:
         """Returns the score of one answer.
 
@@ -101,6 +116,10 @@ class Metric:
             found=str(error),
             fix="A metric must return a number for every answer, also for wrong and empty ones",
         )
+
+
+async def _awaited(result: Awaitable[Any]) -> Any:
+    return await result
 
 
 def as_score(result: Any, name: str) -> float:

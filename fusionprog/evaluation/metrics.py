@@ -190,6 +190,15 @@ class _Weighted(Metric):
             "arguments": {"parts": [[part.description, weight] for part, weight in self.parts]},
         }
 
+    def __call__(
+        self, example: Any, prediction: Any, trace: Any = None, pred_name: Any = None, pred_trace: Any = None
+    ) -> float:
+        return self._mean([(part(example, prediction), weight) for part, weight in self.parts])
+
     async def score(self, example: Any, prediction: Prediction, run_program: RunProgram) -> float:
         scores = [(await part.score(example, prediction, run_program), weight) for part, weight in self.parts]
+        return self._mean(scores)
+
+    @staticmethod
+    def _mean(scores: Sequence[tuple[float, float]]) -> float:
         return sum(score * weight for score, weight in scores) / sum(weight for _, weight in scores)

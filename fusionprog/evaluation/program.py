@@ -13,8 +13,9 @@ from fusionprog.lm.client import LMClient
 from fusionprog.lm.model import LanguageModel
 from fusionprog.lm.resolve import resolve_models
 from fusionprog.program.data import Rows, read_rows
+from fusionprog.program.data_checks import check_rows
 from fusionprog.program.graph import Reference
-from fusionprog.program.task import TaskProgram, check_rows
+from fusionprog.program.task import TaskProgram
 from fusionprog.runtime.compiled import CompiledProgram
 from fusionprog.runtime.executor import Executor
 from fusionprog.runtime.render import TaskView
@@ -60,8 +61,7 @@ def evaluate_program(compiled: CompiledProgram, task: str, data: Rows, metric: A
         DataError: if the rows do not fit the program.
     """
     part = compiled.tasks[task]
-    known = part.metric or rebuild_metric(compiled.record.tasks[task].metric)
-    chosen = known if metric is None else as_metric(metric)
+    chosen = _metric_of(compiled, task, metric)
     if chosen is None:
         raise MetricError(
             f"the metric of task {task!r} is its author's own code",
@@ -77,6 +77,18 @@ def evaluate_program(compiled: CompiledProgram, task: str, data: Rows, metric: A
         return await evaluator.outcomes(scorer, prompts, rows)
 
     return EvaluationResult(task, sync.run(all_rows()))
+
+
+def fields_scored(compiled: CompiledProgram, task: str, metric: Any) -> tuple[Reference, ...] | None:
+    """Returns what a task's metric reads; ``None`` where it is its author's own code and is not given."""
+    chosen = _metric_of(compiled, task, metric)
+    return None if chosen is None else read_fields(compiled.tasks[task].view.program, chosen)
+
+
+def _metric_of(compiled: CompiledProgram, task: str, given: Any) -> Metric | None:
+    if given is not None:
+        return as_metric(given)
+    return compiled.tasks[task].metric or rebuild_metric(compiled.record.tasks[task].metric)
 
 
 def _any_model(models: dict[str, LanguageModel]) -> LanguageModel | None:

@@ -57,7 +57,10 @@ class ProgramMetric(Metric):
 
     @staticmethod
     def _never(example: Any, prediction: Any) -> float:
-        raise AssertionError("a program metric is run by the evaluator")
+        raise MetricError(
+            "a metric that is a program needs the models and the books of a compile",
+            fix="Score with compiled.evaluate(...), or give DSPy a function that calls a compiled program",
+        )
 
     async def score(self, example: Any, prediction: Prediction, run_program: RunProgram) -> float:
         """Returns the program's score of one answer."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 
 from fusionprog.prompts.items import TEXT_FACETS, Content, Demo
@@ -25,12 +25,12 @@ class Composition:
 
     Attributes:
         lines: The instructions, line by line.
-        demos: Demonstrations with the item each comes from.
+        demos: Demonstrations with the item each comes from (``None``: the program's own).
         format: ``chat``, ``json`` or ``xml``.
     """
 
     lines: tuple[Line, ...]
-    demos: tuple[tuple[str, Demo], ...]
+    demos: tuple[tuple[str | None, Demo], ...]
     format: str
 
     @property
@@ -44,7 +44,13 @@ class Composition:
         return self.lines, tuple((item, id(demo)) for item, demo in self.demos), self.format
 
 
-def compose(written: str, mixture: Mixture, offered: Mapping[str, Content], format: str) -> Composition:
+def compose(
+    written: str,
+    mixture: Mixture,
+    offered: Mapping[str, Content],
+    format: str,
+    written_demos: Sequence[Demo] = (),
+) -> Composition:
     """Returns one prompt's instructions and demonstrations.
 
     The order is role, the signature's own instructions, further instructions, pattern, hints, constraints; heavier
@@ -55,6 +61,7 @@ def compose(written: str, mixture: Mixture, offered: Mapping[str, Content], form
         mixture: The node's mixtures in the task.
         offered: Item → its text or demonstrations here.
         format: ``chat``, ``json`` or ``xml``.
+        written_demos: The program's own demonstrations; they come first.
     """
     blocks: list[list[Line]] = [[Line(line, None) for line in written.splitlines()]] if written.strip() else []
     for facet in TEXT_FACETS:
@@ -68,10 +75,14 @@ def compose(written: str, mixture: Mixture, offered: Mapping[str, Content], form
         if block:
             blocks.insert(0 if facet == "role" else len(blocks), block)
     lines = [line for block in blocks for line in (Line("", None), *block)][1:]
-    demos: dict[str, tuple[str, Demo]] = {}
+    demos: dict[str, tuple[str | None, Demo]] = {_key(demo): (None, demo) for demo in written_demos}
     for item in mixture.chosen("demos"):
         rows = offered[item.id]
         assert not isinstance(rows, str)
         for demo in rows[: item.amount]:
-            demos.setdefault(repr(sorted(demo.items())), (item.id, demo))
+            demos.setdefault(_key(demo), (item.id, demo))
     return Composition(tuple(lines), tuple(demos.values()), format)
+
+
+def _key(demo: Demo) -> str:
+    return repr(sorted(demo.items()))

@@ -38,7 +38,8 @@ def check_branches(forward: Callable[..., Any], symbolic: Iterable[str]) -> None
         raise TracingError(
             f"{_short_name(forward)}(), line {first + line - 2}, asks {text!r} of a symbolic value",
             fix="forward() is traced once, so the answer would be the same in every call; choose with "
-            "fusionprog.when, or put such code into a fusionprog.modules.Function, which runs in every call",
+            "fusionprog.when, put such code into a fusionprog.modules.Function, which runs in every call, or write a "
+            "dspy.Module, whose forward() may do anything, and compile fusionprog.from_dspy(module)",
         )
 
 

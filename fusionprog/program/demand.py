@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from collections.abc import Set as AbstractSet
 from typing import Any
 
+from fusionprog.program.calling import called_nodes
 from fusionprog.program.graph import ProgramGraph
 from fusionprog.program.sources import Constant, FieldRef, Leaf, Reference, Source, followed
 
@@ -53,6 +54,8 @@ def due(
 def largest_runs(graph: ProgramGraph, wanted: Iterable[Reference]) -> tuple[tuple[str, ...], ...]:
     """Returns the sets of nodes that one run may run together at most, each in order; none lies within another.
 
+    A node is in its set as often as it may run: those that code calls, more than once.
+
     Conditions are taken for independent of each other, but each is either true or false wherever it is asked. Where
     there are more than 1,024 cases, all nodes are taken for one set: that is never too few.
 
@@ -63,7 +66,7 @@ def largest_runs(graph: ProgramGraph, wanted: Iterable[Reference]) -> tuple[tupl
     wanted = tuple(wanted)
     needed = graph.needed(wanted)
     if not graph.guarded:
-        return (needed,)
+        return (_times(graph, needed),)
     found: list[set[str]] = []
     cases: list[dict[Leaf, bool]] = [{}]
     for _ in range(_MOST_CASES):
@@ -76,13 +79,17 @@ def largest_runs(graph: ProgramGraph, wanted: Iterable[Reference]) -> tuple[tupl
         elif not any(nodes <= other for other in found):
             found = [*(other for other in found if not other <= nodes), nodes]
     if cases:
-        return (needed,)
-    return tuple(tuple(name for name in needed if name in nodes) for nodes in found)
+        return (_times(graph, needed),)
+    return tuple(_times(graph, (name for name in needed if name in nodes)) for nodes in found)
 
 
 def sure_nodes(graph: ProgramGraph, wanted: Iterable[Reference]) -> frozenset[str]:
-    """Returns the nodes that run however the conditions turn out."""
+    """Returns the nodes that run however the conditions turn out, with those that their code may call."""
     return frozenset(_reached(graph, wanted, lambda _: None)[0])
+
+
+def _times(graph: ProgramGraph, nodes: Iterable[str]) -> tuple[str, ...]:
+    return tuple(name for name in nodes for _ in range(graph.nodes[name].calls))
 
 
 def _reached(
@@ -102,6 +109,6 @@ def _reached(
         if not settled and unknown is None:
             unknown = leaf
         if isinstance(leaf, FieldRef) and leaf.node not in nodes:
-            nodes.add(leaf.node)
+            nodes.update((leaf.node, *called_nodes(graph, leaf.node)))
             open_ += graph.nodes[leaf.node].sources.values()
     return nodes, unknown

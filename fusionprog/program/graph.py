@@ -57,11 +57,15 @@ class Node:
         name: Its path (``triage``, ``panel.judge``).
         module: The module it calls; two nodes may share one.
         sources: Input field → where its value comes from. Fields left out take their declared default.
+        called_by: The node whose code calls this one; ``None`` where the graph says when it runs (see ``let_call``).
+        calls: How often it runs at most for one call of the program.
     """
 
     name: str
     module: Module
     sources: Mapping[str, Source] = field(default_factory=dict)
+    called_by: str | None = None
+    calls: int = 1
 
     @property
     def signature(self) -> SignatureType:
@@ -184,6 +188,8 @@ class ProgramGraph:
                 fix=did_you_mean(node, self.nodes),
             )
         target = self.nodes[node]
+        if target.called_by is not None:
+            raise ProgramError(f"cannot connect to '{node}.{field_name}': the code of {target.called_by!r} calls it")
         if field_name not in target.signature.input_fields:
             raise ProgramError(
                 f"node {node!r} has no input field {field_name!r}",
@@ -238,7 +244,7 @@ class ProgramGraph:
         }
         sinks: dict[str, Reference] = {}
         for node in self.nodes.values():
-            for name in node.signature.output_fields if node.name not in feeding else ():
+            for name in node.signature.output_fields if node.name not in feeding and not node.called_by else ():
                 if name in sinks:
                     raise ProgramError(
                         f"{sinks[name]} and {node.name}.{name} would both be the output {name!r}",
@@ -263,6 +269,8 @@ class ProgramGraph:
                     edge = graph.edges[leaf.node, node.name]
                     edge["fields"].append((leaf.field, target))
                     edge["guarded"] = edge["guarded"] and leaf != at_once
+            if node.called_by is not None:
+                graph.add_edge(node.name, node.called_by, fields=[], guarded=False)
         return graph
 
     def order(self) -> tuple[str, ...]:

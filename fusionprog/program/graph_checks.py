@@ -66,9 +66,9 @@ def check_acyclic(graph: nx.DiGraph[str], prefix: str) -> None:
 
 
 def made_by(graph: ProgramGraph, name: str, signatures: Signatures) -> dict[str, Any]:
-    """Returns the fields that a node makes with their types; none if there is no such node."""
+    """Returns the fields that a node makes with their types; none if there is no such node, or code calls it."""
     node = graph.nodes.get(name)
-    if node is None:
+    if node is None or node.called_by is not None:  # what is called many times, or never, has no one value
         return {}
     signature = signatures.get(name, node.signature)
     return output_types(node.module.prompted(signature) or signature)
@@ -87,7 +87,7 @@ def _exists(graph: ProgramGraph, leaf: Leaf, signatures: Signatures) -> bool:
 
 def _check_sources(graph: ProgramGraph, node: Node, signatures: Signatures, prefix: str) -> None:
     signature = signatures.get(node.name, node.signature)
-    for name, expected in input_types(signature).items():
+    for name, expected in input_types(signature).items() if node.called_by is None else ():
         source = node.sources.get(name)
         if source is None:
             if signature.input_fields[name].is_required():

@@ -18,12 +18,15 @@ from fusionprog.program.signature import SignatureType, as_signature
 class Ask(Protocol):
     """Asks the node's language model once; the runtime hands one to every run of a module."""
 
-    async def __call__(self, inputs: Mapping[str, Any], /, *, sample: int = 0) -> dict[str, Any]:
+    async def __call__(
+        self, inputs: Mapping[str, Any], /, *, sample: int = 0, node: str | None = None
+    ) -> dict[str, Any]:
         """Renders the node's prompt for ``inputs``, calls the model and parses the answer.
 
         Args:
             inputs: The prompted signature's input fields.
             sample: Tells repeated answers to the same prompt apart (0 is the first).
+            node: For a module that calls nodes: the node whose prompt and model are meant.
 
         Returns:
             The prompted signature's output fields.
@@ -41,6 +44,9 @@ class Module(ABC):
 
     kind: ClassVar[str]
     repeatable: bool = True  # whether equal inputs give equal outputs, so that a result may be used again
+    calls_nodes: ClassVar[bool] = False  # whether it runs code that calls other nodes of the graph
+    open_outputs: bool = False  # whether it may make more fields than it declares; they are shown by their names
+    demos: tuple[Mapping[str, Any], ...] = ()  # demonstrations that are part of the program as written
 
     def __init__(self, signature: SignatureType | str) -> None:
         """Keeps the signature: a class, or DSPy's short form (``"question -> answer"``).

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+import dspy
+
 from fusionprog.errors import ProgramError
 from fusionprog.program.graph import ProgramGraph
 from fusionprog.program.module import Module, active_tracer
@@ -83,6 +85,13 @@ def program_graph(program: Program | ProgramGraph) -> ProgramGraph:
         program.validate()
         return program
     is_class = isinstance(program, type)
+    if not is_class and isinstance(program, dspy.Module):
+        raise ProgramError(
+            "there is no program to compile",
+            expected="a fusionprog.Program or a fusionprog.ProgramGraph",
+            found=f"the dspy.Module {type(program).__name__}",
+            fix="Write fusionprog.from_dspy(module), and compile that",
+        )
     raise ProgramError(
         "there is no program to compile",
         expected="a fusionprog.Program or a fusionprog.ProgramGraph",

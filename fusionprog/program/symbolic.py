@@ -15,7 +15,8 @@ MARK = "<symbolic "  # how the text of every symbolic value begins
 
 WAY_OUT = (
     "forward() is traced once, so what it does may not depend on a value; "
-    "choose with fusionprog.when, or put such code into a fusionprog.modules.Function, which runs in every call"
+    "choose with fusionprog.when, put such code into a fusionprog.modules.Function, which runs in every call, "
+    "or write a dspy.Module, whose forward() may do anything, and compile fusionprog.from_dspy(module)"
 )
 
 

@@ -79,7 +79,8 @@ def trace(name: str, forward: Callable[..., Any], paths: Mapping[int, str]) -> P
         raise TracingError(
             f"{_place(error)} failed while it was traced",
             found=f"{type(error).__name__}: {error}",
-            fix="Mend it; code that needs a value belongs into a fusionprog.modules.Function",
+            fix="Mend it; code that needs a value belongs into a fusionprog.modules.Function, or all of it into a "
+            "dspy.Module that fusionprog.from_dspy(module) compiles",
         ) from error
     finally:
         active_tracer.reset(token)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +15,7 @@ from fusionprog.errors import CallError
 from fusionprog.lm.client import LMClient
 from fusionprog.lm.model import LanguageModel, Message
 from fusionprog.program.data import Rows
-from fusionprog.program.graph import ProgramGraph
+from fusionprog.program.graph import ProgramGraph, Reference
 from fusionprog.program.inputs import check_input, check_inputs
 from fusionprog.program.signature import Prediction
 from fusionprog.prompts.embedding import Basis
@@ -28,6 +28,7 @@ from fusionprog.runtime.render import RenderedPrompt, Renderer, TaskView
 
 if TYPE_CHECKING:
     from fusionprog.evaluation.results import EvaluationResult
+    from fusionprog.runtime.to_dspy import DSPyProgram
     from fusionprog.search.interference import Interference
 
 
@@ -174,6 +175,41 @@ class CompiledProgram:
 
         return evaluate_program(self, self._task(task).view.name, data, metric)
 
+    def to_dspy(self, *task: str, metric: Any = None) -> DSPyProgram:
+        """Returns one task as a ``dspy.Module``, which ``dspy.Evaluate`` scores as ``evaluate`` does.
+
+        Args:
+            task: The task's name; may be left out where there is only one.
+            metric: What it will be scored by; the task's own, if not given. It says whose unreadable answers are errors
+                and score 0; where it is not known, those of all outputs.
+        """
+        from fusionprog.evaluation.program import fields_scored  # the façade delegates upward
+        from fusionprog.runtime.to_dspy import DSPyProgram
+
+        name = self._task(task).view.name
+        return DSPyProgram(self, name, fields_scored(self, name, metric))
+
+    async def trace(
+        self, task: str, inputs: Mapping[str, Any], wanted: Iterable[Reference], after: Trace | None = None
+    ) -> Trace:
+        """Runs what one task needs for ``wanted`` and returns what was computed; see ``Executor.run``.
+
+        Args:
+            task: The task's name.
+            inputs: The program's inputs.
+            wanted: What the run is for.
+            after: The trace of a run on the same inputs that wanted less, from where this one goes on.
+
+        Raises:
+            CallError: if the task is unknown, or an input is missing, unknown or of the wrong type.
+            LMError: if a model gives no answer; an answer that cannot be read is in the trace.
+        """
+        chosen = self._task((task,))
+        program = chosen.view.program
+        prompts, checked, wanted = self._prompts_of(chosen), check_inputs(program.graph, inputs), tuple(wanted)
+        nodes = program.graph.needed(wanted)
+        return await self._executor.run(program, prompts, self.models, checked, nodes, wanted, after)
+
     def interference(self) -> Interference:
         """Returns which items help and hurt which of its tasks, and how alike the tasks are in that.
 
@@ -220,6 +256,14 @@ class CompiledProgram:
                 )
         return self._copy(self.tasks, {**self.models, **models})
 
+    def __deepcopy__(self, memo: dict[int, Any]) -> CompiledProgram:
+        return self  # it never changes
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        from fusionprog.artifacts.file import pickled  # the façade delegates upward
+
+        return pickled(self)
+
     def __repr__(self) -> str:
         return f"CompiledProgram({self.graph.name!r}, tasks={list(self.tasks)})"
 
@@ -249,9 +293,7 @@ class CompiledProgram:
 
     async def _predict(self, task: CompiledTask, inputs: Mapping[str, Any]) -> Prediction:
         program = task.view.program
-        checked = check_inputs(program.graph, inputs)
-        nodes = program.graph.needed(program.outputs.values())
-        trace: Trace = await self._executor.run(program, self._prompts_of(task), self.models, checked, nodes)
+        trace = await self.trace(task.view.name, inputs, program.outputs.values())
         if trace.error is not None:
             raise trace.error
         return trace.prediction(program.outputs)

@@ -6,21 +6,24 @@ import asyncio
 import functools
 from collections.abc import Awaitable, Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple, TypeVarTuple
+from typing import Any, TypeVarTuple
 
 import networkx as nx
 
 from fusionprog._internal.canonical import digest
 from fusionprog._internal.single_flight import Memo
-from fusionprog.errors import LMContextError, LMOutputError, LMRefusedError, LMTruncatedError
+from fusionprog.errors import LMOutputError
 from fusionprog.lm.client import LMClient
 from fusionprog.lm.model import Completion, LanguageModel
+from fusionprog.program.calling import called_nodes
 from fusionprog.program.demand import due
 from fusionprog.program.graph import Constant, FieldRef, InputRef, ProgramGraph, Reference
 from fusionprog.program.module import Module
 from fusionprog.program.signature import Prediction
 from fusionprog.program.sources import Leaf, When, followed
 from fusionprog.program.task import TaskProgram
+from fusionprog.runtime.ask import AskModel, NodeResult
+from fusionprog.runtime.code import run_code
 from fusionprog.runtime.render import RenderedPrompt
 
 Ts = TypeVarTuple("Ts")
@@ -36,13 +39,18 @@ class Trace:
         fields: Node field → value, for every node that ran.
         calls: Call key → answer, for every model call that it used.
         error: Why it stopped early, if a model's answer could not be read; else ``None``.
-        ran: The nodes that ran, where something in the graph is guarded; else ``None``.
+        visits: Node that code called → inputs and outputs of each of its calls.
+        undeclared: Name → what code made beside the outputs that it declares.
+        ran: The nodes that ran and those that their code may have called, where something in the graph is guarded;
+            else ``None``.
     """
 
     inputs: dict[str, Any]
     fields: dict[FieldRef, Any] = field(default_factory=dict)
     calls: dict[bytes, Completion] = field(default_factory=dict)
     error: LMOutputError | None = None
+    visits: dict[str, list[Mapping[str, Any]]] = field(default_factory=dict)
+    undeclared: dict[str, Any] = field(default_factory=dict)
     ran: set[str] | None = None
 
     def value(self, ref: Reference) -> Any:
@@ -60,11 +68,14 @@ class Trace:
         self.error = self.error or result.error
         for name, value in (result.outputs or {}).items():
             self.fields[_field(node, name)] = value
+        for called, visit in result.visits:
+            self.visits.setdefault(called, []).append(visit)
+        self.undeclared.update(result.undeclared)
 
     def prediction(self, outputs: Mapping[str, Reference]) -> Prediction:
         """Returns outputs as attributes, and every field that was computed as ``pred["node.field"]``."""
         shown = {name: self.value(ref) for name, ref in outputs.items() if self._has(ref)}
-        return Prediction(**{**{str(ref): value for ref, value in self.fields.items()}, **shown})
+        return Prediction(**{**{str(ref): value for ref, value in self.fields.items()}, **self.undeclared, **shown})
 
     def _has(self, ref: Reference) -> bool:
         if isinstance(ref, When):
@@ -76,14 +87,6 @@ class Trace:
         if isinstance(condition, Constant):
             return bool(condition.value)
         return bool(self.value(condition)) if self._has(condition) else None
-
-
-class NodeResult(NamedTuple):
-    """What one node came to: its outputs, or why its model's answer could not be read."""
-
-    outputs: Mapping[str, Any] | None
-    calls: Mapping[bytes, Completion]
-    error: LMOutputError | None
 
 
 _REMEMBERED = 50_000  # results of nodes; older ones come from the store again
@@ -132,6 +135,7 @@ class Executor:
         inputs: Mapping[str, Any],
         nodes: Sequence[str],
         wanted: Iterable[Reference] | None = None,
+        after: Trace | None = None,
     ) -> Trace:
         """Returns the trace of one run; an answer that cannot be read ends it early and is in its ``error``.
 
@@ -143,17 +147,19 @@ class Executor:
             nodes: The nodes to run; all that they read must be among them. Where something in the graph is guarded,
                 those run that ``wanted`` turns out to need.
             wanted: What the run is for; what the task returns, if not given.
+            after: The trace of a run on the same inputs that wanted less, from where this one goes on.
 
         Raises:
             FusionProgError: if a model cannot be reached or a function fails.
         """
         defaults = {name: each.default for name, each in program.graph.inputs.items() if not each.required}
-        trace = Trace({**defaults, **inputs})
+        trace = Trace({**defaults, **inputs}) if after is None else after
         graph = program.graph
         if graph.guarded:
             steps = _on_demand(graph, tuple(program.outputs.values() if wanted is None else wanted), trace)
         else:
-            steps = iter(self._generations(graph, tuple(nodes)))
+            done = {ref.node for ref in trace.fields}
+            steps = ([name for name in step if name not in done] for step in self._generations(graph, tuple(nodes)))
         for step in steps:
             if len(step) == 1:
                 name = step[0]
@@ -180,6 +186,8 @@ class Executor:
             for target, source in node.sources.items()
         }
         module, prompt = node.module, prompts.get(name)
+        if module.calls_nodes:
+            return await run_code(self._client, program.graph, name, inputs, prompts, models)
         if self._memo is None or not module.repeatable:
             return await self._run(module, inputs, prompt, models.get(name))
         if prompt is None:
@@ -191,68 +199,26 @@ class Executor:
     async def _run(
         self, module: Module, inputs: Mapping[str, Any], prompt: RenderedPrompt | None, model: LanguageModel | None
     ) -> NodeResult:
-        ask = _Ask(self._client, model, prompt)
+        ask = AskModel(self._client, model, prompt)
         try:
             return NodeResult(await module.run(inputs, ask), ask.calls, None)
         except LMOutputError as error:
             return NodeResult(None, ask.calls, error)
 
     def _generations(self, graph: ProgramGraph, nodes: tuple[str, ...]) -> list[list[str]]:
-        """Nodes in steps: those of one step read nothing of each other."""
+        """Nodes in steps: those of one step read nothing of each other. What code calls is run by its caller."""
         key = (id(graph), nodes)
         if key not in self._steps:
-            steps = nx.topological_generations(graph.digraph().subgraph(nodes))
+            run = [name for name in nodes if graph.nodes[name].called_by is None]
+            steps = nx.topological_generations(graph.digraph().subgraph(run))
             self._steps[key] = graph, [sorted(step) for step in steps]
         return self._steps[key][1]
 
 
 def _on_demand(graph: ProgramGraph, wanted: Sequence[Reference], trace: Trace) -> Iterator[list[str]]:
     """Nodes in steps, each chosen when the one before has run: what that made may decide a guard."""
-    trace.ran = set()
-    while step := due(graph, wanted, trace.ran, trace.fields, trace.inputs):
-        trace.ran.update(step)
+    ran = trace.ran = set() if trace.ran is None else trace.ran
+    while step := due(graph, wanted, ran, trace.fields, trace.inputs):
+        for name in step:
+            ran.update((name, *called_nodes(graph, name)))
         yield step
-
-
-class _Ask:
-    """Asks a node's model with its prompt, and notes the answers.
-
-    Attributes:
-        calls: Call key → answer.
-    """
-
-    __slots__ = ("_client", "_model", "_prompt", "calls")
-
-    def __init__(self, client: LMClient, model: LanguageModel | None, prompt: RenderedPrompt | None) -> None:
-        self._client = client
-        self._model = model
-        self._prompt = prompt
-        self.calls: dict[bytes, Completion] = {}
-
-    async def __call__(self, inputs: Mapping[str, Any], *, sample: int = 0) -> dict[str, Any]:
-        """Returns the output fields of one answer; raises ``LMOutputError`` if it has none."""
-        model, prompt = self._model, self._prompt
-        assert prompt is not None and model is not None
-        key, answer = await self._client.complete(model, prompt.request(inputs), sample=sample)
-        self.calls[key] = answer
-        if answer.finish != "stop":
-            raise _fault(model, answer)
-        return prompt.parse(answer.text)
-
-
-def _fault(model: LanguageModel, answer: Completion) -> LMOutputError:
-    """Why an answer that the model did not end by itself is none."""
-    if answer.finish == "length":
-        return LMTruncatedError(
-            f"the answer of the model {model.name!r} reached max_tokens",
-            found=f"{answer.output_tokens} tokens that end in {answer.text[-60:]!r}",
-            fix="Give its dspy.LM a larger max_tokens=, or ask for less",
-        )
-    if answer.finish == "context":
-        return LMContextError(
-            f"the prompt does not fit the context window of the model {model.name!r}",
-            fix="Use shorter inputs, fewer demonstrations, or a model with a larger window",
-        )
-    return LMRefusedError(
-        f"the content filter of the model {model.name!r} held its answer back", found=repr(answer.text[:200])
-    )

@@ -42,7 +42,7 @@ class RenderedPrompt:
         composition: What the pool added.
         prefix: System message and demonstrations; the same in every call.
         prefix_id: Digest of the prefix.
-        demo_items: The item of each demonstration, in the order they are shown.
+        demo_items: The item of each demonstration, in the order they are shown (``None``: the program's own).
         id: Equal ids make equal messages from equal inputs.
     """
 
@@ -50,7 +50,7 @@ class RenderedPrompt:
     composition: Composition
     prefix: tuple[Message, ...]
     prefix_id: str
-    demo_items: tuple[str, ...]
+    demo_items: tuple[str | None, ...]
     id: str
 
     @property
@@ -97,7 +97,7 @@ class RenderedPrompt:
         head = len(lines[0]) - len(said)
         first = [TaggedLine(text, None) for text in lines[0][:head]]
         first += [TaggedLine(text, line.item) for text, line in zip(lines[0][head:], said, strict=True)]
-        shown = [*(item for item in self.demo_items for _ in range(2)), None]
+        shown: list[str | None] = [*(item for item in self.demo_items for _ in range(2)), None]
         rest = [[TaggedLine(text, item) for text in own] for item, own in zip(shown, lines[1:], strict=True)]
         return [(message["role"], own) for message, own in zip(messages, [first, *rest], strict=True)]
 
@@ -195,7 +195,8 @@ class Renderer:
         signature = task.program.prompted(node)
         assert signature is not None
         form = schedule.settings(node, task.name).format
-        composition = compose(signature.instructions, mixture, task.offered.get(node, {}), form)
+        offered, demos = task.offered.get(node, {}), task.program.demos(node)
+        composition = compose(signature.instructions, mixture, offered, form, demos)
         key = (task.name, node, composition.key)
         if key in self._made:
             self._made.move_to_end(key)

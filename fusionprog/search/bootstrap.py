@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from fusionprog._internal.together import together
 from fusionprog.evaluation.evaluator import Evaluator, TaskScorer
 from fusionprog.program.data import Row
@@ -35,7 +33,9 @@ async def bootstrap_traces(job: Job, bench: Bench, evaluator: Evaluator) -> dict
         good = [row for row, outcome in zip(rows[name], outcomes[name], strict=False) if outcome.score >= RIGHT]
         runs = await together(evaluator.trace(scorer, prompts, row, scorer.nodes) for row in good)
         traces[name] = {
-            node: [_node_demo(scorer, node, run) for run in runs if run.ran is None or node in run.ran]
+            node: [
+                demo for run in runs if run.ran is None or node in run.ran for demo in _node_demos(scorer, node, run)
+            ]
             for node in scorer.asking
         }
     return traces
@@ -45,10 +45,13 @@ def _labelled(scorer: TaskScorer, rows: tuple[Row, ...]) -> list[Row]:
     return [row for row in rows if all(column in row.columns for column in scorer.metric.gold)]
 
 
-def _node_demo(scorer: TaskScorer, node: str, run: Trace) -> dict[str, Any]:
+def _node_demos(scorer: TaskScorer, node: str, run: Trace) -> list[Demo]:
+    """What a run shows of a node: its inputs and outputs, of every different call where code called it."""
+    if scorer.view.program.graph.nodes[node].called_by is not None:
+        return list({repr(sorted(visit.items())): visit for visit in run.visits.get(node, ())}.values())
     sources = scorer.view.program.graph.nodes[node].sources
     inputs = {
         name: source.value if isinstance(source, Constant) else run.value(source) for name, source in sources.items()
     }
     outputs = {ref.field: value for ref, value in run.fields.items() if isinstance(ref, FieldRef) and ref.node == node}
-    return {**inputs, **outputs}
+    return [{**inputs, **outputs}]

@@ -66,25 +66,25 @@ async def search_fold(
     def keep() -> Cost:
         return books.keep_for_later(bench, number, later, most=planned)
 
-    screened, count = Screened({}, {}), plan.trials + plan.more_trials
+    shape = plan.shape(strategy.moves_on)
+    screened, count = Screened({}, {}), shape.trials
     if strategy.screens:
-        count = plan.trials
         books.tell(PhaseStarted("screening"))
         screened = await screen(
             bench,
             space,
             fold.search,
-            plan.screening_calls,
+            shape.screening_calls,
             keep=keep,
             stepped=lambda step: books.tell(StepDone("screening", step, {}, {}, bench.spent)),
         )
     books.tell(PhaseStarted("search", count))
-    (baseline,) = await bench.measure_all([Schedule()], block(fold.search, 0, plan.block), keep=keep())
+    (baseline,) = await bench.measure_all([Schedule()], block(fold.search, 0, shape.block), keep=keep())
     if bench.ended_by is not None:
         books.cut = used_up(bench.ended_by)
         return []
     strategy.observe(Schedule(), baseline)
-    scoring.begin(baseline)
+    scoring.begin(baseline, count)
     before = task_means(baseline)
     learning.begin(number, count, bench.ledger.calls, scoring(before))
 
@@ -104,7 +104,7 @@ async def search_fold(
             mine,
             scoring,
             fold.search,
-            plan.block,
+            shape.block,
             before,
             halfway=halfway,
             keep=keep,
@@ -112,7 +112,7 @@ async def search_fold(
             finished=finished,
         )
         study, reason = await run_study(
-            strategy=mine, starts=mine.starts(starts), trials=count - done, window=plan.window, runner=trials
+            strategy=mine, starts=mine.starts(starts), trials=count - done, window=shape.window, runner=trials
         )
         if trials.handed_over is None and trials.told_so_far < count - done:
             books.cut = books.cut or reason

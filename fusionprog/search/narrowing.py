@@ -11,11 +11,16 @@ from fusionprog.search.bench import Bench, Outcomes, task_means
 from fusionprog.search.constraints import broken, estimated_usage, mean_usage, point, usage_of
 from fusionprog.search.pareto import front, spread, staircase
 from fusionprog.search.scoring import Scoring
+from fusionprog.search.strategy import Strategy
+
+_MISFIT = 0.05  # how far off a forecast may be for reasons that no model of single items sees, in units of score
+_VARIANCE = 0.25  # of an outcome
 
 
 async def narrow(
     bench: Bench,
     scoring: Scoring,
+    strategy: Strategy,
     ranked: Sequence[Schedule],
     rows: Mapping[str, Sequence[Row]],
     *,
@@ -25,12 +30,17 @@ async def narrow(
 ) -> list[Schedule]:
     """Returns the best candidates on ``rows``, best first; ties go to the cheaper prompt.
 
-    What keeps to the objective's constraints comes before what does not. Where quality is traded off, they lie along
-    the front of what was measured.
+    A strategy that can forecast what a candidate scores is told of these rows, too, and its forecast counts as much as
+    it is more certain than so few rows are: with a forecast f, the mean m of n rows counts as
+    ``f + s * (m - f)``, where ``s`` is the share of the forecasts' variance in that of both.
+
+    What keeps to the objective's constraints, as measured, comes before what does not. Where quality is traded off,
+    they lie along the front of what was measured.
 
     Args:
         bench: Where to measure.
         scoring: How the tasks' scores become one number.
+        strategy: What it learned counts, too.
         ranked: Candidates of the search, best first; those that render alike count once.
         rows: Task → rows.
         contenders: How many are measured.
@@ -51,10 +61,24 @@ async def narrow(
     results = await bench.measure_all(schedules, rows, keep=keep)
     if not all(any(mine for mine in outcomes.values()) for outcomes in results):
         return schedules[:finalists]
+    for schedule, outcomes in zip(schedules, results, strict=True):
+        strategy.observe(schedule, outcomes)
+    values = [
+        _with_forecast(strategy.forecast(schedule), scoring(task_means(outcomes)), sum(map(len, outcomes.values())))
+        for schedule, outcomes in zip(schedules, results, strict=True)
+    ]
     if scoring.objective.pareto:
-        return [schedules[index] for index in _along_the_front(scoring, results, finalists)]
-    scored = [(*scoring.order(outcomes), index) for index, outcomes in enumerate(results)]
-    return [schedules[index] for *_, index in sorted(scored)[:finalists]]
+        return [schedules[index] for index in _along_the_front(scoring, results, values, finalists)]
+    places = range(len(schedules))
+    order = sorted(places, key=lambda place: (*scoring.order(results[place], values[place]), place))
+    return [schedules[place] for place in order[:finalists]]
+
+
+def _with_forecast(forecast: float | None, measured: float, count: int) -> float:
+    if forecast is None:
+        return measured
+    share = _MISFIT**2 / (_MISFIT**2 + _VARIANCE / count)
+    return forecast + share * (measured - forecast)
 
 
 def _affordable(bench: Bench, scoring: Scoring, ranked: Sequence[Schedule], count: int) -> list[Schedule]:
@@ -69,13 +93,10 @@ def _affordable(bench: Bench, scoring: Scoring, ranked: Sequence[Schedule], coun
     return [ranked[place] for place in order[:count]]
 
 
-def _along_the_front(scoring: Scoring, results: Sequence[Outcomes], count: int) -> list[int]:
+def _along_the_front(scoring: Scoring, results: Sequence[Outcomes], values: Sequence[float], count: int) -> list[int]:
     """The places of up to ``count`` contenders on the front, the best in quality first."""
     least = min(scoring.excess(outcomes) for outcomes in results)
     kept = [place for place, outcomes in enumerate(results) if scoring.excess(outcomes) <= least]
-    points = [
-        point(scoring.objective, scoring(task_means(results[place])), mean_usage(usage_of(results[place])))
-        for place in kept
-    ]
+    points = [point(scoring.objective, values[place], mean_usage(usage_of(results[place]))) for place in kept]
     on_it = front(points)
     return [kept[on_it[step]] for step in spread([points[place] for place in on_it], count)]

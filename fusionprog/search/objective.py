@@ -10,6 +10,7 @@ from typing import Any, Literal, TypeAlias, get_args
 
 from fusionprog._internal.registry import did_you_mean
 from fusionprog.errors import FusionProgError
+from fusionprog.search.plan import FINALISTS
 from fusionprog.search.weighting import TaskWeights, weighting_registry
 
 Value: TypeAlias = Callable[[Mapping[str, float]], float]
@@ -17,6 +18,7 @@ Value: TypeAlias = Callable[[Mapping[str, float]], float]
 
 Axis = Literal["quality", "tokens", "usd", "latency"]
 AXES: tuple[Axis, ...] = get_args(Axis)
+_ALONG_THE_FRONT = 3  # its ends, and what lies between them
 _SHARES = ("share", "smoothness")  # arguments that mean nothing above 1
 
 
@@ -96,6 +98,11 @@ class Objective:
     def is_priced(self) -> bool:
         """Whether it minds what a call costs, so that cheaper candidates must be looked at, too."""
         return bool(self.pareto) or self.most_tokens is not None or self.most_usd is not None
+
+    @property
+    def finalists(self) -> int:
+        """How many candidates are confirmed: the best one, or some along the front of what is traded off."""
+        return _ALONG_THE_FRONT if self.pareto else FINALISTS
 
     def as_json(self) -> str | dict[str, Any]:
         """Returns what makes it again, as JSON data: the name of its weights, where it says nothing else."""

@@ -81,6 +81,10 @@ class PlainStrategy:
         """Returns them as they are."""
         return list(tried)
 
+    def forecast(self, schedule: Schedule) -> None:
+        """Knows nothing of schedules that were not measured."""
+        return None
+
     def expected(self) -> None:
         """Has no model to expect something."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from fusionprog.artifacts.types import lost_validators
@@ -20,14 +20,15 @@ from fusionprog.lm.model import LanguageModel, approximate_tokens
 from fusionprog.lm.offline import can_fill
 from fusionprog.lm.offline_model import OFFLINE
 from fusionprog.lm.resolve import LMSpec, resolve_models
+from fusionprog.program.data_checks import check_data
 from fusionprog.program.graph import ProgramGraph
 from fusionprog.program.program import Program, program_graph
 from fusionprog.program.signature import closed_choice
-from fusionprog.program.task import Task, TaskProgram, bind, check_data, check_tasks
+from fusionprog.program.task import Task, TaskProgram, bind, check_tasks
 from fusionprog.prompts.embedding import Basis, HashedNgrams, Vectors, task_text
 from fusionprog.prompts.items import Family, Item
 from fusionprog.prompts.pool import PromptPool
-from fusionprog.prompts.schedule import Schedule
+from fusionprog.prompts.schedule import FORMATS, Format, Schedule
 from fusionprog.runtime.render import RenderedPrompt, Renderer, TaskView
 from fusionprog.search.objective import Objective
 from fusionprog.search.objective_check import check_objective
@@ -78,6 +79,7 @@ class Job:
         budget: What may be spent.
         estimate: What it will cost at most.
         seed: Decides splits and draws.
+        formats: How prompts may be written.
         notes: What the user should know.
     """
 
@@ -97,6 +99,7 @@ class Job:
     budget: Budget
     estimate: Estimate
     seed: int
+    formats: Sequence[Format] = FORMATS
     notes: tuple[str, ...] = field(default=())
 
     def bare_view(self, task: str) -> TaskView:
@@ -123,6 +126,7 @@ def preflight(
     trials: int | None,
     freeze: Sequence[str],
     seed: int,
+    formats: Sequence[Format] = FORMATS,
     objective: Objective | None = None,
 ) -> Job:
     """Checks everything that can be checked without a model, and plans the compile.
@@ -134,6 +138,7 @@ def preflight(
     check_tasks(tasks)
     if trials is not None and trials < 1:
         raise BudgetError("trials must be at least 1", found=str(trials))
+    _check_formats(formats)
     budget = budget or Budget()
     programs = {task.name: bind(graph, task) for task in tasks}
     metrics = {task.name: as_metric(task.metric) for task in tasks}
@@ -155,10 +160,14 @@ def preflight(
         for task in tasks
     ]
     open_items = [item for item in items if not item.pinned and item.id not in freeze]
+    used = [item for item in items if item.pinned or item.id not in freeze]
+    traces = any(isinstance(item, Family) and item.needs_traces for item in used)
     costs = _call_costs(tasks, scorers)
     check_bounds(budget, _asked(scorers))
-    check_objective(objective or Objective(), scorers)
-    plan = _plan(budget, trials, _sizes(tasks, scorers, open_items, searched, folds), costs)
+    objective = objective or Objective()
+    check_objective(objective, scorers)
+    sizes = _sizes(tasks, scorers, open_items, searched, folds, traces)
+    plan = _plan(budget, trials, replace(sizes, finalists=objective.finalists), costs)
     notes += _visible_notes(tasks, folds, plan)
     return Job(
         graph=graph,
@@ -177,6 +186,7 @@ def preflight(
         budget=budget,
         estimate=_estimate(plan, costs),
         seed=seed,
+        formats=tuple(formats),
         notes=tuple(notes),
     )
 
@@ -196,6 +206,13 @@ def _embedded_text(graph: ProgramGraph, program: TaskProgram, task: Task) -> str
     ]
     rows = () if task.private else task.rows["train"][:_ROWS_EMBEDDED]
     return task_text(graph, task.description, task.domain, labels, rows)
+
+
+def _check_formats(formats: Sequence[str]) -> None:
+    if not formats or isinstance(formats, str) or not set(formats) <= set(FORMATS):
+        raise ProgramError(
+            "formats are not usable", expected=f"some of {', '.join(FORMATS)}, in a list", found=repr(formats)[:80]
+        )
 
 
 def _check_frozen(freeze: Sequence[str], graph: ProgramGraph, items: PromptPool) -> None:
@@ -273,6 +290,7 @@ def _sizes(
     items: Sequence[Item],
     searched: Sequence[str],
     folds: Sequence[Fold],
+    traces: bool,
 ) -> Sizes:
     calls = {scorer.view.name: scorer.calls_per_example for scorer in scorers}
     return Sizes(
@@ -281,7 +299,7 @@ def _sizes(
         confirmation_rows=min(max(len(rows) for rows in fold.confirmation.values()) for fold in folds),
         items=sum(any(item.offered(node, task.domain) for task in tasks) for node in searched for item in items),
         folds=len(folds),
-        traces=any(isinstance(item, Family) and item.needs_traces for item in items),
+        traces=traces,
         test_calls=2 * sum(calls[task.name] * len(task.rows["test"]) for task in tasks),
         tasks=len(tasks),
     )
@@ -300,7 +318,8 @@ def _call_costs(tasks: Sequence[Task], scorers: Sequence[TaskScorer]) -> list[tu
         columns = task.rows["val"][0].columns
         for node, prompt in Renderer({}).prompts(Schedule(), scorer.view, scorer.asking).items():
             row = scorer.view.program.node_row(node, columns)
-            costs.append((math.ceil(_tokens(prompt, row) * _GROWTH), scorer.models[node].usd_per_token))
+            cost = math.ceil(_tokens(prompt, row) * _GROWTH), scorer.models[node].usd_per_token
+            costs += [cost] * scorer.view.program.graph.nodes[node].calls
         for metric, models in scorer.judges.items():
             view = TaskView(metric.name, "", metric.as_task, ())
             for node, prompt in Renderer({}).prompts(Schedule(), view, list(models)).items():

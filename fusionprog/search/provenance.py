@@ -11,6 +11,7 @@ from fusionprog._internal.canonical import digest
 from fusionprog.artifacts.graph_codec import encode_graph, encode_signatures
 from fusionprog.program.task import Task
 from fusionprog.prompts.pool import item_entry
+from fusionprog.prompts.schedule import FORMATS
 from fusionprog.search.preflight import Job
 
 _PACKAGES = ("fusionprog", "dspy", "numpy", "optuna", "scikit-learn", "scipy")
@@ -49,6 +50,8 @@ def study_parts(job: Job, optimizer: Mapping[str, Any]) -> dict[str, str]:
     parts["the seed"] = str(job.seed)
     parts["the budget and the trials"] = digest([asdict(job.plan), asdict(job.budget)])
     parts["the optimizer"] = digest([dict(optimizer), sorted(job.frozen)])
+    if tuple(job.formats) != FORMATS:
+        parts["the formats of prompts"] = digest(list(job.formats))
     parts["the versions of packages"] = digest(versions())
     return parts
 

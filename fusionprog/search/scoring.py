@@ -22,9 +22,7 @@ class Scoring:
 
     Args:
         objective: What is to be reached.
-        rows: Rows of every task in a trial.
         seed: For weights that are drawn.
-        trials: How many trials there will be at most.
 
     Attributes:
         objective: What is to be reached.
@@ -33,13 +31,12 @@ class Scoring:
         written: Task → what a call of the program as written takes.
     """
 
-    def __init__(self, objective: Objective, rows: int, seed: int, trials: int = 0) -> None:
+    def __init__(self, objective: Objective, seed: int) -> None:
         self.objective = objective
         self.scheme = objective.weights(seed)
         self.weights: Mapping[str, float] = {}
         self.written: Mapping[str, Usage] = {}
-        self._round_trials = max(_ROUND_TRIALS, math.ceil(_ROUND_ROWS / rows), math.ceil(trials / _MOST_ROUNDS))
-        self._usual_rows = self._round_trials * rows
+        self._round_trials, self._usual_rows = _ROUND_TRIALS, _ROUND_ROWS
         self._rounds: list[Mapping[str, float]] = []
         self._scores: dict[str, list[float]] = {}
         self._trials = 0
@@ -54,8 +51,16 @@ class Scoring:
         weights = {task: self.weights.get(task, 1.0) for task in scores}
         return self.scheme.value(scores, weights, relative or dict.fromkeys(scores, 1.0))
 
-    def begin(self, baseline: Outcomes) -> None:
-        """Is told what the program as written came to, before all trials; all tasks count alike in the first round."""
+    def begin(self, baseline: Outcomes, trials: int = 0) -> None:
+        """Is told what the program as written came to, before all trials; all tasks count alike in the first round.
+
+        Args:
+            baseline: Its outcomes, on as many rows of every task as a trial has.
+            trials: How many trials there will be at most.
+        """
+        rows = max(len(mine) for mine in baseline.values())
+        self._round_trials = max(_ROUND_TRIALS, math.ceil(_ROUND_ROWS / rows), math.ceil(trials / _MOST_ROUNDS))
+        self._usual_rows = self._round_trials * rows
         self.written = usage_of(baseline)
         self._end_round({task: [each.score for each in mine] for task, mine in baseline.items()})
         self.weights = dict.fromkeys(baseline, 1.0)
@@ -76,13 +81,17 @@ class Scoring:
         """Returns by how much outcomes break constraints: scores short of floors, and shares above caps."""
         return sum(broken(self.objective, task_means(outcomes), usage_of(outcomes)).values())
 
-    def order(self, outcomes: Outcomes) -> tuple[float, float, float]:
+    def order(self, outcomes: Outcomes, value: float) -> tuple[float, float, float]:
         """Returns a key that sorts the better first: what keeps to the constraints, then its value, then its tokens.
+
+        Args:
+            outcomes: What was measured.
+            value: What they count as: what they come to, or what is made of it where more is known.
 
         References:
             Deb, "An efficient constraint handling method for genetic algorithms", 2000.
         """
-        return round(self.excess(outcomes), 9), -round(self(task_means(outcomes)), 9), mean_tokens(outcomes)
+        return round(self.excess(outcomes), 9), -round(value, 9), mean_tokens(outcomes)
 
     def _end_round(self, scores: Mapping[str, list[float]]) -> None:
         self._top = max(self._top, *(score for mine in scores.values() for score in mine))

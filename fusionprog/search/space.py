@@ -7,7 +7,7 @@ does not grow with them.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -16,7 +16,7 @@ import optuna
 
 from fusionprog.prompts.items import FACETS, Facet, Item
 from fusionprog.prompts.mixture import CAPS
-from fusionprog.prompts.schedule import DEFAULT_TEMPERATURE, FORMATS, NodeSettings, Schedule
+from fusionprog.prompts.schedule import DEFAULT_TEMPERATURE, FORMATS, Format, NodeSettings, Schedule
 from fusionprog.runtime.render import TaskView
 from fusionprog.search.preflight import Job
 
@@ -31,10 +31,12 @@ class Space:
     Attributes:
         items: Node → the items in play there, by id; pinned ones are not searched.
         directions: Item → its unit direction in the space of task embeddings; empty where there is none.
+        formats: How prompts may be written, the usual one first.
     """
 
     items: Mapping[str, Mapping[str, Item]]
     directions: Mapping[str, tuple[float, ...]]
+    formats: Sequence[Format] = FORMATS
 
     @cached_property
     def facets(self) -> Mapping[str, tuple[Facet, ...]]:
@@ -56,7 +58,7 @@ class Space:
             made[f"{node}.temperature"] = optuna.distributions.FloatDistribution(*_TEMPERATURES, log=True)
             if any(any(self.directions.get(key, ())) for key in items):
                 made[f"{node}.affinity"] = optuna.distributions.FloatDistribution(0.0, 1.0)
-            made[f"{node}.format"] = optuna.distributions.CategoricalDistribution(list(FORMATS))
+            made[f"{node}.format"] = optuna.distributions.CategoricalDistribution(list(self.formats))
         return made
 
     def schedule(self, params: Mapping[str, Any]) -> Schedule:
@@ -109,7 +111,7 @@ class Space:
             params[f"{node}.temperature"] = _TEMPERATURES[1] if wide else _TEMPERATURES[0]
             if f"{node}.affinity" in self.distributions:
                 params[f"{node}.affinity"] = 0.0
-            params[f"{node}.format"] = "chat"
+            params[f"{node}.format"] = self.formats[0]
         return params
 
 
@@ -133,4 +135,5 @@ def make_space(job: Job, views: Mapping[str, TaskView], items: Mapping[str, Item
             for node in job.searched
         },
         directions={key: job.basis.direction(vector) for key, vector in zip(items, vectors, strict=True)},
+        formats=job.formats,
     )

@@ -103,6 +103,10 @@ class Strategy(Protocol):
         """
         ...
 
+    def forecast(self, schedule: Schedule) -> float | None:
+        """Returns what a schedule is expected to come to; ``None`` if the strategy cannot say."""
+        ...
+
     def expected(self) -> float | None:
         """Returns the objective that its model expects of the best it knows; ``None`` if it has no model."""
         ...
@@ -132,4 +136,4 @@ def offered_items(bench: Bench) -> dict[tuple[str, str], frozenset[str]]:
 def items_of(prompt: RenderedPrompt) -> frozenset[str]:
     """Returns the items that a prompt shows."""
     said = {line.item for line in prompt.composition.lines if line.item is not None}
-    return frozenset(said | set(prompt.demo_items))
+    return frozenset(said | {item for item in prompt.demo_items if item is not None})

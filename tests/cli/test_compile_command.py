@@ -124,7 +124,7 @@ def test_a_dry_run_makes_no_call_and_writes_nothing(command: Command, logged: Pa
     before = sorted(path.name for path in tmp_path.iterdir() if path.suffix != ".pyc" and path.name != "__pycache__")
     ran = command("compile", logged, "-o", tmp_path / "d.json", "--dry-run")
     assert ran.code == 0
-    assert "shop: val n=42, 11 of them confirm: gains below ±.22 are invisible" in ran.out
+    assert "shop: val n=42, 16 of them confirm: gains below ±.18 are invisible" in ran.out
     assert "searched: triage with 4 items for 2 tasks on logged" in ran.out
     assert "at most 260 calls and 72 for the test report: about " in ran.out and " tokens, about $0." in ran.out
     assert calls(tmp_path) == []

@@ -24,8 +24,8 @@ COMMANDS = ["compile", "diff", "eval", "init", "run", "show"]
 OPTIONS = {
     "compile": "--lm --objective --trials --max-calls --max-usd --max-tokens --max-time -j --task --limit --storage "
     "--seed --fresh --dry-run --yes --json -o",
-    "run": "--task --input -o --lm --json",
-    "eval": "--task --data --metric --lm --fail-under --json",
+    "run": "--task --input -o --lm --module --json",
+    "eval": "--task --data --metric --lm --module --fail-under --json",
     "show": "--task --node --prompt --effects --json",
     "diff": "--exit-code --json",
     "init": "--json",

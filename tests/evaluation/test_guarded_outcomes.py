@@ -14,8 +14,9 @@ from fusionprog.evaluation.evaluator import Evaluator, Outcome
 from fusionprog.evaluation.metrics import Metric
 from fusionprog.lm.client import LMClient
 from fusionprog.program.data import read_rows
+from fusionprog.program.data_checks import check_rows
 from fusionprog.program.graph import Constant, ProgramGraph
-from fusionprog.program.task import bind, check_rows
+from fusionprog.program.task import bind
 from fusionprog.runtime.executor import Executor, NodeMemo
 from fusionprog.search.worst_case import worst_case
 

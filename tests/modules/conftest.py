@@ -29,7 +29,7 @@ def refused() -> Callable[..., FusionProgError]:
 def no_ask() -> Any:
     """The model of a module that asks none."""
 
-    async def ask(inputs: Mapping[str, Any], /, *, sample: int = 0) -> dict[str, Any]:
+    async def ask(inputs: Mapping[str, Any], /, *, sample: int = 0, node: str | None = None) -> dict[str, Any]:
         raise AssertionError("the module asked a model")
 
     return ask

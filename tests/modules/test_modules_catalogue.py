@@ -30,7 +30,7 @@ def own_modules() -> list[str]:
 
 
 def test_every_module_is_known_by_the_name_it_says_it_has() -> None:
-    assert own_modules() == ["ChainOfThought", "Function", "Predict"]
+    assert own_modules() == ["ChainOfThought", "DSPyCode", "Function", "Predict"]
     assert {name: module_registry.get(name).kind for name in own_modules()} == {name: name for name in own_modules()}
     assert module_registry.get("Predict") is fp.modules.Predict
 

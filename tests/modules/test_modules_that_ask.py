@@ -30,7 +30,9 @@ class Scripted:
         self.answer = answer
         self.asked: list[Mapping[str, Any]] = []
 
-    async def __call__(self, inputs: Mapping[str, Any], /, *, sample: int = 0) -> dict[str, Any]:
+    async def __call__(
+        self, inputs: Mapping[str, Any], /, *, sample: int = 0, node: str | None = None
+    ) -> dict[str, Any]:
         self.asked.append(inputs)
         return self.answer
 
@@ -111,3 +113,28 @@ def test_chain_of_thought_refuses_an_input_called_reasoning(refused: Refused) ->
         "an input field 'reasoning'",
         "Rename it",
     )
+
+
+@pytest.mark.parametrize("module", [fp.modules.Predict, fp.modules.ChainOfThought])
+def test_demonstrations_are_part_of_the_module(module: Any) -> None:
+    demos = [{"question": "1 + 1", "answer": "2"}, {"question": "how?", "reasoning": "so", "answer": "well"}]
+    made = module("question -> reasoning, answer", demos=demos) if module is fp.modules.Predict else None
+    made = made or module("question -> answer", demos=demos)
+
+    assert [dict(demo) for demo in made.demos] == demos
+    assert type(made)(made.signature, **made.arguments()).demos == made.demos
+    assert module("question -> answer").arguments() == {}
+
+
+@pytest.mark.parametrize(
+    ("demo", "parts"),
+    [
+        ({"question": "1", "anwser": "2"}, ["no field 'anwser'", "Did you mean 'answer'?"]),
+        ({"question": "1"}, ["needs an input and an output field"]),
+        ({"question": object(), "answer": "2"}, ["cannot be kept in JSON"]),
+    ],
+)
+def test_a_demonstration_that_does_not_fit_is_refused(demo: Any, parts: list[str]) -> None:
+    with pytest.raises(ProgramError) as caught:
+        fp.modules.Predict("question -> answer", demos=[{"question": "0", "answer": "0"}, demo])
+    assert all(part in str(caught.value) for part in ["Predict, demonstration 1", *parts])

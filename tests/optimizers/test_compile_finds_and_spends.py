@@ -194,7 +194,9 @@ def test_a_fold_that_was_cut_is_the_reason_whatever_the_other_did(kit: Any) -> N
         sampler="tpe",
     )
     planned = [event.steps for event in done.events if isinstance(event, PhaseStarted) and event.phase == "search"]
-    assert len(planned) == 2 and done.program.record.trials == planned[1]  # the second fold did all of its own
+    assert len(planned) == 2
+    first = done.program.record.trials - planned[1]  # the second fold did all of its own
+    assert 0 <= first < planned[0] / 4
     assert done.program.record.reason == "the budget's tokens are used up"
 
 

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 import fusionprog as fp
 from fusionprog.errors import DataError, FusionProgError
 from fusionprog.program.data import read_rows
-from fusionprog.program.task import Task, TaskProgram, bind, check_data, check_rows
+from fusionprog.program.data_checks import check_data, check_rows
+from fusionprog.program.task import Task, TaskProgram, bind
 
 Refused = Callable[..., FusionProgError]
 

@@ -152,6 +152,7 @@ def test_a_symbolic_value_can_only_be_passed_on(name: str, cls: type[Doing], val
         f"{cls.__name__}.forward(), line {LINE[cls]}, {does} the symbolic value {value}.",
         "forward() is traced once",
         "fusionprog.modules.Function, which runs in every call",
+        "compile fusionprog.from_dspy(module)",
     )
 
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from fusionprog.errors import BudgetError
 from fusionprog.lm.budget import Budget
-from fusionprog.search.plan import CONTENDERS, DEFAULT_TRIALS, FINALISTS, Plan, Sizes, make_plan
+from fusionprog.search.plan import CONTENDERS, DEFAULT_TRIALS, Plan, Sizes, make_plan
 
 SIZES = st.builds(
     Sizes,
@@ -21,20 +21,20 @@ SIZES = st.builds(
     folds=st.sampled_from([1, 2]),
     traces=st.booleans(),
     test_calls=st.integers(0, 1000),
+    finalists=st.sampled_from([1, 3]),
 )
 TRIALS = st.one_of(st.none(), st.integers(1, 300))
 CALLS = st.integers(1, 60_000)
 
 
-def worst_case(plan: Plan, sizes: Sizes) -> float:
+def worst_case(plan: Plan, sizes: Sizes, moves_on: bool) -> float:
     """Calls of all parts if no two prompts are alike and every task has all the rows.
 
-    Narrowing begins with the rows of the trials, whose outcomes are there already.
+    Narrowing begins with the rows of the trials, whose outcomes are there already, unless every trial has other ones.
     """
-    rows = (plan.trials + 1) * plan.block
-    rows += plan.contenders * (plan.narrowing - plan.block)
-    rows += (plan.finalists + 1) * plan.confirmation
-    return sizes.calls_per_row * (plan.bootstrap + sizes.folds * rows) + sizes.folds * plan.screening_calls
+    shape = plan.shape(moves_on)
+    rows = (shape.trials + 1) * shape.block + plan.rows_after_search(moves_on)
+    return sizes.calls_per_row * (plan.bootstrap + sizes.folds * rows) + sizes.folds * shape.screening_calls
 
 
 def accepted(calls: int, trials: int | None, sizes: Sizes) -> Plan | None:
@@ -50,15 +50,16 @@ def test_all_parts_together_stay_inside_of_the_budget(calls: int, trials: int | 
     assume(plan is not None)
     assert plan is not None
     assert plan.calls == calls
-    assert worst_case(plan, sizes) <= calls
+    assert max(worst_case(plan, sizes, moves_on) for moves_on in (False, True)) <= calls
 
 
 @given(TRIALS, SIZES)
 def test_without_a_limit_the_usual_search_is_planned_and_paid_for(trials: int | None, sizes: Sizes) -> None:
     plan = make_plan(Budget(), trials, sizes)
-    assert plan.trials == (trials or DEFAULT_TRIALS)
-    assert worst_case(plan, sizes) <= plan.calls
-    assert plan.block == min(8, sizes.search_rows) or plan.block > 8
+    assert plan.same.trials == (trials or DEFAULT_TRIALS)
+    assert plan.moving.trials == trials if trials else plan.moving.trials >= min(127, DEFAULT_TRIALS)
+    assert max(worst_case(plan, sizes, moves_on) for moves_on in (False, True)) <= plan.calls
+    assert plan.same.block == min(8, sizes.search_rows) or plan.same.block > 8
     assert plan.confirmation >= min(100, sizes.confirmation_rows)
 
 
@@ -67,13 +68,16 @@ def test_a_plan_is_one_that_can_be_carried_out(calls: int, trials: int | None, s
     plan = accepted(calls, trials, sizes)
     assume(plan is not None)
     assert plan is not None
-    assert 1 <= plan.block <= sizes.search_rows
-    assert plan.block <= plan.narrowing <= sizes.search_rows
-    assert min(8, sizes.confirmation_rows) <= plan.confirmation <= sizes.confirmation_rows
-    assert min(8, trials or 8) <= plan.trials <= (trials or calls)
-    assert plan.finalists == FINALISTS <= plan.contenders == CONTENDERS
+    for shape in (plan.same, plan.moving):
+        assert 1 <= shape.block <= sizes.search_rows
+        assert 1 <= shape.narrowing <= sizes.search_rows
+        assert min(8, trials or 8) <= shape.trials <= (trials or calls)
+    assert plan.same.block <= plan.same.narrowing
+    assert sizes.least_confirmation <= plan.confirmation <= sizes.confirmation_rows
+    assert plan.finalists == sizes.finalists <= plan.contenders == CONTENDERS
     assert plan.test_calls == sizes.test_calls
-    assert plan.screening_calls == 0 or sizes.items > 1
+    assert plan.moving.screening_calls == 0
+    assert plan.same.screening_calls == 0 or sizes.items > 1
     assert plan.bootstrap == 0 or sizes.traces
 
 
@@ -120,16 +124,43 @@ def test_without_a_limit_more_trials_are_planned_with_more_calls(sizes: Sizes, s
 
 def test_a_budget_that_pays_for_more_than_the_usual_trials_gets_them() -> None:
     sizes = Sizes(1, 100, 50, items=20, folds=1, traces=False, test_calls=0)
-    assert make_plan(Budget(calls=10_000), None, sizes).trials > DEFAULT_TRIALS
-    assert make_plan(Budget(calls=10_000), 10, sizes).trials == 10
+    plan = make_plan(Budget(calls=10_000), None, sizes)
+    assert plan.same.trials > DEFAULT_TRIALS < plan.moving.trials
+    plan = make_plan(Budget(calls=10_000), 10, sizes)
+    assert plan.same.trials == plan.moving.trials == 10
 
 
 def test_few_calls_mean_fewer_trials_rather_than_trials_of_a_row_each() -> None:
     sizes = Sizes(2, 40, 20, items=10, folds=1, traces=False, test_calls=0)
-    plan = make_plan(Budget(calls=400), None, sizes)
+    plan = make_plan(Budget(calls=400), None, sizes).same
     assert plan.block == 4 and 16 <= plan.trials < DEFAULT_TRIALS
-    asked_for = make_plan(Budget(calls=400), DEFAULT_TRIALS, sizes)  # who names a number gets it
+    asked_for = make_plan(Budget(calls=400), DEFAULT_TRIALS, sizes).same  # who names a number gets it
     assert asked_for.block < 4 and asked_for.trials == DEFAULT_TRIALS
+
+
+def test_trials_that_move_on_have_few_rows_until_there_are_many_trials() -> None:
+    """One row says as much of all prompts as the next does; a trial more is another prompt."""
+    sizes = Sizes(1, 400, 100, items=10, folds=1, traces=False, test_calls=0, tasks=6)
+    few, many = (make_plan(Budget(calls=calls), None, sizes).moving for calls in (100, 5000))
+    assert few.block == 1 and few.trials > 50
+    assert many.block > 8 and many.trials > 100
+
+
+def test_more_finalists_are_confirmed_on_fewer_rows_each() -> None:
+    one, three = (
+        make_plan(Budget(calls=400), None, Sizes(1, 400, 100, 10, 1, False, 0, finalists=finalists))
+        for finalists in (1, 3)
+    )
+    assert (one.confirmation, three.confirmation) == (50, 25)
+    assert one.rows_to_confirm == three.rows_to_confirm == 100
+
+
+def test_the_least_to_confirm_on_is_of_all_tasks_together() -> None:
+    found = [
+        Sizes(1, 40, 20, items=5, folds=1, traces=False, test_calls=0, tasks=tasks).least_confirmation
+        for tasks in (1, 2, 6, 100)
+    ]
+    assert found == [12, 6, 2, 2]
 
 
 def test_a_refusal_says_what_was_expected_and_found() -> None:

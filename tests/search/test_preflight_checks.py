@@ -11,6 +11,7 @@ import pydantic
 import pytest
 
 import fusionprog as fp
+from fusionprog.cli.summary import dry_run_lines
 from fusionprog.errors import (
     BudgetError,
     DataError,
@@ -344,16 +345,32 @@ def test_a_metric_that_asks_a_model_counts_its_own_calls(desk_program: fp.Progra
 def test_items_of_any_tasks_domain_are_screened(desk_program: fp.Program, desk_tasks: list[fp.Task]) -> None:
     """Also where the first task has none of them."""
     ours = fp.PromptPool([fp.Fragment(f"bank-{n}", f"Text {n}.", facet="hint", domains=["banking"]) for n in range(4)])
-    assert check(desk_program, desk_tasks, pool=ours).plan.screening_calls > 0
+    assert check(desk_program, desk_tasks, pool=ours).plan.same.screening_calls > 0
 
 
 def test_pinned_and_frozen_items_are_not_screened(desk_program: fp.Program, desk_tasks: list[fp.Task]) -> None:
     texts = [fp.Fragment(f"text-{n}", f"Text {n}.", facet="hint") for n in range(4)]
     pinned = [fp.Fragment(f"pinned-{n}", f"Text {n}.", facet="hint", pinned=True) for n in range(4)]
-    assert check(desk_program, desk_tasks, pool=fp.PromptPool(texts)).plan.screening_calls > 0
-    assert check(desk_program, desk_tasks, pool=fp.PromptPool(pinned)).plan.screening_calls == 0
+    assert check(desk_program, desk_tasks, pool=fp.PromptPool(texts)).plan.same.screening_calls > 0
+    assert check(desk_program, desk_tasks, pool=fp.PromptPool(pinned)).plan.same.screening_calls == 0
     frozen = tuple(item.id for item in texts)
-    assert check(desk_program, desk_tasks, pool=fp.PromptPool(texts), freeze=frozen).plan.screening_calls == 0
+    assert check(desk_program, desk_tasks, pool=fp.PromptPool(texts), freeze=frozen).plan.same.screening_calls == 0
+
+
+@pytest.mark.parametrize(
+    ("objective", "finalists", "said"),
+    [
+        (None, 1, "the best candidate and your program"),
+        (fp.Objective("worst", floors={"shop": 0.5}), 1, "the best candidate and your program"),
+        (fp.Objective(pareto=("quality", "tokens")), 3, "3 candidates along the front and your program"),
+    ],
+)
+def test_several_finalists_are_planned_only_where_quality_is_traded_off(
+    desk_program: fp.Program, desk_tasks: list[fp.Task], objective: fp.Objective | None, finalists: int, said: str
+) -> None:
+    job = check(desk_program, desk_tasks, objective=objective)
+    assert job.plan.finalists == finalists
+    assert f"; {said} on {job.plan.confirmation}" in dry_run_lines(job)[-1]
 
 
 def test_runs_of_the_program_are_planned_only_for_families_that_need_them(
@@ -383,3 +400,17 @@ def test_a_private_tasks_rows_do_not_reach_its_embedding(desk_program: fp.Progra
 def test_every_refusal_is_of_the_one_tree(desk_program: fp.Program, desk_tasks: list[fp.Task]) -> None:
     for error in (BudgetError, DataError, LMConfigurationError, MetricError, PoolError, ProgramError):
         assert issubclass(error, FusionProgError)
+
+
+@pytest.mark.parametrize("formats", [(), "chat", ["chat", "yaml"]])
+def test_formats_must_be_known(desk_program: fp.Program, desk_tasks: list[fp.Task], formats: Any) -> None:
+    with pytest.raises(ProgramError, match="formats are not usable: expected some of chat, json, xml"):
+        check(desk_program, desk_tasks, formats=formats)
+
+
+def test_a_pinned_family_that_shows_successes_has_the_program_run(
+    desk_program: fp.Program, desk_tasks: list[fp.Task]
+) -> None:
+    for pinned, freeze, runs in ((False, (), True), (True, (), True), (False, ("shown",), False)):
+        pool = SMALL | fp.PromptPool([fp.builders.BootstrappedDemos(count=2, id="shown", pinned=pinned)])
+        assert bool(check(desk_program, desk_tasks, pool=pool, freeze=freeze).plan.bootstrap) == runs

@@ -29,7 +29,7 @@ def told(scoring: Scoring, trials: int, **right: int) -> list[bool]:
 
 
 def begun(objective: Objective, **right: int) -> Scoring:
-    scoring = Scoring(objective, rows=8, seed=0)
+    scoring = Scoring(objective, seed=0)
     scoring.begin(outcomes(**{task: share(count) for task, count in right.items()}))
     return scoring
 
@@ -44,15 +44,15 @@ def test_all_tasks_count_alike_in_the_first_round() -> None:
 
 
 def test_a_round_has_enough_rows() -> None:
-    scoring = Scoring(Objective("uncertainty"), rows=2, seed=0)
+    scoring = Scoring(Objective("uncertainty"), seed=0)
     scoring.begin(outcomes(a=[1.0, 0.0], b=[0.0, 0.0]))
     moved = [scoring.add(outcomes(a=[1.0, 0.0], b=[0.0, 0.0])) for _ in range(16)]
     assert moved == [False] * 15 + [True]
 
 
 def test_a_long_search_has_longer_rounds() -> None:
-    scoring = Scoring(Objective("uncertainty"), rows=8, seed=0, trials=640)
-    scoring.begin(outcomes(a=share(7), b=share(1)))
+    scoring = Scoring(Objective("uncertainty"), seed=0)
+    scoring.begin(outcomes(a=share(7), b=share(1)), trials=640)
     assert told(scoring, 20, a=7, b=1) == [False] * 19 + [True]
 
 
@@ -64,7 +64,7 @@ def test_a_solved_task_does_not_count_for_everything() -> None:
 
 
 def test_scores_beyond_one_are_short_of_the_highest_that_was_seen() -> None:
-    scoring = Scoring(Objective("uncertainty"), rows=8, seed=0)
+    scoring = Scoring(Objective("uncertainty"), seed=0)
     marks = outcomes(a=[100.0, 80.0] * 4, b=[50.0, 70.0] * 4)
     scoring.begin(marks)
     for _ in range(8):
@@ -95,7 +95,7 @@ def test_tchebycheff_sees_losses_relative_to_the_program_as_written() -> None:
 
 def test_random_weights_follow_the_seed() -> None:
     def weights(seed: int) -> Mapping[str, float]:
-        scoring = Scoring(Objective("random"), rows=8, seed=seed)
+        scoring = Scoring(Objective("random"), seed=seed)
         scoring.begin(outcomes(a=share(4), b=share(4)))
         told(scoring, 8, a=4, b=4)
         return scoring.weights
@@ -111,7 +111,8 @@ def test_what_breaks_a_constraint_comes_after_what_does_not() -> None:
     assert scoring.excess(fits) == 0
     assert scoring.excess(below) == pytest.approx(0.125)
     assert scoring.excess(dear) == pytest.approx(1.0)  # half too much in either task
-    assert sorted([dear, below, fits], key=scoring.order) == [fits, below, dear]
+    assert sorted([dear, below, fits], key=lambda each: scoring.order(each, 0.5)) == [fits, below, dear]
+    assert scoring.order(fits, 0.6) < scoring.order(fits, 0.5) < scoring.order(below, 0.9)
 
 
 def test_dollars_that_are_not_known_break_no_cap() -> None:

@@ -111,7 +111,7 @@ class Search:
         self.trials = Trials(
             bench,
             strategy,
-            settings.pop("scoring", None) or Scoring(Objective(), size, seed=0),
+            settings.pop("scoring", None) or Scoring(Objective(), seed=0),
             rows,
             size,
             settings.pop("baseline", dict.fromkeys(rows, 0.0)),
@@ -191,7 +191,7 @@ def by_task(**worth: float) -> Any:
 
 def test_tasks_that_weigh_more_get_more_of_the_rows_and_all_trials_as_many() -> None:
     rows = rows_of(a=50, b=50)
-    scoring = Scoring(Objective("uncertainty"), 4, seed=0)
+    scoring = Scoring(Objective("uncertainty"), seed=0)
     search = Search(rows, 4, bench=by_task(a=0.9, b=0.5), scoring=scoring)
     run_under_way(search, 24)
     counts = [{task: len(mine) for task, mine in each.items()} for each in search.bench.measured]
@@ -204,7 +204,7 @@ def test_tasks_that_weigh_more_get_more_of_the_rows_and_all_trials_as_many() -> 
 
 
 def test_the_same_rows_stay_the_same_whatever_tasks_weigh() -> None:
-    scoring = Scoring(Objective("uncertainty"), 4, seed=0)
+    scoring = Scoring(Objective("uncertainty"), seed=0)
     search = Search(rows_of(a=50, b=50), 4, bench=by_task(a=0.9, b=0.5), scoring=scoring, strategy=Wanted(False))
     run_under_way(search, 24)
     assert search.bench.measured == [search.bench.measured[0]] * 24
@@ -212,7 +212,7 @@ def test_the_same_rows_stay_the_same_whatever_tasks_weigh() -> None:
 
 
 def test_what_was_told_is_valued_again_when_the_weights_move() -> None:
-    scoring = Scoring(Objective("uncertainty"), 4, seed=0)
+    scoring = Scoring(Objective("uncertainty"), seed=0)
     baseline = {"a": 0.5, "b": 0.5}
     search = Search(
         rows_of(a=50, b=50), 4, bench=by_task(a=0.9, b=0.5), scoring=scoring, strategy=Wanted(False), baseline=baseline
@@ -233,7 +233,7 @@ def test_what_was_told_is_valued_again_when_the_weights_move() -> None:
 
 def test_a_trial_is_valued_when_it_is_told_and_not_when_it_is_done() -> None:
     """At any speed of the model: trials 8 to 10 are done under the first weights, and told under the next."""
-    scoring = Scoring(Objective("uncertainty"), 4, seed=0)
+    scoring = Scoring(Objective("uncertainty"), seed=0)
     search = Search(rows_of(a=50, b=50), 4, bench=by_task(a=0.9, b=0.5), scoring=scoring, strategy=Wanted(False))
     values = run_under_way(search, 14)
     assert values[:8] == pytest.approx([0.63, 0.7] * 4)

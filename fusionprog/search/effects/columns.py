@@ -11,6 +11,8 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
+from fusionprog.prompts.schedule import Format
+
 Kind = Literal["level", "task", "ran", "everywhere", "at_node", "by_task_kind", "in_task", "pair", "format", "amount"]
 Column = tuple[str, ...]
 Places = npt.NDArray[np.intp]
@@ -18,6 +20,7 @@ Vector = npt.NDArray[np.float64]
 
 MOST_COLUMNS = 1_000  # solving for more takes longer than a trial is worth
 FEW_TASKS = 5  # with so few, a direction in the space of tasks cannot be told from an effect in a single one
+_TASKS_OF_A_KIND = 3
 AMOUNTS = (0.25, 0.5, 1.0)  # shares of the demonstrations that may be shown
 
 
@@ -57,7 +60,7 @@ class Columns:
 
     nodes: Mapping[str, Sequence[str]]
     embeddings: Mapping[str, tuple[float, ...]]
-    formats: Sequence[str]
+    formats: Sequence[Format]
     uncertain: frozenset[str] = frozenset()
     opened: tuple[Column, ...] = ()
 
@@ -200,7 +203,8 @@ class Columns:
 
     @cached_property
     def _components(self) -> int:
-        return min(len(each) for each in self.embeddings.values())
+        """The directions among tasks along which effects may differ: few, as each must be seen in several tasks."""
+        return min(len(self.embeddings) // _TASKS_OF_A_KIND, *(len(each) for each in self.embeddings.values()))
 
     @cached_property
     def _kinds(self) -> frozenset[str]:

@@ -39,8 +39,10 @@ _LEVEL = 0.3  # what a task scores before anything is known
 _USUAL_NOISE, _AS_IF_SEEN, _LEAST_NOISE = 0.25, 10, 0.01
 # Prior scales that are compared, as factors of the usual ones: how much items do everywhere, how much tasks differ in
 # all, and how much of that goes by their kind.
-_FACTORS = [(shared, own, 1.0) for shared in (0.2, 0.5, 1.0, 2.0) for own in (0.3, 1.0, 3.0)]
 _NONE = 1e-3
+_FACTORS = [
+    (shared, own, by_kind) for by_kind in (1.0, _NONE) for shared in (0.2, 0.5, 1.0, 2.0) for own in (0.3, 1.0, 3.0)
+]
 
 Factors = tuple[float, float, float]
 
@@ -259,13 +261,13 @@ class EffectsModel:
 
     def learn_scales(self) -> None:
         """Chooses the prior scales under which what was seen is most probable (empirical Bayes)."""
-        able = [each for each in _FACTORS if each[1] == 1.0 or self._is_own.any()]
+        able = [
+            each
+            for each in _FACTORS
+            if (each[1] == 1.0 or self._is_own.any()) and (each[2] == 1.0 or self._is_by_kind.any())
+        ]
         evidence = {factors: self.evidence(factors) for factors in able}
-        best = max(able, key=lambda factors: (evidence[factors], -abs(np.log(factors)).sum()))
-        if self._is_by_kind.any():
-            without = (best[0], best[1], _NONE)
-            best = without if self.evidence(without) > evidence[best] else best
-        self.factors = best
+        self.factors = max(able, key=lambda factors: (evidence[factors], -abs(np.log(factors)).sum()))
         self._known = None
 
     @property

@@ -11,7 +11,7 @@ from scipy.special import ndtr
 
 from fusionprog.prompts.mixture import CAPS
 from fusionprog.prompts.pairs import with_partners
-from fusionprog.prompts.schedule import FORMATS, NodeSettings, Schedule
+from fusionprog.prompts.schedule import NodeSettings, Schedule
 from fusionprog.search.effects.columns import AMOUNTS, Columns, Places, Vector
 from fusionprog.search.effects.model import Posterior
 
@@ -65,7 +65,7 @@ def settings_of(columns: Columns, effects: Vector, node: str) -> NodeSettings:
         place = columns.index.get(name)
         return 0.0 if place is None else float(effects[place])
 
-    form = max(FORMATS, key=lambda each: effect("format", node, each))
+    form = max(columns.formats, key=lambda each: effect("format", node, each))
     amount = max(AMOUNTS, key=lambda each: (effect("amount", node, str(each)), -each))
     return NodeSettings(_EVEN, {**dict.fromkeys(CAPS, 1.0), "demos": amount}, form)
 

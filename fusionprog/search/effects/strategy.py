@@ -13,7 +13,8 @@ from fusionprog.evaluation.evaluator import Outcome
 from fusionprog.lm.model import approximate_tokens
 from fusionprog.prompts.items import Content
 from fusionprog.prompts.mixture import CAPS
-from fusionprog.prompts.schedule import FORMATS, Schedule
+from fusionprog.prompts.schedule import Schedule
+from fusionprog.runtime.render import RenderedPrompt
 from fusionprog.search.bench import Outcomes
 from fusionprog.search.effects.attribution import Sightings, findings_of
 from fusionprog.search.effects.columns import AMOUNTS, Columns, Shown, Vector
@@ -60,7 +61,7 @@ class EffectsStrategy:
         self._costs = self._worth_of_tokens()
         known = {key: _known(setting.prior, key) for key in self._items}
         self._learner = Learner(
-            Columns(nodes, setting.embeddings, FORMATS, uncertain),
+            Columns(nodes, setting.embeddings, setting.space.formats, uncertain),
             {("everywhere", key): value for key, value in known.items() if value},
         )
         self._drawn: dict[int, tuple[Columns, Vector]] = {}
@@ -70,7 +71,7 @@ class EffectsStrategy:
     def distributions(self) -> Mapping[str, optuna.distributions.BaseDistribution]:
         """What Optuna sees of a draw: the items' shared effects, and every node's format and demonstrations."""
         effect = optuna.distributions.FloatDistribution(-1.0, 1.0)
-        form = optuna.distributions.CategoricalDistribution(list(FORMATS))
+        form = optuna.distributions.CategoricalDistribution(list(self._learner.columns.formats))
         amount = optuna.distributions.CategoricalDistribution(list(AMOUNTS))
         made: dict[str, optuna.distributions.BaseDistribution] = {
             f"*.{item.facet}.{key}": effect for key, item in self._items.items()
@@ -154,14 +155,14 @@ class EffectsStrategy:
                 probable_schedule(columns, posterior.mean, costs, chances, probability) for probability in _PROBABLE
             ]
         looked_at = tried[:_LOOKED_AT]
-        expected = [self._expected(schedule) for schedule in looked_at]
+        expected = [self.forecast(schedule) for schedule in looked_at]
         order = sorted(range(len(looked_at)), key=lambda place: (-round(expected[place], 9), place))
         return [*certain, *(looked_at[place] for place in order)]
 
     def expected(self) -> float:
         """Returns what is expected of the schedule of mean effects."""
         mean = self._learner.posterior.mean
-        return self._expected(schedule_of(self._learner.columns, mean, self._costs))
+        return self.forecast(schedule_of(self._learner.columns, mean, self._costs))
 
     def findings(self, study: optuna.Study) -> Findings:
         """Returns what the posterior says of all effects."""
@@ -170,14 +171,15 @@ class EffectsStrategy:
         learner = self._learner
         return findings_of(learner.columns, learner.known, learner.levels, self._sightings, offered, facets)
 
-    def _expected(self, schedule: Schedule) -> float:
+    def forecast(self, schedule: Schedule) -> float:
+        """Returns what the model expects of a schedule."""
         tasks = self._learner.columns.embeddings
         return self._objective(self._learner.expected({task: self._shown(schedule, task) for task in tasks}))
 
     def _shown(self, schedule: Schedule, task: str) -> dict[str, Shown]:
         prompts = self._bench.prompts(schedule, task)
         return {
-            node: Shown(items_of(prompt), prompt.frame.format.name, min(1.0, len(prompt.demo_items) / CAPS["demos"]))
+            node: Shown(items_of(prompt), prompt.frame.format.name, _amount(prompt))
             for node, prompt in prompts.items()
             if node in self._learner.columns.nodes
         }
@@ -213,6 +215,11 @@ def _known(prior: Sequence[Schedule], key: str) -> float:
             found.append(schedule.everywhere.get(key, 0.0) + (sum(own) / len(own) if own else 0.0))
     mean = sum(found) / len(found) if found else 0.0
     return min(_MOST_KNOWN, max(-_MOST_KNOWN, mean))
+
+
+def _amount(prompt: RenderedPrompt) -> float:
+    """The share of the cap that demonstrations of the pool take; the program's own are always there."""
+    return min(1.0, sum(item is not None for item in prompt.demo_items) / CAPS["demos"])
 
 
 def _tokens(content: Content) -> int:

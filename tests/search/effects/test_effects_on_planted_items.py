@@ -47,7 +47,7 @@ def search(planted: Any, sampler: str, trials: int, seed: int, truth: Any = chan
     runner = Trials(
         pool,
         strategy,
-        Scoring(Objective(), size, seed),
+        Scoring(Objective(), seed),
         rows,
         size,
         {task: 0.0 for task in rows},
