@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from fusionprog.prompts.pool import PromptPool as PromptPool
     from fusionprog.runtime.compiled import CompiledProgram as CompiledProgram
     from fusionprog.runtime.from_dspy import from_dspy as from_dspy
+    from fusionprog.search.objective import Objective as Objective
 
 # Public name → where it lives ("module" itself, or "module:attribute"). Nothing is imported before it is asked for,
 # so that importing the package and asking the command line for help load no other library.
@@ -49,6 +50,7 @@ _HOMES = {
     "Limits": "fusionprog.lm.limits:Limits",
     "Metric": "fusionprog.evaluation.metrics:Metric",
     "OutputField": "fusionprog.program.signature:OutputField",
+    "Objective": "fusionprog.search.objective:Objective",
     "Prediction": "fusionprog.program.signature:Prediction",
     "Program": "fusionprog.program.program:Program",
     "ProgramGraph": "fusionprog.program.graph:ProgramGraph",
@@ -75,6 +77,7 @@ __all__ = [
     "InputField",
     "Limits",
     "Metric",
+    "Objective",
     "OutputField",
     "Prediction",
     "Program",

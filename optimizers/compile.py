@@ -26,6 +26,7 @@ from fusionprog.runtime.compiled import CompiledProgram
 from fusionprog.search.display import Display
 from fusionprog.search.events import Callback, Note
 from fusionprog.search.kept_study import KeptStudy
+from fusionprog.search.objective import Objective, objective_of
 from fusionprog.search.preflight import Job, preflight
 from fusionprog.search.provenance import study_parts
 from fusionprog.store.store import Store
@@ -37,7 +38,7 @@ def compile(
     *,
     pool: PromptPool | None = None,
     lm: LMSpec = None,
-    objective: str = "mean",
+    objective: str | Objective = "mean",
     optimizer: str = "fusion",
     sampler: str = "effects",
     trials: int | None = None,
@@ -65,7 +66,8 @@ def compile(
         lm: A LiteLLM name, a ``dspy.LM``, a mapping node → either, or ``"offline"``. If not given: the environment's
             ``FUSIONPROG_LM``, then ``dspy.settings.lm``, else an error. Never silently offline. A list or a
             ``fusionprog.Choice`` in the place of a model lets the search choose; the first is the one as written.
-        objective: How the tasks' scores become one number: ``"mean"`` or ``"worst"``.
+        objective: What is to be reached over the tasks: ``"mean"``, ``"worst"``, another scheme of task weights, or
+            a ``fusionprog.Objective`` with constraints or a trade-off.
         optimizer: Name of the optimizer.
         sampler: Name of the search's sampler: ``"effects"``, ``"tpe"``, ``"nsga2"`` or ``"random"``.
         trials: Trials of the search; if not given, as many as the budget pays for; without one, as many
@@ -98,6 +100,7 @@ def compile(
         trials=trials,
         freeze=freeze,
         seed=seed,
+        objective=objective_of(objective),
         formats=formats,
     )
     chosen: Optimizer = optimizer_registry.get(optimizer)(sampler=sampler, objective=objective)

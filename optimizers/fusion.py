@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from fusionprog._internal.together import together
@@ -25,17 +26,19 @@ from fusionprog.search.bench import Bench, Outcomes, block, mean_tokens
 from fusionprog.search.books import Books
 from fusionprog.search.bootstrap import bootstrap_traces
 from fusionprog.search.confirmation import Finalist, decide
+from fusionprog.search.constraints import Usage, usage_of
 from fusionprog.search.emit import Result, emit
 from fusionprog.search.events import Callback, Finished, Note, PhaseStarted
 from fusionprog.search.fold_search import SUCCESSOR, search_fold
 from fusionprog.search.kept_study import KeptStudy
 from fusionprog.search.learning import Learning
 from fusionprog.search.narrowing import narrow
-from fusionprog.search.objective import objective_registry
+from fusionprog.search.objective import Objective, objective_of
 from fusionprog.search.preflight import Job
+from fusionprog.search.scoring import Scoring
 from fusionprog.search.space import Space, make_space
 from fusionprog.search.strategies import strategy_registry
-from fusionprog.search.strategy import Setting
+from fusionprog.search.strategy import PRICES, Setting
 from fusionprog.search.trials import used_up
 from fusionprog.search.views import make_scorers
 
@@ -49,16 +52,17 @@ class Fusion:
 
     Args:
         sampler: ``"effects"``, ``"tpe"``, ``"nsga2"`` or ``"random"``.
-        objective: ``"mean"`` or ``"worst"``: how the tasks' scores become one number.
+        objective: What is to be reached over the tasks: ``"mean"``, ``"worst"`` or another scheme of task weights, or
+            a ``fusionprog.Objective``.
 
     Raises:
         FusionProgError: if the sampler or the objective is unknown.
     """
 
-    def __init__(self, sampler: str = "effects", objective: str = "mean") -> None:
+    def __init__(self, sampler: str = "effects", objective: str | Objective = "mean") -> None:
         self.strategy = strategy_registry.get(sampler)
-        self.objective = objective_registry.get(objective)
-        self._arguments = {"sampler": sampler, "objective": objective}
+        self.objective = objective_of(objective)
+        self._arguments = {"sampler": sampler, "objective": self.objective.as_json()}
 
     def arguments(self) -> dict[str, Any]:
         """Returns sampler and objective."""
@@ -150,21 +154,24 @@ class _Run:
         items: Mapping[str, Item],
         space: Space,
     ) -> CompiledProgram:
-        job = self.job
-        setting = Setting(
-            space=space,
-            bench=self.bench,
-            embeddings=job.embeddings,
-            objective=self.compiler.objective,
-            seed=job.seed,
-            trials=job.plan.same.trials,
-            prior=self.prior,
-        )
+        job, objective = self.job, self.compiler.objective
         learning = Learning(len(job.folds))
         finalists: list[Finalist] = []
         confirmed_on: list[Mapping[str, Sequence[Row]]] = []
         unchanged: dict[str, Comparison] = {}
+        written: dict[str, Usage] = {}
         for number, fold in enumerate(job.folds):
+            scoring = Scoring(objective, job.seed)
+            setting = Setting(
+                space=space,
+                bench=self.bench,
+                embeddings=job.embeddings,
+                objective=scoring,
+                seed=job.seed,
+                trials=job.plan.same.trials,
+                prior=self.prior,
+                prices=PRICES if objective.is_priced else (1.0,),
+            )
             strategy = self.compiler.strategy(setting)
             candidates = await search_fold(
                 fold,
@@ -174,8 +181,8 @@ class _Run:
                 space=space,
                 bench=self.bench,
                 strategy=strategy,
-                successor=lambda: strategy_registry.get(SUCCESSOR)(setting),
-                objective=self.compiler.objective,
+                successor=partial(strategy_registry.get(SUCCESSOR), setting),
+                scoring=scoring,
                 books=self.books,
                 kept=self.kept,
                 learning=learning,
@@ -183,7 +190,7 @@ class _Run:
             self.books.tell(PhaseStarted("narrowing"))
             chosen = await narrow(
                 self.bench,
-                self.compiler.objective,
+                scoring,
                 strategy,
                 candidates,
                 block(fold.search, 0, job.plan.shape(strategy.moves_on).narrowing),
@@ -197,13 +204,13 @@ class _Run:
             if self.bench.ended_by is not None:
                 self.books.cut = self.books.cut or used_up(self.bench.ended_by)
             rows = {task: rows[task][: len(mine)] for task, mine in baseline.items()}
-            unchanged = _paired(baseline, baseline)
+            unchanged, written = _paired(baseline, baseline), usage_of(baseline)
             for schedule, outcomes in zip(chosen, results, strict=True):
+                gains, usage, tokens = _paired(baseline, outcomes), usage_of(outcomes), mean_tokens(outcomes)
                 values = _paired_values(baseline, outcomes) if job.offered else {}
-                gains = _paired(baseline, outcomes)
-                finalists.append(Finalist(schedule, gains, unchanged, mean_tokens(outcomes), values))
+                finalists.append(Finalist(schedule, gains, unchanged, tokens, usage, written, scoring.weights, values))
             confirmed_on += [rows] * len(chosen)
-        decision = decide(finalists, unchanged)
+        decision = decide(finalists, unchanged, objective, written=written)
         known = [each.schedule for each in finalists]
         unclipped = replace(decision.schedule, as_written=())
         measured_on = confirmed_on[known.index(unclipped)] if decision.improved else rows

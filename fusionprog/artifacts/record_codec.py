@@ -8,8 +8,8 @@ from dataclasses import asdict
 from fusionprog._internal.canonical import jsonable
 from fusionprog.artifacts.learned_codec import decode_learned
 from fusionprog.artifacts.rounding import rounded
-from fusionprog.artifacts.schema import Artifact, ComparisonSpec, CompileSpec, TaskScoreSpec
-from fusionprog.runtime.record import Comparison, CompileRecord, Score, TaskRecord
+from fusionprog.artifacts.schema import Artifact, ComparisonSpec, CompileSpec, FrontPointSpec, TaskScoreSpec
+from fusionprog.runtime.record import Comparison, CompileRecord, FrontPoint, Score, TaskRecord
 
 
 def compile_spec(record: CompileRecord) -> CompileSpec:
@@ -25,6 +25,9 @@ def compile_spec(record: CompileRecord) -> CompileSpec:
         phases=dict(record.phases),
         fingerprint=record.fingerprint,
         versions=dict(record.versions),
+        refused=list(record.refused),
+        weights=rounded(record.weights),
+        front=[FrontPointSpec.model_validate(rounded(asdict(point))) for point in record.front],
     )
 
 
@@ -72,6 +75,9 @@ def decode_record(artifact: Artifact, nodes: Iterable[str], items: Iterable[str]
         versions=made.versions,
         fingerprint=made.fingerprint,
         notes=tuple(made.notes),
+        weights=made.weights,
+        refused=tuple(made.refused),
+        front=tuple(FrontPoint(**point.model_dump()) for point in made.front),
         learned=None if artifact.learned is None else decode_learned(artifact.learned, artifact.tasks, nodes, items),
     )
 

@@ -189,6 +189,18 @@ class TaskSpec(_Strict):
     demos: dict[str, dict[str, list[dict[str, JsonValue]]]] = {}
 
 
+class FrontPointSpec(_Strict):
+    """A program on the front of what is traded off."""
+
+    program: str
+    quality: Number
+    se: Number
+    tokens: Number
+    usd: Number | None
+    latency: Number
+    chosen: bool
+
+
 class CompileSpec(_Strict):
     """What the compile did."""
 
@@ -202,6 +214,9 @@ class CompileSpec(_Strict):
     phases: dict[str, Count]
     fingerprint: str
     versions: dict[str, str]
+    refused: Names = []
+    weights: dict[str, Annotated[Number, Field(ge=0)]] = {}
+    front: Annotated[list[FrontPointSpec], Field(fail_fast=True, max_length=1_000)] = []
 
 
 class WeightedSpec(_Strict):

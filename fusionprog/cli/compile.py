@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     "-o", "--output", type=click.Path(dir_okay=False), help="Where the artifact goes (needed but for --dry-run)."
 )
 @click.option("--lm", help="Model: a LiteLLM name, or 'offline'.  [default: the program file's]")
+@click.option(
+    "--objective", metavar="NAME", help="What to reach over the tasks: mean, worst, …  [default: the program file's]"
+)
 @click.option("--trials", type=click.IntRange(min=1), help="Trials of the search.")
 @click.option("--max-calls", type=click.IntRange(min=1), help="Model calls at most.")
 @click.option("--max-usd", type=click.FloatRange(min=0, min_open=True), help="Dollars at most.")
@@ -45,6 +48,7 @@ def compile_command(
     program: str,
     output: str | None,
     lm: str | None,
+    objective: str | None,
     trials: int | None,
     max_calls: int | None,
     max_usd: float | None,
@@ -66,9 +70,9 @@ def compile_command(
 ) -> None:
     """Compile the program that PROGRAM.py defines into one JSON file.
 
-    The file defines `program` and `tasks` and, if it likes, `pool`, `lm`, `budget` and `limits`. The same command
-    again continues: finished model calls are not made twice. On several machines with one PostgreSQL URL as --storage
-    it is one search that they share.
+    The file defines `program` and `tasks` and, if it likes, `pool`, `lm`, `budget`, `limits` and `objective`. The same
+    command again continues: finished model calls are not made twice. On several machines with one PostgreSQL URL as
+    --storage it is one search that they share.
     """
     if output is None and not dry_run:
         raise click.UsageError("Say where the artifact goes: -o desk.json")
@@ -81,6 +85,7 @@ def compile_command(
     from fusionprog.optimizers.fusion import Fusion
     from fusionprog.search.display import Display
     from fusionprog.search.events import Event, Finished
+    from fusionprog.search.objective import objective_of
     from fusionprog.search.preflight import preflight
     from fusionprog.store.store import Store
 
@@ -88,6 +93,7 @@ def compile_command(
         raise click.UsageError(f"There is no folder {str(Path(output).parent)!r} for the output.")
     file = read_program_file(program)
     own = file.budget or Budget()
+    wanted = objective_of(objective or file.objective or "mean")
     budget = Budget(
         calls=max_calls or own.calls,
         usd=max_usd or own.usd,
@@ -103,6 +109,7 @@ def compile_command(
         trials=trials,
         freeze=(),
         seed=seed,
+        objective=wanted,
     )
     if dry_run:
         click.echo(json.dumps(job.estimate.__dict__) if as_json else "\n".join(dry_run_lines(job)))
@@ -121,7 +128,7 @@ def compile_command(
     with Store(storage or str(Path(output).with_suffix(".db"))) as store, Display() as display:
         compiled = run_job(
             job,
-            Fusion(),
+            Fusion(objective=wanted),
             store,
             concurrency=concurrency,
             limits=_limits(

@@ -27,6 +27,7 @@ class ProgramFile:
     lm: Any
     budget: Any
     limits: Any
+    objective: Any
 
 
 def read_program_file(reference: str) -> ProgramFile:
@@ -48,7 +49,7 @@ def read_program_file(reference: str) -> ProgramFile:
     tasks = _variable(module, "tasks", reference)
     if not isinstance(tasks, Iterable):
         raise ProgramError(f"{reference}: tasks is no list", found=type(tasks).__name__)
-    others = (getattr(module, each, None) for each in ("pool", "lm", "budget", "limits"))
+    others = (getattr(module, each, None) for each in ("pool", "lm", "budget", "limits", "objective"))
     return ProgramFile(program, list(tasks), *others)
 
 

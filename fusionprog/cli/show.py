@@ -10,6 +10,8 @@ import click
 from fusionprog.cli.artifact_file import load_program
 
 if TYPE_CHECKING:
+    from rich.table import Table
+
     import fusionprog as fp
 
 
@@ -96,7 +98,7 @@ def _show_tables(program: fp.CompiledProgram, node: str | None, effects: bool) -
     from rich.table import Table
 
     from fusionprog.cli.learned import learned_parts
-    from fusionprog.cli.summary import summary_lines
+    from fusionprog.cli.summary import objective_lines, summary_lines
     from fusionprog.modules import DSPyCode
 
     nodes = _nodes(program, node)
@@ -110,6 +112,11 @@ def _show_tables(program: fp.CompiledProgram, node: str | None, effects: bool) -
     for line in summary_lines(program.record)[: len(program.record.tasks)]:
         if line.split("  ")[0].strip() in program.tasks:
             console.print(line)
+    if len(program.tasks) == len(program.record.tasks):
+        for line in objective_lines(program.record):
+            console.print(line, soft_wrap=True, markup=False)
+        if program.record.front:
+            console.print(_front_table(program))
     for task, name in nodes:
         mixture = program.tasks[task].mixtures[name]
         settings = program.schedule.settings(name, task)
@@ -135,3 +142,18 @@ def _show_tables(program: fp.CompiledProgram, node: str | None, effects: bool) -
         console.print(part, soft_wrap=isinstance(part, str), markup=False)
     if not effects and program.record.learned is not None:
         console.print("all items: --effects; one task or node: --task, --node; all numbers: --json", style="dim")
+
+
+def _front_table(program: fp.CompiledProgram) -> Table:
+    from rich.table import Table
+
+    table = Table(title="traded off (per call, on confirmation)", title_justify="left")
+    for column in ("program", "quality", "tokens", "usd", "latency", "returned"):
+        table.add_column(column, justify="left" if column in ("program", "returned") else "right")
+    for point in program.record.front:
+        name = point.program if point.program == "as written" else point.program[:8]
+        usd = "" if point.usd is None else f"{point.usd:.6f}"
+        quality = f"{point.quality:.3f} ± {point.se:.3f}"
+        returned = "yes" if point.chosen else ""
+        table.add_row(name, quality, f"{point.tokens:,.0f}", usd, f"{point.latency:,.0f}", returned)
+    return table

@@ -37,6 +37,15 @@ def summary_lines(record: CompileRecord) -> list[str]:
     return lines
 
 
+def objective_lines(record: CompileRecord) -> list[str]:
+    """Returns how much the tasks counted at the end, and why finalists were refused; nothing where that is plain."""
+    lines = []
+    if record.weights:
+        weights = ", ".join(f"{task} {weight:.2f}" for task, weight in record.weights.items())
+        lines.append(f"task weights at the end: {weights}")
+    return lines + [f"refused: {reason}" for reason in record.refused]
+
+
 def paid_line(paid: Paid) -> str:
     """Returns what a run really paid, as against what its result is worth."""
     usd = f", ${paid.usd:.2f}" if paid.usd else ""
@@ -51,13 +60,14 @@ def dry_run_lines(job: Job) -> list[str]:
     offered = [model for mine in job.offered.values() for model in mine.values()]
     models = ", ".join(sorted({model.name for model in (*job.models.values(), *offered)}))
     chosen = [f"{node}.{choice}" for node, mine in job.choices.items() for choice in mine]
+    best = "the best candidate" if plan.finalists == 1 else f"{plan.finalists} candidates along the front"
     return [
         *job.notes,
         f"searched: {', '.join(job.searched)} with {len(job.pool)} items for {len(job.tasks)} tasks on {models}",
         *([f"chosen: {', '.join(chosen)}"] if chosen else []),
         f"at most {estimate.calls:,} calls and {estimate.test_calls:,} for the test report: "
         f"about {estimate.tokens:,} tokens, {usd}",
-        f"{plan.moving.trials} trials of {plan.moving.block} rows a task; the best candidate and your program on "
+        f"{plan.moving.trials} trials of {plan.moving.block} rows a task; {best} and your program on "
         f"{plan.confirmation}",
     ]
 

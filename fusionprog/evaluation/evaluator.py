@@ -41,6 +41,7 @@ class Outcome:
         tokens: Tokens of the program's own calls.
         usd: Their dollars; ``None`` where a price is unknown.
         must_gain: Score that its dollars must bring, where the search chooses among models; else 0.
+        written: Those of the tokens that are the models' answers.
         ran: The nodes that ran; ``None`` where nothing in the program is guarded, so that all did.
     """
 
@@ -52,6 +53,7 @@ class Outcome:
     tokens: int = 0
     usd: float | None = None
     must_gain: float = 0.0
+    written: int = 0
     ran: frozenset[str] | None = None
 
     @property
@@ -187,11 +189,13 @@ class Evaluator:
     async def _measure(self, scorer: TaskScorer, prompts: Mapping[str, RenderedPrompt], row: Row) -> Outcome:
         trace = await self.trace(scorer, prompts, row, scorer.nodes)
         calls = trace.calls
-        tokens, usd = _spent(calls.values())
+        tokens, usd, written = _spent(calls.values())
         ran = None if trace.ran is None else frozenset(trace.ran)
         must_gain = WORTH_OF_DOLLAR * (usd or 0.0) if scorer.offered else 0.0
         if trace.error is not None:
-            return Outcome(row.id, 0.0, trace.error.status, str(trace.error), calls, tokens, usd, must_gain, ran)
+            return Outcome(
+                row.id, 0.0, trace.error.status, str(trace.error), calls, tokens, usd, must_gain, written, ran
+            )
 
         run_program = functools.partial(self._run_program, scorer, calls)
         try:
@@ -203,7 +207,9 @@ class Evaluator:
                 found=error.found,
                 fix=error.fix,
             ) from error
-        return Outcome(row.id, score, calls=calls, tokens=tokens, usd=usd, must_gain=must_gain, ran=ran)
+        return Outcome(
+            row.id, score, calls=calls, tokens=tokens, usd=usd, must_gain=must_gain, written=written, ran=ran
+        )
 
     async def _run_program(
         self, scorer: TaskScorer, calls: dict[bytes, Completion], metric: ProgramMetric, inputs: Mapping[str, Any]
@@ -223,14 +229,15 @@ class Evaluator:
         return await self._executor.run(metric.as_task, prompts, models, inputs, metric.nodes, metric.wanted)
 
 
-def _spent(answers: Iterable[Completion]) -> tuple[int, float | None]:
-    """Tokens and dollars of answers; no dollars where a price is unknown."""
-    tokens, usd, priced = 0, 0.0, True
+def _spent(answers: Iterable[Completion]) -> tuple[int, float | None, int]:
+    """Tokens and dollars of calls, and the tokens of their answers; no dollars where a price is unknown."""
+    tokens, usd, written, priced = 0, 0.0, 0, True
     for answer in answers:
         tokens += answer.tokens
+        written += answer.output_tokens
         usd += answer.usd or 0.0
         priced = priced and answer.usd is not None
-    return tokens, usd if priced else None
+    return tokens, usd if priced else None, written
 
 
 def _inputs(scorer: TaskScorer, row: Row) -> dict[str, Any]:

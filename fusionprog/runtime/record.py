@@ -64,6 +64,29 @@ class TaskRecord:
 
 
 @dataclass(frozen=True)
+class FrontPoint:
+    """A program on the front of what is traded off, as confirmed.
+
+    Attributes:
+        program: Digest of its schedule; ``"as written"`` for the program as written.
+        quality: What the tasks' scores come to, under the weights at the end.
+        se: Its standard error.
+        tokens: Tokens of a call, on average over tasks.
+        usd: Its dollars; ``None`` where a price is unknown.
+        latency: Tokens of its answers.
+        chosen: Whether it is returned.
+    """
+
+    program: str
+    quality: float
+    se: float
+    tokens: float
+    usd: float | None
+    latency: float
+    chosen: bool
+
+
+@dataclass(frozen=True)
 class CompileRecord:
     """What a compile did.
 
@@ -80,6 +103,9 @@ class CompileRecord:
         versions: Package → version.
         fingerprint: Of program, data, pool, models and settings.
         notes: What the compiler said, line by line.
+        weights: Task → how much it counted at the end, 1 on average; empty where all counted alike throughout.
+        refused: Why finalists were not returned, line by line.
+        front: What was traded off, the best in quality first; empty where nothing was.
         learned: What the search learned; ``None`` if it ended before it began.
     """
 
@@ -95,6 +121,9 @@ class CompileRecord:
     versions: Mapping[str, str]
     fingerprint: str
     notes: tuple[str, ...] = ()
+    weights: Mapping[str, float] = field(default_factory=dict)
+    refused: tuple[str, ...] = ()
+    front: tuple[FrontPoint, ...] = ()
     learned: Learned | None = None
 
     @property

@@ -5,9 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from fusionprog.evaluation.statistics import lower_bound, mean_gain
+from fusionprog._internal.canonical import digest
+from fusionprog.evaluation.statistics import lower_bound
 from fusionprog.prompts.schedule import Schedule
-from fusionprog.runtime.record import Comparison
+from fusionprog.runtime.record import Comparison, FrontPoint
+from fusionprog.search.constraints import Usage, broken, mean_usage, point
+from fusionprog.search.objective import Objective
+from fusionprog.search.pareto import chord_distances, front
+from fusionprog.search.weighting import TaskWeights
 
 _MEAN_LEVEL, _TASK_LEVEL = 0.04, 0.01  # together 5%: how often what is no better may replace the program
 
@@ -21,6 +26,9 @@ class Finalist:
         gains: Task → paired comparison with the program as written.
         unchanged: Task → the program as written compared with itself, on the same rows.
         tokens: Mean tokens per example.
+        usage: Task → what a call takes.
+        written: Task → what a call of the program as written takes.
+        weights: Task → how much it counted at the end of the candidate's search; all alike where it is not named.
         values: Task → the same comparison of what is left of scores when dollars have been paid, where the search
             chooses among models; scores alone decide where it is empty.
     """
@@ -29,6 +37,9 @@ class Finalist:
     gains: Mapping[str, Comparison]
     unchanged: Mapping[str, Comparison]
     tokens: float
+    usage: Mapping[str, Usage] = field(default_factory=dict)
+    written: Mapping[str, Usage] = field(default_factory=dict)
+    weights: Mapping[str, float] = field(default_factory=dict)
     values: Mapping[str, Comparison] = field(default_factory=dict)
 
     @property
@@ -46,36 +57,117 @@ class Decision:
         improved: Whether anything did.
         gains: Task → paired comparison of what is returned with the program as written.
         why: The reason in one sentence.
+        refused: Why finalists that came before it were not, a sentence each.
+        weights: Task → how much it counted; empty where all counted alike.
+        front: What was traded off, where anything was.
     """
 
     schedule: Schedule
     improved: bool
     gains: Mapping[str, Comparison]
     why: str
+    refused: tuple[str, ...] = ()
+    weights: Mapping[str, float] = field(default_factory=dict)
+    front: tuple[FrontPoint, ...] = ()
 
 
-def decide(finalists: Sequence[Finalist], unchanged: Mapping[str, Comparison]) -> Decision:
-    """Chooses among finalists: the best mean, with no task below the program as written.
+@dataclass(frozen=True)
+class _Kept:
+    """What would be returned: a finalist, but for the tasks that stay as written."""
 
-    A finalist replaces the program as written if the one-sided 96% lower bound of its mean gain over tasks is above
-    0, corrected for the number of finalists; a task in which its own gain is below 0 then stays as written. If no
+    finalist: Finalist
+    below: tuple[str, ...]
+    why: str
+
+    @property
+    def schedule(self) -> Schedule:
+        return replace(self.finalist.schedule, as_written=self.below)
+
+    @property
+    def gains(self) -> dict[str, Comparison]:
+        finalist = self.finalist
+        return {task: finalist.unchanged[task] if task in self.below else each for task, each in finalist.gains.items()}
+
+    @property
+    def usage(self) -> dict[str, Usage]:
+        finalist = self.finalist
+        return {task: finalist.written[task] if task in self.below else each for task, each in finalist.usage.items()}
+
+    def broken(self, objective: Objective) -> str:
+        """What it does not keep to, in words; none if it keeps to all."""
+        return "; ".join(broken(objective, {task: each.after.mean for task, each in self.gains.items()}, self.usage))
+
+
+def decide(
+    finalists: Sequence[Finalist],
+    unchanged: Mapping[str, Comparison],
+    objective: Objective | None = None,
+    *,
+    written: Mapping[str, Usage] | None = None,
+) -> Decision:
+    """Chooses among finalists by the objective: by default the best mean, with no task below the program as written.
+
+    A finalist replaces the program as written if the one-sided 96% lower bound of its gain under the objective is
+    above 0, corrected for the number of finalists; a task in which its own gain is below 0 then stays as written. If no
     finalist passes, one may still replace it in single tasks in which it passes alone at 99%, corrected for the
-    number of finalists and tasks. So what is no better replaces the program in at most 5% of compiles. Equal gains
-    go to the cheaper prompt.
+    number of finalists and tasks. So what is no better, under the objective or in any task, replaces the program in at
+    most 5% of compiles. Equal gains go to the cheaper prompt. What breaks a constraint of the objective is not
+    returned. Where quality is traded off, the knee of the front of all that pass is; what has no gain passes, too, if
+    it loses nothing and is cheaper.
 
     Args:
         finalists: The candidates; may be empty.
         unchanged: Task → the program as written compared with itself, for where nothing beat it.
+        objective: What decides.
+        written: Task → what a call of the program as written takes, where quality is traded off.
     """
-    ranked = sorted(finalists, key=lambda each: (-round(mean_gain(each.judged)[0], 9), each.tokens))
+    objective = objective or Objective()
+    scheme = objective.weights(seed=0)
+    finalists = [replace(each, weights=each.weights or dict.fromkeys(each.gains, 1.0)) for each in finalists]
+    gains = [scheme.gain(each.judged, each.weights)[0] for each in finalists]
+    order = sorted(range(len(finalists)), key=lambda place: (-round(gains[place], 9), finalists[place].tokens))
+    ranked = [finalists[place] for place in order]
+    refused: list[str] = []
+    passing: list[_Kept] = []
     for finalist in ranked:
-        if lower_bound(finalist.judged, finalists=len(finalists), level=_MEAN_LEVEL) > 0:
-            below = [task for task, each in finalist.gains.items() if each.gain < 0]
-            mean, error, _ = mean_gain(finalist.gains)
-            kept = f", {mean_gain(finalist.values)[0]:+.4f} with what it costs" if finalist.values else ""
-            kept += f"; as written in {', '.join(below)}" if below else ""
-            return _keep(finalist, below, f"mean gain +{mean:.3f} ± {error:.3f} on confirmation{kept}")
-    tries = len(finalists) * len(unchanged)
+        kept = _proven(finalist, objective, scheme, len(finalists), refused)
+        if kept is not None:
+            passing.append(kept)
+            if not objective.pareto:
+                break
+    if not passing:
+        passing += _proven_alone(ranked, objective, len(unchanged), refused)
+    if objective.pareto:
+        return _traded_off(passing, unchanged, written or {}, objective, scheme, refused)
+    if not passing:
+        return Decision(Schedule(), False, dict(unchanged), "nothing beat your program", tuple(refused), _told(ranked))
+    return _returned(passing[0], refused)
+
+
+def _proven(
+    finalist: Finalist, objective: Objective, scheme: TaskWeights, finalists: int, refused: list[str]
+) -> _Kept | None:
+    """The finalist as it would be returned, if its gain is proven and it keeps to the constraints."""
+    gain, error = scheme.gain(finalist.gains, finalist.weights)
+    bound = scheme.bound(finalist.judged, finalist.weights, tries=finalists, level=_MEAN_LEVEL)
+    text = f"{scheme.gain_name} {gain:+.3f} ± {error:.3f} on confirmation"
+    if finalist.values:
+        text += f", {scheme.gain(finalist.values, finalist.weights)[0]:+.4f} with what it costs"
+    below = () if objective.below_baseline else tuple(sorted(t for t, each in finalist.gains.items() if each.gain < 0))
+    in_order = [task for task in finalist.gains if task in below]
+    kept = _Kept(finalist, below, f"{text}; as written in {', '.join(in_order)}" if below else text)
+    if bound < 0 or (bound == 0 and not (objective.pareto and _is_cheaper(kept, objective))):
+        refused.append(f"{text}: not proven, it may be {bound:+.3f}")
+        return None
+    if what := kept.broken(objective):
+        refused.append(f"{text}: {what}")
+        return None
+    return kept
+
+
+def _proven_alone(ranked: Sequence[Finalist], objective: Objective, tasks: int, refused: list[str]) -> list[_Kept]:
+    """The first finalist that is proven in single tasks and keeps to the constraints, as written elsewhere."""
+    tries = len(ranked) * tasks
     for finalist in ranked:
         bounds = {
             task: lower_bound({task: each}, finalists=tries, level=_TASK_LEVEL)
@@ -83,11 +175,60 @@ def decide(finalists: Sequence[Finalist], unchanged: Mapping[str, Comparison]) -
         }
         passing = [task for task, bound in bounds.items() if bound > 0]
         if passing:
-            below = [task for task in finalist.gains if task not in passing]
-            return _keep(finalist, below, f"proven in {', '.join(passing)} alone; as written elsewhere")
-    return Decision(Schedule(), False, dict(unchanged), "nothing beat your program")
+            below = tuple(sorted(task for task in finalist.gains if task not in passing))
+            kept = _Kept(finalist, below, f"proven in {', '.join(passing)} alone; as written elsewhere")
+            if not (what := kept.broken(objective)):
+                return [kept]
+            refused.append(f"proven in {', '.join(passing)} alone: {what}")
+    return []
 
 
-def _keep(finalist: Finalist, below: Sequence[str], why: str) -> Decision:
-    gains = {task: finalist.unchanged[task] if task in below else each for task, each in finalist.gains.items()}
-    return Decision(replace(finalist.schedule, as_written=tuple(sorted(below))), True, gains, why)
+def _traded_off(
+    passing: Sequence[_Kept],
+    unchanged: Mapping[str, Comparison],
+    written: Mapping[str, Usage],
+    objective: Objective,
+    scheme: TaskWeights,
+    refused: Sequence[str],
+) -> Decision:
+    """The knee of the front of all that pass and the program as written; it stays where none that pass is on it."""
+    weights = passing[0].finalist.weights if passing else dict.fromkeys(unchanged, 1.0)
+    base = _level(unchanged, scheme, weights)
+    programs = [("as written", base, mean_usage(written))]
+    for kept in passing:
+        quality, error = _level(kept.gains, scheme, weights)
+        ahead = quality - _level(kept.finalist.unchanged, scheme, weights)[0]  # on its own half, where val has two
+        programs.append((digest(repr(kept.schedule)), (base[0] + ahead, error), mean_usage(kept.usage)))
+    points = [point(objective, quality, usage) for _, (quality, _), usage in programs]
+    on_it = front(points)
+    distances = chord_distances([points[place] for place in on_it])
+    able = [step for step, place in enumerate(on_it) if place > 0]
+    best = on_it[max(able, key=lambda step: (round(distances[step], 9), -step))] if able else 0
+    shown = []
+    for place in on_it:
+        name, (quality, error), usage = programs[place]
+        shown.append(FrontPoint(name, quality, error, usage.tokens, usage.usd, usage.latency, place == best))
+    if best == 0:
+        why = "nothing beat your program"
+        return Decision(Schedule(), False, dict(unchanged), why, tuple(refused), front=tuple(shown))
+    return replace(_returned(passing[best - 1], refused), front=tuple(shown))
+
+
+def _level(gains: Mapping[str, Comparison], scheme: TaskWeights, weights: Mapping[str, float]) -> tuple[float, float]:
+    return scheme.level({task: each.after for task, each in gains.items()}, weights)
+
+
+def _is_cheaper(kept: _Kept, objective: Objective) -> bool:
+    """Whether it takes no more than the program as written on any axis, and less on one."""
+    mine, theirs = (point(objective, 0.0, mean_usage(usage)) for usage in (kept.usage, kept.finalist.written))
+    return mine != theirs and all(one >= other for one, other in zip(mine, theirs, strict=True))
+
+
+def _returned(kept: _Kept, refused: Sequence[str]) -> Decision:
+    return Decision(kept.schedule, True, kept.gains, kept.why, tuple(refused), _told([kept.finalist]))
+
+
+def _told(finalists: Sequence[Finalist]) -> dict[str, float]:
+    """The weights of the first finalist; none where all tasks counted alike."""
+    weights = dict(finalists[0].weights) if finalists else {}
+    return weights if len(set(weights.values())) > 1 else {}

@@ -97,6 +97,9 @@ def emit(job: Job, scorers: Mapping[str, TaskScorer], items: Mapping[str, Item],
         versions=versions(),
         fingerprint=result.fingerprint,
         notes=(*job.notes, *result.notes, result.decision.why),
+        weights=result.decision.weights,
+        refused=result.decision.refused,
+        front=result.decision.front,
         learned=result.learning.learned(used_at),
     )
     return CompiledProgram(

@@ -15,8 +15,8 @@ from fusionprog.search.books import Books
 from fusionprog.search.events import PhaseStarted, StepDone
 from fusionprog.search.kept_study import KeptStudy
 from fusionprog.search.learning import Learning
-from fusionprog.search.objective import Objective
 from fusionprog.search.plan import Plan
+from fusionprog.search.scoring import Scoring
 from fusionprog.search.screening import Arm, Screened, screen
 from fusionprog.search.space import Space
 from fusionprog.search.split import Fold
@@ -39,7 +39,7 @@ async def search_fold(
     bench: Bench,
     strategy: Strategy,
     successor: Callable[[], Strategy],
-    objective: Objective,
+    scoring: Scoring,
     books: Books,
     kept: KeptStudy,
     learning: Learning,
@@ -55,7 +55,7 @@ async def search_fold(
         bench: Where to measure.
         strategy: Proposes trials.
         successor: Makes the strategy that does the rest where the first one hands over, in a study of its own.
-        objective: How the tasks' scores become one number.
+        scoring: How the tasks' scores become one number.
         books: Are told of trials, and of what cut the search short.
         kept: Keeps the trials.
         learning: Keeps what is learned.
@@ -84,8 +84,9 @@ async def search_fold(
         books.cut = used_up(bench.ended_by)
         return []
     strategy.observe(Schedule(), baseline)
+    scoring.begin(baseline, count)
     before = task_means(baseline)
-    learning.begin(number, count, bench.ledger.calls, objective(before))
+    learning.begin(number, count, bench.ledger.calls, scoring(before))
 
     async def trials_of(
         mine: Strategy, part: int, starts: Effects, done: int, halfway: int | None
@@ -95,13 +96,13 @@ async def search_fold(
         def finished(trial: optuna.trial.FrozenTrial, shown: Mapping[str, float]) -> None:
             kept.keep(part, trial)
             books.trials += 1
-            learning.told(done + trial.number + 1, bench.ledger.calls, objective(shown), mine)
+            learning.told(done + trial.number + 1, bench.ledger.calls, scoring(shown), mine)
             books.tell(StepDone("search", done + trial.number + 1, before, shown, bench.spent))
 
         trials = Trials(
             bench,
             mine,
-            objective,
+            scoring,
             fold.search,
             shape.block,
             task_values(baseline),

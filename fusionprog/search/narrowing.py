@@ -7,8 +7,10 @@ from collections.abc import Mapping, Sequence
 from fusionprog.lm.budget import Cost
 from fusionprog.program.data import Row
 from fusionprog.prompts.schedule import Schedule
-from fusionprog.search.bench import Bench, mean_tokens, task_values
-from fusionprog.search.objective import Objective
+from fusionprog.search.bench import Bench, Outcomes, task_values
+from fusionprog.search.constraints import broken, estimated_usage, mean_usage, point, usage_of
+from fusionprog.search.pareto import front, spread, staircase
+from fusionprog.search.scoring import Scoring
 from fusionprog.search.strategy import Strategy
 
 _MISFIT = 0.05  # how far off a forecast may be for reasons that no model of single items sees, in units of score
@@ -17,7 +19,7 @@ _VARIANCE = 0.25  # of an outcome
 
 async def narrow(
     bench: Bench,
-    objective: Objective,
+    scoring: Scoring,
     strategy: Strategy,
     ranked: Sequence[Schedule],
     rows: Mapping[str, Sequence[Row]],
@@ -32,9 +34,12 @@ async def narrow(
     it is more certain than so few rows are: with a forecast f, the mean m of n rows counts as
     ``f + s * (m - f)``, where ``s`` is the share of the forecasts' variance in that of both.
 
+    What keeps to the objective's constraints, as measured, comes before what does not. Where quality is traded off,
+    they lie along the front of what was measured.
+
     Args:
         bench: Where to measure.
-        objective: How the tasks' scores become one number.
+        scoring: How the tasks' scores become one number.
         strategy: What it learned counts, too.
         ranked: Candidates of the search, best first; those that render alike count once.
         rows: Task → rows.
@@ -45,21 +50,28 @@ async def narrow(
     distinct: dict[tuple[str, ...], Schedule] = {}
     written = tuple(bench.candidate(Schedule(), task) for task in bench.scorers)
     for schedule in ranked:
+        if len(distinct) == contenders and not scoring.objective.is_priced:
+            break
         key = tuple(bench.candidate(schedule, task) for task in bench.scorers)
-        if key != written and len(distinct) < contenders:
+        if key != written:
             distinct.setdefault(key, schedule)
     schedules = list(distinct.values())
+    if scoring.objective.is_priced:
+        schedules = _affordable(bench, scoring, schedules, contenders)
     results = await bench.measure_all(schedules, rows, keep=keep)
     if not all(any(mine for mine in outcomes.values()) for outcomes in results):
         return schedules[:finalists]
     for schedule, outcomes in zip(schedules, results, strict=True):
         strategy.observe(schedule, outcomes)
-    scored = []
-    for index, (schedule, outcomes) in enumerate(zip(schedules, results, strict=True)):
-        measured, count = objective(task_values(outcomes)), sum(len(mine) for mine in outcomes.values())
-        value = _with_forecast(strategy.forecast(schedule), measured, count)
-        scored.append((-round(value, 9), mean_tokens(outcomes), index))
-    return [schedules[index] for _, _, index in sorted(scored)[:finalists]]
+    values = [
+        _with_forecast(strategy.forecast(schedule), scoring(task_values(outcomes)), sum(map(len, outcomes.values())))
+        for schedule, outcomes in zip(schedules, results, strict=True)
+    ]
+    if scoring.objective.pareto:
+        return [schedules[index] for index in _along_the_front(scoring, results, values, finalists)]
+    places = range(len(schedules))
+    order = sorted(places, key=lambda place: (*scoring.order(results[place], values[place]), place))
+    return [schedules[place] for place in order[:finalists]]
 
 
 def _with_forecast(forecast: float | None, measured: float, count: int) -> float:
@@ -67,3 +79,24 @@ def _with_forecast(forecast: float | None, measured: float, count: int) -> float
         return measured
     share = _MISFIT**2 / (_MISFIT**2 + _VARIANCE / count)
     return forecast + share * (measured - forecast)
+
+
+def _affordable(bench: Bench, scoring: Scoring, ranked: Sequence[Schedule], count: int) -> list[Schedule]:
+    """Those that keep to the caps by the length of their prompts first; from dear to cheap, where that is traded."""
+    usage = [estimated_usage(bench, schedule, scoring.written) for schedule in ranked]
+    over = [round(sum(broken(scoring.objective, {}, each).values()), 9) for each in usage]
+    order = sorted(range(len(ranked)), key=lambda place: (over[place], place))
+    if scoring.objective.pareto:
+        fitting = [place for place in order if over[place] == 0] or order
+        costs = [mean_usage(usage[place]).tokens for place in fitting]
+        order = [fitting[step] for step in staircase(costs, count)]
+    return [ranked[place] for place in order[:count]]
+
+
+def _along_the_front(scoring: Scoring, results: Sequence[Outcomes], values: Sequence[float], count: int) -> list[int]:
+    """The places of up to ``count`` contenders on the front, the best in quality first."""
+    least = min(scoring.excess(outcomes) for outcomes in results)
+    kept = [place for place, outcomes in enumerate(results) if scoring.excess(outcomes) <= least]
+    points = [point(scoring.objective, values[place], mean_usage(usage_of(results[place]))) for place in kept]
+    on_it = front(points)
+    return [kept[on_it[step]] for step in spread([points[place] for place in on_it], count)]

@@ -135,8 +135,8 @@ def make_plan(budget: Budget, trials: int | None, sizes: Sizes) -> Plan:
     if min(same.trials, moving.trials) < least or confirmation < sizes.least_confirmation:
         raise BudgetError(
             "the budget is too small for a search",
-            expected=f"at least {_least_calls(trials, sizes)} calls: {_MIN_TRIALS} trials, screening, and a finalist "
-            f"and your program on {sizes.least_confirmation} rows of every task",
+            expected=f"at least {_least_calls(trials, sizes)} calls: {_MIN_TRIALS} trials, screening, and "
+            f"{sizes.finalists} of the candidates and your program on {sizes.least_confirmation} rows of every task",
             found=f"{total} calls",
             fix=f"Pass budget=fusionprog.Budget(calls={_least_calls(trials, sizes)}) or more",
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from fusionprog.artifacts.types import lost_validators
 from fusionprog.builders.offers import default_families
@@ -31,6 +31,8 @@ from fusionprog.prompts.pool import PromptPool
 from fusionprog.prompts.schedule import FORMATS, Format, Schedule
 from fusionprog.runtime.render import Renderer, TaskView
 from fusionprog.search.choices import ANSWER_TOKENS, Choices, priced_choices, prompt_tokens
+from fusionprog.search.objective import Objective
+from fusionprog.search.objective_check import check_objective
 from fusionprog.search.plan import Plan, Sizes, make_plan
 from fusionprog.search.split import Fold, split_val
 from fusionprog.search.worst_case import check_bounds
@@ -130,6 +132,7 @@ def preflight(
     freeze: Sequence[str],
     seed: int,
     formats: Sequence[Format] = FORMATS,
+    objective: Objective | None = None,
 ) -> Job:
     """Checks everything that can be checked without a model, and plans the compile.
 
@@ -176,8 +179,11 @@ def preflight(
     traces = any(isinstance(item, Family) and item.needs_traces for item in used)
     costs = _call_costs(tasks, scorers)
     check_bounds(budget, _asked(scorers))
+    objective = objective or Objective()
+    check_objective(objective, scorers)
     prompting = [node for node in searched if graph.nodes[node].asks_model]
-    plan = _plan(budget, trials, _sizes(tasks, scorers, open_items, prompting, folds, traces), costs)
+    sizes = _sizes(tasks, scorers, open_items, prompting, folds, traces)
+    plan = _plan(budget, trials, replace(sizes, finalists=objective.finalists), costs)
     notes += _visible_notes(tasks, folds, plan)
     return Job(
         graph=graph,

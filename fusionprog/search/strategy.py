@@ -14,8 +14,11 @@ from fusionprog.prompts.schedule import Schedule
 from fusionprog.runtime.render import RenderedPrompt
 from fusionprog.search.bench import Bench, Outcomes
 from fusionprog.search.findings import Findings
-from fusionprog.search.objective import Objective
+from fusionprog.search.objective import Value
 from fusionprog.search.space import Space
+
+PRICES = (1.0, 10.0, 100.0)
+"""Factors of what a token must bring at which candidates are named, where dear and cheap ones are wanted."""
 
 
 @dataclass(frozen=True)
@@ -26,19 +29,21 @@ class Setting:
         space: The items in play, and their directions among the tasks.
         bench: Where candidates are measured; a strategy looks at its prompts and asks nothing.
         embeddings: Task → its coordinates.
-        objective: How the tasks' scores become one number.
+        objective: How the tasks' scores become one number, under the task weights of now.
         seed: For all draws.
         trials: How many trials there will be.
         prior: Schedules that other compiles have found, matched by item id.
+        prices: Factors of what a token must bring, at which candidates are named, the usual one first.
     """
 
     space: Space
     bench: Bench
     embeddings: Mapping[str, tuple[float, ...]]
-    objective: Objective
+    objective: Value
     seed: int
     trials: int
     prior: Sequence[Schedule]
+    prices: Sequence[float] = (1.0,)
 
 
 class Strategy(Protocol):

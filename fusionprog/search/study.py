@@ -15,7 +15,7 @@ from fusionprog.search.strategy import Strategy
 class TrialRunner(Protocol):
     """What the loop runs trials with."""
 
-    def begin(self, number: int, params: Mapping[str, Any], *, alone: bool) -> Coroutine[Any, Any, float | None] | None:
+    def begin(self, number: int, params: Mapping[str, Any], *, alone: bool) -> Coroutine[Any, Any, bool] | None:
         """Returns the work of a trial, or ``None`` if there is no room for it beside those under way.
 
         Args:
@@ -24,8 +24,16 @@ class TrialRunner(Protocol):
             alone: Whether no other trial is under way; there is always work then.
 
         Returns:
-            What comes to the trial's objective, higher is better; to ``None`` if it could not be done to its end.
+            What comes to whether the trial could be done to its end.
         """
+        ...
+
+    def value(self, number: int) -> float:
+        """Returns a trial's objective, higher is better; asked for when it is done and all before it are told."""
+        ...
+
+    def moved(self) -> Mapping[int, float] | None:
+        """Returns the objective of every told trial, if that has changed since it was told; else ``None``."""
         ...
 
     def told(self, trial: optuna.trial.FrozenTrial) -> str | None:
@@ -50,7 +58,8 @@ async def run_study(
 
     Trial n is asked when trial n - ``window`` has been told, and told when all of it is measured, so that the search
     depends on the seed alone, at any speed of the model. Trials that are in flight when the search ends are told too:
-    what they cost is spent.
+    what they cost is spent. Where task weights move, the study is made again with the values that its trials have
+    under those of now, so that a sampler never compares values of different weights.
 
     Args:
         strategy: Has the sampler of each trial.
@@ -64,7 +73,7 @@ async def run_study(
     """
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     study = optuna.create_study(direction="maximize")
-    running: deque[tuple[optuna.Trial, asyncio.Task[float | None]]] = deque()
+    running: deque[tuple[optuna.Trial, asyncio.Task[bool]]] = deque()
     waiting: optuna.Trial | None = None  # asked, but there was no room for it
     asked, reason = 0, None
     try:
@@ -83,15 +92,33 @@ async def run_study(
                 running.append((waiting, asyncio.ensure_future(work)))
                 waiting = None
             trial, task = running.popleft()
-            value = await task
-            if value is None:
-                study.tell(trial, state=optuna.trial.TrialState.FAIL)
-                reason = reason or runner.ended_by
-            else:
-                ended = runner.told(study.tell(trial, value))
+            if await task:
+                ended = runner.told(study.tell(trial.number, runner.value(trial.number)))
                 reason = reason or ended
+                if (values := runner.moved()) is not None:
+                    study = await asyncio.to_thread(_revalued, study, values)
+            else:
+                study.tell(trial.number, state=optuna.trial.TrialState.FAIL)
+                reason = reason or runner.ended_by
     finally:
         for _, task in running:
             task.cancel()
         await asyncio.gather(*(task for _, task in running), return_exceptions=True)
     return study, reason or f"all {trials} trials are done"
+
+
+def _revalued(study: optuna.Study, values: Mapping[int, float]) -> optuna.Study:
+    """Returns the study with other values; its trials keep their numbers, and those under way stay so."""
+    made = optuna.create_study(direction="maximize")
+    for trial in study.get_trials(deepcopy=False):
+        made.add_trial(
+            optuna.create_trial(
+                state=trial.state,
+                value=values.get(trial.number),
+                params=trial.params,
+                distributions=trial.distributions,
+                user_attrs=trial.user_attrs,
+                system_attrs=trial.system_attrs,
+            )
+        )
+    return made

@@ -6,7 +6,7 @@ import asyncio
 import bisect
 from collections import deque
 from collections.abc import Callable, Coroutine, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import optuna
@@ -15,7 +15,8 @@ from fusionprog._internal.canonical import digest
 from fusionprog.lm.budget import Cost
 from fusionprog.prompts.schedule import Schedule
 from fusionprog.search.bench import Bench, Outcomes, Rows, block, mean_tokens, task_means, task_values
-from fusionprog.search.objective import Objective
+from fusionprog.search.scoring import Scoring
+from fusionprog.search.shares import RowShares
 from fusionprog.search.strategy import Strategy
 
 _LAST = 16  # trials whose scores are shown together
@@ -57,9 +58,9 @@ class Trials:
     Args:
         bench: Where to measure.
         strategy: What parameters mean; it is told what was measured.
-        objective: How the tasks' scores become one number.
+        scoring: How the tasks' scores become one number; it is told what was measured.
         rows: Task → all rows of the search, in the shared order.
-        size: Rows of every task in a trial.
+        size: Rows of every task in a trial, on average over tasks.
         baseline: Task → mean value of the program as written.
         halfway: The number of trials after which the strategy may hand over; never, if not given.
         keep: Returns what the budget must still have after a trial.
@@ -79,7 +80,7 @@ class Trials:
         self,
         bench: Bench,
         strategy: Strategy,
-        objective: Objective,
+        scoring: Scoring,
         rows: Rows,
         size: int,
         baseline: Mapping[str, float],
@@ -98,19 +99,23 @@ class Trials:
         self._halfway = halfway
         self._bench = bench
         self._strategy = strategy
-        self._objective = objective
+        self._scoring = scoring
         self._rows = rows
+        self._shares = RowShares(rows, size)
         self._block = size
         self._last: deque[dict[str, float]] = deque(maxlen=_LAST)
         self._keep = keep
         self._time_left = time_left
         self._finished = finished
-        self._baseline = self._best_value = objective(baseline)
+        self._baseline = baseline
+        self._best_value = scoring(baseline)
+        self._told: dict[int, tuple[Mapping[str, float], float]] = {}  # means of the tasks, and the excess over caps
+        self._moved = False
         self._waiting: dict[int, Schedule] = {}  # a trial that there was no room for
         self._under_way: dict[int, _UnderWay] = {}
         self._in_pieces = False
 
-    def begin(self, number: int, params: Mapping[str, Any], *, alone: bool) -> Coroutine[Any, Any, float | None] | None:
+    def begin(self, number: int, params: Mapping[str, Any], *, alone: bool) -> Coroutine[Any, Any, bool] | None:
         """Returns the work of a trial; see ``TrialRunner``.
 
         Its worst case is set aside until it is told. Where the budget has no room for it even alone, its rows are
@@ -119,16 +124,25 @@ class Trials:
         if self._in_pieces:
             return None
         schedule = self._waiting.pop(number, None) or self._strategy.schedule(number, params)
-        rows = self._rows_of(number)
+        counts = self._shares.counts(self._scoring.weights)
+        rows = self._shares.look(counts) if self._strategy.moves_on else block(self._rows, 0, self._block)
         worst = self._bench.worst_case([schedule], rows)
         if self._bench.ledger.short_of(worst, keep=self._keep()) is None:
             self._bench.ledger.reserve(worst)
+            self._shares.move_on(counts)
             return self._measure(number, schedule, rows, worst)
         if not alone:
             self._waiting[number] = schedule
             return None
         self._in_pieces = True
+        self._shares.move_on(counts)
         return self._measure_in_pieces(number, schedule, rows)
+
+    def value(self, number: int) -> float:
+        """Returns what a trial that was measured comes to under the weights of now."""
+        outcomes = self._under_way[number].outcomes
+        self._told[number] = task_values(outcomes), self._scoring.excess(outcomes)
+        return self._value(number)
 
     def told(self, trial: optuna.trial.FrozenTrial) -> str | None:
         """Books a trial; returns why the search must end, if it must."""
@@ -139,24 +153,41 @@ class Trials:
         self._remember(Tried(done.schedule, value, mean_tokens(done.outcomes), trial.number))
         self._show(task_means(done.outcomes), value)
         self._finished(trial, self.shown)
+        if self._scoring.add(done.outcomes):
+            self._value_again()
         if self._time_left() <= 0:
             return used_up("seconds")
         if self.told_so_far == self._halfway:
             self.handed_over = self._strategy.hands_over()
         return self.handed_over
 
+    def moved(self) -> Mapping[int, float] | None:
+        """Returns what all told trials come to now; ``None`` if that has not changed since it was asked for last."""
+        if not self._moved:
+            return None
+        self._moved = False
+        return {number: self._value(number) for number in self._told}
+
     def ranked(self) -> list[Schedule]:
         """Returns the strategy's candidates, the most promising first."""
-        good = [each for each in self.best if self._strategy.moves_on or each.value >= self._baseline]
+        least = self._scoring(self._baseline)
+        good = [each for each in self.best if self._strategy.moves_on or each.value >= least]
         return self._strategy.ranked([each.schedule for each in good], [each.value for each in good])
 
-    def _rows_of(self, number: int) -> Rows:
+    def _value(self, number: int) -> float:
+        means, excess = self._told[number]
+        return self._scoring(means) - excess
+
+    def _value_again(self) -> None:
+        """The weights have moved: what is remembered is put in the order that it has under those of now."""
+        self._moved = True
+        self.best = [replace(each, value=self._value(each.number)) for each in self.best]
+        self.best.sort(key=lambda each: each.order)
         if not self._strategy.moves_on:
-            return block(self._rows, 0, self._block)
-        return {
-            task: [mine[(number * self._block + place) % len(mine)] for place in range(min(self._block, len(mine)))]
-            for task, mine in self._rows.items()
-        }
+            values = {number: self._value(number) for number in self._told}
+            first = max(values, key=lambda number: (round(values[number], 9), -number))
+            self._best_value, self.shown = self._scoring(self._baseline), dict(self._baseline)
+            self._show(dict(self._told[first][0]), values[first])
 
     def _remember(self, tried: Tried) -> None:
         self.told_so_far += 1
@@ -174,7 +205,7 @@ class Trials:
         elif value > self._best_value:
             self._best_value, self.shown = value, means
 
-    async def _measure(self, number: int, schedule: Schedule, rows: Rows, worst: Cost) -> float | None:
+    async def _measure(self, number: int, schedule: Schedule, rows: Rows, worst: Cost) -> bool:
         patience = max(0.0, self._time_left())
         try:
             async with asyncio.timeout(patience if self._bench.ledger.budget.seconds else None):
@@ -182,18 +213,18 @@ class Trials:
         except TimeoutError:
             self._bench.ledger.settle(worst)
             self.ended_by = used_up("seconds")
-            return None
+            return False
         self._under_way[number] = _UnderWay(schedule, outcomes, worst)
-        return self._objective(task_values(outcomes))
+        return True
 
-    async def _measure_in_pieces(self, number: int, schedule: Schedule, rows: Rows) -> float | None:
+    async def _measure_in_pieces(self, number: int, schedule: Schedule, rows: Rows) -> bool:
         (outcomes,) = await self._bench.measure_all([schedule], rows, keep=self._keep())
         self._in_pieces = False
         if self._bench.ended_by is not None:
             self.ended_by = used_up(self._bench.ended_by)
-            return None
+            return False
         self._under_way[number] = _UnderWay(schedule, outcomes, Cost())
-        return self._objective(task_values(outcomes))
+        return True
 
 
 def used_up(limit: str) -> str:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import datetime
 import enum
+import json
 import warnings
 from collections.abc import Callable
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 from types import ModuleType
@@ -19,6 +21,7 @@ from hypothesis import strategies as st
 import fusionprog as fp
 from fusionprog.errors import ArtifactError, CallError, ProgramError
 from fusionprog.runtime.compiled import CompiledProgram
+from fusionprog.runtime.record import FrontPoint
 
 Assemble = Callable[..., CompiledProgram]
 ROW = {"question": "q", "answer": "a"}
@@ -67,6 +70,21 @@ def asked(signature: Any, assemble: Assemble, *items: Any, **task: Any) -> Compi
         graph.connect(name, f"ask.{name}")
     options: dict[str, Any] = {"metric": lambda example, prediction: 1.0, "train": [ROW], "val": [ROW], **task}
     return assemble(graph, [fp.Task("only", **options)], items)
+
+
+def test_weights_refusals_and_the_front_come_back_and_are_left_out_where_there_are_none(
+    assemble: Assemble, tmp_path: Path
+) -> None:
+    program = asked("question -> answer", assemble)
+    program.save(tmp_path / "plain.json")
+    assert not {"weights", "refused", "front"} & json.loads((tmp_path / "plain.json").read_text())["compile"].keys()
+    front = (
+        FrontPoint("ab", 0.5, 0.25, 120.5, 0.125, 5.0, True),
+        FrontPoint("as written", 0.25, 0.5, 9.0, None, 5.0, False),
+    )
+    program.record = replace(program.record, weights={"only": 1e-9}, refused=("one", "two"), front=front)
+    record = saved_twice(program, tmp_path).record
+    assert (record.weights, record.refused, record.front) == ({"only": 0.0}, ("one", "two"), front)
 
 
 def test_a_compiled_program_comes_back(

@@ -52,6 +52,8 @@ WRONG: dict[str, Callable[[dict[str, Any]], object]] = {
     "a gate above 1": lambda d: d["mixtures"]["shop"]["triage"]["gates"].update(hint=2),
     "temperature 0": lambda d: d["schedule"]["nodes"]["triage"].update(temperature=0),
     "no tasks": lambda d: d.update(tasks={}),
+    "a weight below 0": lambda d: d["compile"].update(weights={"shop": -1}),
+    "a front of something else": lambda d: d["compile"].update(front=[{"program": "as written"}]),
     "an unknown fusion": lambda d: d["schedule"].update(fusion="vote"),
 }
 

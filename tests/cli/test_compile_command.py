@@ -57,6 +57,18 @@ def test_json_is_all_that_it_prints(command: Command, desk: Path, tmp_path: Path
     assert ran.data["spent"]["calls"] <= 260
 
 
+def test_an_objective_is_named_on_the_command_line_or_in_the_file(
+    command: Command, tmp_path: Path, new_program: Command, endings: Mapping[str, str]
+) -> None:
+    own = 'objective = fp.Objective("dwa", floors={"shop": 0.01})\n'
+    program = new_program(tmp_path, endings["offline"] + own)
+    for arguments, expected in (((), {"tasks": "dwa", "floors": {"shop": 0.01}}), (("--objective", "worst"), "worst")):
+        ran = command("compile", program, "-o", tmp_path / "desk.json", "--trials", "2", *arguments, "--json")
+        assert ran.code == 0 and ran.data["optimizer"]["objective"] == expected
+    ran = command("compile", program, "--dry-run", "--objective", "wurst")
+    assert ran.code == 3 and "no objective called 'wurst'. Did you mean 'worst'" in ran.err
+
+
 def test_options_reach_the_compile(command: Command, desk: Path, tmp_path: Path) -> None:
     ran = command(
         *("compile", f"{desk / 'program.py'}:second", "-o", tmp_path / "d.json", "--lm", "offline", "--trials", "3"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +17,13 @@ from fusionprog.artifacts.text import content_hash, to_text
 from fusionprog.cli.main import cli
 from fusionprog.cli.summary import comparison_text, summary_lines
 from fusionprog.evaluation.statistics import compare
+from fusionprog.runtime.record import FrontPoint
 
 Command = Callable[..., Any]
 COMMANDS = ["compile", "diff", "eval", "init", "run", "show"]
 OPTIONS = {
-    "compile": "--lm --trials --max-calls --max-usd --max-tokens --max-time -j --task --limit --storage --seed "
-    "--fresh --dry-run --yes --json -o",
+    "compile": "--lm --objective --trials --max-calls --max-usd --max-tokens --max-time -j --task --limit --storage "
+    "--seed --fresh --dry-run --yes --json -o",
     "run": "--task --input -o --lm --module --json",
     "eval": "--task --data --metric --lm --module --fail-under --json",
     "show": "--task --node --prompt --effects --json",
@@ -107,6 +109,32 @@ def test_show_of_a_task_and_a_node(command: Command, desk: Path) -> None:
     ):
         ran = command("show", desk / "desk.json", *arguments)
         assert ran.code == 3 and ran.err.startswith("error: ") and ran.out == ""
+
+
+def test_show_says_what_the_tasks_counted_and_what_was_refused_and_traded_off(
+    command: Command, desk: Path, tmp_path: Path
+) -> None:
+    plain = command("show", desk / "desk.json")
+    assert "task weights" not in plain.out and "traded off" not in plain.out
+    program = fp.load(desk / "desk.json")
+    program.record = replace(
+        program.record,
+        weights={"shop": 1.25, "bank": 0.75},
+        refused=("mean gain +0.100 ± 0.090 on confirmation: not proven, it may be -0.050",),
+        front=(
+            FrontPoint("0123456789abcdef", 0.8, 0.05, 1234.4, 0.0125, 40.0, True),
+            FrontPoint("as written", 0.5, 0.06, 300.0, None, 40.0, False),
+        ),
+    )
+    program.save(tmp_path / "desk.json")
+    out = command("show", tmp_path / "desk.json").out
+    assert "task weights at the end: shop 1.25, bank 0.75\n" in out
+    assert "refused: mean gain +0.100 ± 0.090 on confirmation: not proven, it may be -0.050\n" in out
+    assert re.search(r"01234567 +│ 0\.800 ± 0\.050 │ +1,234 │ 0\.012500 │ +40 │ yes", out)
+    assert re.search(r"as written +│ 0\.500 ± 0\.060 │ +300 │ +│ +40 │", out)
+    data = command("show", tmp_path / "desk.json", "--json").data
+    assert data["compile"]["weights"] == {"shop": 1.25, "bank": 0.75} and len(data["compile"]["front"]) == 2
+    assert "traded off" not in command("show", tmp_path / "desk.json", "--task", "bank").out
 
 
 def test_show_prompt_tags_each_line_with_its_item(command: Command, desk: Path) -> None:

@@ -240,7 +240,7 @@ def test_a_cross_fitted_task_without_test_costs_nothing_more(
     """What is reported of a finalist was measured when it was confirmed, whichever half that was on."""
     chosen: list[bool] = []
 
-    def decide(finalists: Any, unchanged: Any) -> Decision:
+    def decide(finalists: Any, unchanged: Any, objective: Any, **more: Any) -> Decision:
         half = len(finalists) // 2
         mine, theirs = (finalists[:half], finalists[half:]) if fold == 0 else (finalists[half:], finalists[:half])
         known = [each.schedule for each in theirs]

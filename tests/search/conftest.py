@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -50,6 +51,10 @@ class PlantedBench:
 
     def candidate(self, schedule: Schedule, task: str) -> str:
         return repr(sorted(self.opened(schedule)))
+
+    def prompts(self, schedule: Schedule, task: str) -> Mapping[str, Any]:
+        """Every open item makes a prompt longer by five tokens of four bytes."""
+        return {"n": SimpleNamespace(most_tokens=40 + 20 * len(self.opened(schedule)))}
 
     async def measure(self, schedule: Schedule, rows: Mapping[str, Sequence[Row]]) -> Outcomes:
         await asyncio.sleep(0)

@@ -49,7 +49,12 @@ def test_no_finalists_leave_the_program_as_written() -> None:
 
 def test_nothing_passes_and_the_program_stays_as_written() -> None:
     decision = settle(finalist("x", a=gained(6, 5), b=gained(5, 5)), finalist("y", a=gained(0, 8), b=gained(1, 4)))
-    assert decision == Decision(Schedule(), False, unchanged(["a", "b"]), "nothing beat your program")
+    assert (decision.schedule, decision.improved, decision.why) == (Schedule(), False, "nothing beat your program")
+    assert decision.gains == unchanged(["a", "b"])
+    assert [each.split(":")[0] for each in decision.refused] == [
+        "mean gain +0.013 ± 0.058 on confirmation",
+        "mean gain -0.138 ± 0.042 on confirmation",
+    ]
 
 
 def test_a_finalist_with_a_sure_gain_replaces_it() -> None:

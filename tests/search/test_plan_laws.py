@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from fusionprog.errors import BudgetError
 from fusionprog.lm.budget import Budget
-from fusionprog.search.plan import CONTENDERS, DEFAULT_TRIALS, FINALISTS, Plan, Sizes, make_plan
+from fusionprog.search.plan import CONTENDERS, DEFAULT_TRIALS, Plan, Sizes, make_plan
 
 SIZES = st.builds(
     Sizes,
@@ -21,6 +21,7 @@ SIZES = st.builds(
     folds=st.sampled_from([1, 2]),
     traces=st.booleans(),
     test_calls=st.integers(0, 1000),
+    finalists=st.sampled_from([1, 3]),
 )
 TRIALS = st.one_of(st.none(), st.integers(1, 300))
 CALLS = st.integers(1, 60_000)
@@ -73,7 +74,7 @@ def test_a_plan_is_one_that_can_be_carried_out(calls: int, trials: int | None, s
         assert min(8, trials or 8) <= shape.trials <= (trials or calls)
     assert plan.same.block <= plan.same.narrowing
     assert sizes.least_confirmation <= plan.confirmation <= sizes.confirmation_rows
-    assert plan.finalists == FINALISTS <= plan.contenders == CONTENDERS
+    assert plan.finalists == sizes.finalists <= plan.contenders == CONTENDERS
     assert plan.test_calls == sizes.test_calls
     assert plan.moving.screening_calls == 0
     assert plan.same.screening_calls == 0 or sizes.items > 1
@@ -143,6 +144,15 @@ def test_trials_that_move_on_have_few_rows_until_there_are_many_trials() -> None
     few, many = (make_plan(Budget(calls=calls), None, sizes).moving for calls in (100, 5000))
     assert few.block == 1 and few.trials > 50
     assert many.block > 8 and many.trials > 100
+
+
+def test_more_finalists_are_confirmed_on_fewer_rows_each() -> None:
+    one, three = (
+        make_plan(Budget(calls=400), None, Sizes(1, 400, 100, 10, 1, False, 0, finalists=finalists))
+        for finalists in (1, 3)
+    )
+    assert (one.confirmation, three.confirmation) == (50, 25)
+    assert one.rows_to_confirm == three.rows_to_confirm == 100
 
 
 def test_the_least_to_confirm_on_is_of_all_tasks_together() -> None:

@@ -11,6 +11,7 @@ import pydantic
 import pytest
 
 import fusionprog as fp
+from fusionprog.cli.summary import dry_run_lines
 from fusionprog.errors import (
     BudgetError,
     DataError,
@@ -354,6 +355,22 @@ def test_pinned_and_frozen_items_are_not_screened(desk_program: fp.Program, desk
     assert check(desk_program, desk_tasks, pool=fp.PromptPool(pinned)).plan.same.screening_calls == 0
     frozen = tuple(item.id for item in texts)
     assert check(desk_program, desk_tasks, pool=fp.PromptPool(texts), freeze=frozen).plan.same.screening_calls == 0
+
+
+@pytest.mark.parametrize(
+    ("objective", "finalists", "said"),
+    [
+        (None, 1, "the best candidate and your program"),
+        (fp.Objective("worst", floors={"shop": 0.5}), 1, "the best candidate and your program"),
+        (fp.Objective(pareto=("quality", "tokens")), 3, "3 candidates along the front and your program"),
+    ],
+)
+def test_several_finalists_are_planned_only_where_quality_is_traded_off(
+    desk_program: fp.Program, desk_tasks: list[fp.Task], objective: fp.Objective | None, finalists: int, said: str
+) -> None:
+    job = check(desk_program, desk_tasks, objective=objective)
+    assert job.plan.finalists == finalists
+    assert f"; {said} on {job.plan.confirmation}" in dry_run_lines(job)[-1]
 
 
 def test_runs_of_the_program_are_planned_only_for_families_that_need_them(

@@ -44,6 +44,7 @@ PLAIN: dict[str, SamplerOfSeed] = {
     "random": lambda seed, trials: optuna.samplers.RandomSampler(seed=seed),
 }
 Evaluate = Callable[[int, Mapping[str, Any]], Coroutine[Any, Any, float | None]]
+Moved = Callable[[], Mapping[int, float] | None]
 Told = Callable[[optuna.trial.FrozenTrial], str | None]
 
 
@@ -56,6 +57,9 @@ class Log:
         self._room = room
         self._evaluate: Evaluate = self.evaluate
         self._told: Told = self.tell
+        self._moved: Moved = lambda: None
+        self.values: dict[int, float] = {}
+        self.values_told: dict[int, float] = {}
         self.events: list[tuple[str, int]] = []
         self.running: set[int] = set()
         self.under_way = 0
@@ -73,12 +77,24 @@ class Log:
             self.running.discard(trial)
         return value_of(params)
 
-    def begin(self, number: int, params: Mapping[str, Any], *, alone: bool) -> Coroutine[Any, Any, float | None] | None:
+    def begin(self, number: int, params: Mapping[str, Any], *, alone: bool) -> Coroutine[Any, Any, bool] | None:
         assert alone == (self.under_way == 0)
         if self.under_way >= self._room:
             return None
         self.under_way += 1
-        return self._evaluate(number, params)
+        return self._done(number, params)
+
+    async def _done(self, number: int, params: Mapping[str, Any]) -> bool:
+        value = await self._evaluate(number, params)
+        if value is not None:
+            self.values[number] = value
+        return value is not None
+
+    def value(self, number: int) -> float:
+        return self.values[number]
+
+    def moved(self) -> Mapping[int, float] | None:
+        return self._moved()
 
     def told(self, trial: optuna.trial.FrozenTrial) -> str | None:
         self.under_way -= 1
@@ -86,6 +102,7 @@ class Log:
 
     def tell(self, trial: optuna.trial.FrozenTrial) -> str | None:
         self.events.append(("told", trial.number))
+        self.values_told[trial.number] = self.values[trial.number]
         return None
 
     def run(
@@ -97,8 +114,9 @@ class Log:
         start: Sequence[Mapping[str, Any]] = (),
         evaluate: Evaluate | None = None,
         told: Told | None = None,
+        moved: Moved = lambda: None,
     ) -> tuple[optuna.Study, str]:
-        self._evaluate, self._told = evaluate or self.evaluate, told or self.tell
+        self._evaluate, self._told, self._moved = evaluate or self.evaluate, told or self.tell, moved
         setting = Setting(FLAT, NO_BENCH, {}, mean, seed, trials, ())
         make = PLAIN[sampler] if isinstance(sampler, str) else sampler
         return asyncio.run(
@@ -296,3 +314,26 @@ def test_tpe_finds_the_planted_optimum_more_often_than_random_draws() -> None:
 def test_an_unknown_sampler_is_refused_with_the_known_ones() -> None:
     with pytest.raises(FusionProgError, match=r"no sampler called 'tpee'.*'effects'.*'random'.*'tpe'"):
         strategy_registry.get("tpee")
+
+
+# Values that move.
+
+
+def test_a_study_that_is_made_again_with_the_same_values_goes_on_as_if_it_were_not() -> None:
+    log = Log(lambda trial: trial % 3)
+    study, _ = log.run(24, moved=lambda: dict(log.values_told))
+    calm, _ = Log().run(24)
+    assert history(study) == history(calm)
+    assert [trial.number for trial in study.trials] == list(range(24))
+
+
+def test_the_sampler_sees_the_values_of_now_and_never_those_of_before() -> None:
+    """After ten trials what was good is bad: from then on it is searched as if it had always been."""
+    log = Log()
+
+    def moved() -> Mapping[int, float] | None:
+        return {trial: -value for trial, value in log.values_told.items()} if len(log.values_told) == 10 else None
+
+    study, _ = log.run(10, moved=moved)
+    told = [trial.value for trial in study.trials]
+    assert told == [-log.values[trial.number] for trial in study.trials]

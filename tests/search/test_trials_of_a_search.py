@@ -16,7 +16,8 @@ from fusionprog.lm.budget import Budget, Cost, Ledger
 from fusionprog.program.data import Row
 from fusionprog.prompts.schedule import NodeSettings, Schedule
 from fusionprog.search.bench import Outcomes
-from fusionprog.search.objective import mean
+from fusionprog.search.objective import Objective
+from fusionprog.search.scoring import Scoring
 from fusionprog.search.trials import Trials
 
 
@@ -110,7 +111,7 @@ class Search:
         self.trials = Trials(
             bench,
             strategy,
-            mean,
+            settings.pop("scoring", None) or Scoring(Objective(), seed=0),
             rows,
             size,
             settings.pop("baseline", dict.fromkeys(rows, 0.0)),
@@ -123,11 +124,10 @@ class Search:
         """Begins a trial alone, does it and tells it."""
         work = self.trials.begin(number, {}, alone=True)
         assert work is not None
-        value = asyncio.run(_done(work))
-        return None if value is None else self.tell(number, value)
+        return self.tell(number) if asyncio.run(_done(work)) else None
 
-    def tell(self, number: int, value: float) -> str | None:
-        trial: Any = SimpleNamespace(number=number, value=value)
+    def tell(self, number: int) -> str | None:
+        trial: Any = SimpleNamespace(number=number, value=self.trials.value(number))
         return self.trials.told(trial)
 
 
@@ -160,6 +160,86 @@ def test_where_trials_do_not_move_on_they_have_the_same_rows() -> None:
     assert search.bench.measured == [search.bench.measured[0]] * 3
 
 
+def run_under_way(search: Search, trials: int, window: int = 3) -> list[float]:
+    """Runs trials in a window and tells them in order; returns what they came to when they were told."""
+    under_way: list[int] = []
+    values = []
+    for number in range(trials):
+        if len(under_way) == window:
+            values.append(search.trials.value(under_way[0]))
+            search.tell(under_way.pop(0))
+        work = search.trials.begin(number, {}, alone=False)
+        assert work is not None and asyncio.run(_done(work))
+        under_way.append(number)
+    return values
+
+
+def by_task(**worth: float) -> Any:
+    """A bench on which tasks differ in what they score."""
+
+    class Differing(Counting):
+        async def measure(self, schedule: Schedule, rows: Mapping[str, Sequence[Row]]) -> Outcomes:
+            await super().measure(schedule, rows)
+            (item,) = schedule.everywhere
+            return {
+                task: [Outcome(row.id, worth[task] * (1 if int(item) % 2 else 0.9), tokens=1) for row in mine]
+                for task, mine in rows.items()
+            }
+
+    return Differing()
+
+
+def test_tasks_that_weigh_more_get_more_of_the_rows_and_all_trials_as_many() -> None:
+    rows = rows_of(a=50, b=50)
+    scoring = Scoring(Objective("uncertainty"), seed=0)
+    search = Search(rows, 4, bench=by_task(a=0.9, b=0.5), scoring=scoring)
+    run_under_way(search, 24)
+    counts = [{task: len(mine) for task, mine in each.items()} for each in search.bench.measured]
+    assert counts[:10] == [{"a": 4, "b": 4}] * 10  # a round of eight, and the window that was under way
+    assert all(sum(each.values()) == 8 and each["b"] >= 1 for each in counts)
+    assert all(each["a"] > each["b"] for each in counts[11:])
+    for task in rows:
+        taken = [row for each in search.bench.measured for row in each[task]]
+        assert taken == [rows[task][place % 50].id for place in range(len(taken))]
+
+
+def test_the_same_rows_stay_the_same_whatever_tasks_weigh() -> None:
+    scoring = Scoring(Objective("uncertainty"), seed=0)
+    search = Search(rows_of(a=50, b=50), 4, bench=by_task(a=0.9, b=0.5), scoring=scoring, strategy=Wanted(False))
+    run_under_way(search, 24)
+    assert search.bench.measured == [search.bench.measured[0]] * 24
+    assert scoring.weights["a"] > 1.5
+
+
+def test_what_was_told_is_valued_again_when_the_weights_move() -> None:
+    scoring = Scoring(Objective("uncertainty"), seed=0)
+    baseline = {"a": 0.5, "b": 0.5}
+    search = Search(
+        rows_of(a=50, b=50), 4, bench=by_task(a=0.9, b=0.5), scoring=scoring, strategy=Wanted(False), baseline=baseline
+    )
+    for number in range(7):
+        search.run(number)
+    assert search.trials.moved() is None
+    assert search.trials.best[0].value == pytest.approx(0.7)
+    search.run(7)
+    moved = search.trials.moved()
+    assert moved is not None and search.trials.moved() is None  # said once
+    high, low = scoring({"a": 0.9, "b": 0.5}), scoring({"a": 0.81, "b": 0.45})
+    assert high > 0.75
+    assert moved == {number: high if number % 2 else low for number in range(8)}
+    assert [each.value for each in search.trials.best] == [high] * 4 + [low] * 4
+    assert search.trials.shown == {"a": 0.9, "b": 0.5}
+
+
+def test_a_trial_is_valued_when_it_is_told_and_not_when_it_is_done() -> None:
+    """At any speed of the model: trials 8 to 10 are done under the first weights, and told under the next."""
+    scoring = Scoring(Objective("uncertainty"), seed=0)
+    search = Search(rows_of(a=50, b=50), 4, bench=by_task(a=0.9, b=0.5), scoring=scoring, strategy=Wanted(False))
+    values = run_under_way(search, 14)
+    assert values[:8] == pytest.approx([0.63, 0.7] * 4)
+    assert all(value > 0.7 for value in values[9::2])
+
+
 # Budget.
 
 
@@ -169,7 +249,8 @@ def test_a_trial_that_waits_for_room_is_the_same_one_and_is_asked_for_once() -> 
     assert search.trials.begin(2, {}, alone=False) is None  # both have set their worst case aside
     assert search.trials.begin(2, {}, alone=False) is None
     for number, work in enumerate((first, second)):
-        search.tell(number, asyncio.run(_done(work)))
+        assert asyncio.run(_done(work))
+        search.tell(number)
     assert search.strategy.asked == [0, 1, 2]
     assert search.trials.begin(2, {}, alone=False) is None  # no room now either: the calls are spent
     assert search.strategy.asked == [0, 1, 2]
@@ -180,7 +261,7 @@ def test_a_trial_that_fits_not_even_alone_is_measured_in_pieces_and_ends_the_sea
     assert search.run(0) is None
     work = search.trials.begin(1, {}, alone=True)
     assert work is not None and search.trials.begin(2, {}, alone=False) is None  # nothing begins beside it
-    assert asyncio.run(_done(work)) is None
+    assert not asyncio.run(_done(work))
     assert search.trials.ended_by == "the budget's calls are used up"
     assert search.bench.ledger.calls == 6
     assert search.finished == [0] and len(search.strategy.observed) == 1

@@ -53,6 +53,7 @@ class EffectsStrategy:
     def __init__(self, setting: Setting) -> None:
         self._bench = setting.bench
         self._objective = setting.objective
+        self._prices = setting.prices
         self._seed = setting.seed
         self._items = {key: item for items in setting.space.items.values() for key, item in items.items()}
         nodes = {node: list(items) for node, items in setting.space.items.items()}
@@ -147,10 +148,13 @@ class EffectsStrategy:
     def ranked(self, tried: Sequence[Schedule], values: Sequence[float]) -> list[Schedule]:
         """Returns what the model would return at several levels of certainty, then what it expects most of."""
         columns, posterior = self._learner.columns, self._learner.posterior
-        chances = chances_of(columns, posterior, self._costs)
-        certain = [
-            probable_schedule(columns, posterior.mean, self._costs, chances, probability) for probability in _PROBABLE
-        ]
+        certain = []
+        for price in self._prices:
+            costs = {key: round(price * cost, DIGITS) for key, cost in self._costs.items()}
+            chances = chances_of(columns, posterior, costs)
+            certain += [
+                probable_schedule(columns, posterior.mean, costs, chances, probability) for probability in _PROBABLE
+            ]
         looked_at = tried[:_LOOKED_AT]
         expected = [self.forecast(schedule) for schedule in looked_at]
         order = sorted(range(len(looked_at)), key=lambda place: (-round(expected[place], 9), place))

@@ -11,7 +11,8 @@ import pytest
 
 from fusionprog.lm.budget import Cost
 from fusionprog.prompts.schedule import Schedule
-from fusionprog.search.objective import mean
+from fusionprog.search.objective import Objective
+from fusionprog.search.scoring import Scoring
 from fusionprog.search.strategies import strategy_registry
 from fusionprog.search.study import run_study
 from fusionprog.search.trials import Trials
@@ -46,7 +47,7 @@ def search(planted: Any, sampler: str, trials: int, seed: int, truth: Any = chan
     runner = Trials(
         pool,
         strategy,
-        mean,
+        Scoring(Objective(), seed),
         rows,
         size,
         {task: 0.0 for task in rows},

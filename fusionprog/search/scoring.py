@@ -1,0 +1,105 @@
+"""How trials are scored: task weights that move by rounds, and the one number that tasks' scores come to."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+from fusionprog.search.bench import Outcomes, mean_tokens, task_means
+from fusionprog.search.constraints import Usage, broken, usage_of
+from fusionprog.search.objective import Objective
+
+_ROUND_TRIALS, _ROUND_ROWS = 8, 32  # a round has at least so many trials, and rows of every task
+_MOST_ROUNDS = 32  # making a study again takes longer, the more trials it has
+
+
+class Scoring:
+    """Scores of tasks become one number under an objective, whose task weights it keeps.
+
+    It is told outcomes in the order in which they are booked. A round is some trials; a task's loss in it is what its
+    rows in these trials are short of full marks on average, which are 1, or the highest score seen where metrics go
+    further. The weights are a function of the losses of all rounds that are over: they move at no further call.
+
+    Args:
+        objective: What is to be reached.
+        seed: For weights that are drawn.
+
+    Attributes:
+        objective: What is to be reached.
+        scheme: The scheme of its task weights.
+        weights: Task → weight of now, above 0 and 1 on average.
+        written: Task → what a call of the program as written takes.
+    """
+
+    def __init__(self, objective: Objective, seed: int) -> None:
+        self.objective = objective
+        self.scheme = objective.weights(seed)
+        self.weights: Mapping[str, float] = {}
+        self.written: Mapping[str, Usage] = {}
+        self._round_trials, self._usual_rows = _ROUND_TRIALS, _ROUND_ROWS
+        self._rounds: list[Mapping[str, float]] = []
+        self._scores: dict[str, list[float]] = {}
+        self._trials = 0
+        self._top = 1.0
+
+    def __call__(self, scores: Mapping[str, float]) -> float:
+        """Returns what tasks' mean scores come to under the weights of now; higher is better."""
+        relative = {}
+        if self._rounds:
+            first = self._rounds[0]
+            relative = {task: self._loss(score, self._usual_rows) / first[task] for task, score in scores.items()}
+        weights = {task: self.weights.get(task, 1.0) for task in scores}
+        return self.scheme.value(scores, weights, relative or dict.fromkeys(scores, 1.0))
+
+    def begin(self, baseline: Outcomes, trials: int = 0) -> None:
+        """Is told what the program as written came to, before all trials; all tasks count alike in the first round.
+
+        Args:
+            baseline: Its outcomes, on as many rows of every task as a trial has.
+            trials: How many trials there will be at most.
+        """
+        rows = max(len(mine) for mine in baseline.values())
+        self._round_trials = max(_ROUND_TRIALS, math.ceil(_ROUND_ROWS / rows), math.ceil(trials / _MOST_ROUNDS))
+        self._usual_rows = self._round_trials * rows
+        self.written = usage_of(baseline)
+        self._end_round({task: [each.score for each in mine] for task, mine in baseline.items()})
+        self.weights = dict.fromkeys(baseline, 1.0)
+
+    def add(self, outcomes: Outcomes) -> bool:
+        """Is told what a trial came to; returns whether that has changed what earlier ones come to."""
+        for task, mine in outcomes.items():
+            self._scores.setdefault(task, []).extend(each.score for each in mine)
+        self._trials += 1
+        if self._trials < self._round_trials:
+            return False
+        before = self.weights
+        self._end_round(self._scores)
+        self._scores, self._trials = {}, 0
+        return self.scheme.moves_values and self.weights != before
+
+    def excess(self, outcomes: Outcomes) -> float:
+        """Returns by how much outcomes break constraints: scores short of floors, and shares above caps."""
+        return sum(broken(self.objective, task_means(outcomes), usage_of(outcomes)).values())
+
+    def order(self, outcomes: Outcomes, value: float) -> tuple[float, float, float]:
+        """Returns a key that sorts the better first: what keeps to the constraints, then its value, then its tokens.
+
+        Args:
+            outcomes: What was measured.
+            value: What they count as: what they come to, or what is made of it where more is known.
+
+        References:
+            Deb, "An efficient constraint handling method for genetic algorithms", 2000.
+        """
+        return round(self.excess(outcomes), 9), -round(value, 9), mean_tokens(outcomes)
+
+    def _end_round(self, scores: Mapping[str, list[float]]) -> None:
+        self._top = max(self._top, *(score for mine in scores.values() for score in mine))
+        known = self._rounds[-1] if self._rounds else {}
+        losses = {task: self._loss(sum(mine) / len(mine), len(mine)) for task, mine in scores.items() if mine}
+        self._rounds.append({**known, **losses})
+        self.weights = self.scheme.weights(self._rounds)
+
+    def _loss(self, score: float, rows: int) -> float:
+        """What a score on so many rows is short of full marks; half a row at least, lest a solved task outweigh all."""
+        return max(self._top - score, self._top / (2 * rows))
