@@ -16,8 +16,8 @@ Answer = Callable[[Messages], str]
 _USAGE = Usage(input_tokens=300, output_tokens=10)
 
 
-class CallsSpentError(Exception):
-    """A side asked for more calls than it has."""
+class CallsSpentError(BaseException):
+    """A side asked for more calls than it has; no plain exception, as libraries make those a score of 0."""
 
 
 class Meter:

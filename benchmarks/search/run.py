@@ -22,6 +22,9 @@ os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+import search.data_benches
+import search.dspy_sides
+import search.gepa_side  # noqa: F401
 from _measure import begin
 from search.benches import BENCHES, Bench
 from search.calls import Meter
