@@ -28,10 +28,14 @@ class TaskScore:
 def score(bench: Bench, task: str, runner: Runner, meter: Meter) -> TaskScore:
     """Scores a program; what it asks is not counted."""
     test = statistics.mean(float(runner(row)) for row in bench.rows[task].test)
-    if bench.landscape is None:
-        return TaskScore(test, test, 0)
+    return TaskScore(test, *((test, 0) if bench.landscape is None else true_score(bench, task, runner, meter)))
+
+
+def true_score(bench: Bench, task: str, runner: Runner, meter: Meter) -> tuple[float, int]:
+    """Returns a program's expected score on a landscape, and how many fragments its prompts have."""
+    known = bench.landscape
+    assert known is not None
     with meter.watched() as seen:
         runner(bench.rows[task].test[0])
-    known = bench.landscape
     chances = {known.read(messages)[1]: known.chance_of(messages)[2] for messages in seen}
-    return TaskScore(test, known.expected(chances), sum(len(known.read(messages)[2]) for messages in seen))
+    return known.expected(chances), sum(len(known.read(messages)[2]) for messages in seen)
