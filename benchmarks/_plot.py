@@ -10,24 +10,41 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Line:
-    """One line: at each place a mean and its standard error."""
+    """One line: at each place a mean and its standard error.
 
-    places: Sequence[float]
+    Attributes:
+        places: Numbers, or names that are shown in this order.
+        means: The means.
+        errors: Their standard errors.
+    """
+
+    places: Sequence[float] | Sequence[str]
     means: Sequence[float]
     errors: Sequence[float]
 
 
-def plot_lines(
-    panels: Mapping[str, Mapping[str, Line]], file: str, *, across: str, up: str, logarithmic: bool = False
-) -> None:
-    """Draws a panel of lines for each name, side by side, and writes them to a file.
+@dataclass(frozen=True)
+class Panel:
+    """Lines that are drawn together.
+
+    Attributes:
+        across: What the horizontal axis shows.
+        lines: Name → line.
+        logarithmic: Whether the horizontal axis is.
+    """
+
+    across: str
+    lines: Mapping[str, Line]
+    logarithmic: bool = False
+
+
+def plot_panels(panels: Mapping[str, Panel], file: str, *, up: str) -> None:
+    """Draws panels side by side and writes them to a file; says so where matplotlib is not installed.
 
     Args:
-        panels: Panel → line → its points.
+        panels: Title → panel.
         file: Where to; the ending says the format.
-        across: What the horizontal axis shows.
-        up: What the vertical one shows.
-        logarithmic: Whether the horizontal axis is.
+        up: What the vertical axes show.
     """
     try:
         pyplot = importlib.import_module("matplotlib.pyplot")
@@ -37,13 +54,18 @@ def plot_lines(
     figure, grid = pyplot.subplots(
         1, len(panels), figsize=(4.5 * len(panels), 3.5), squeeze=False, layout="constrained"
     )
-    for axes, (title, lines) in zip(grid[0], panels.items(), strict=True):
-        for name, line in lines.items():
-            axes.errorbar(line.places, line.means, yerr=line.errors, marker="o", capsize=3, label=name)
+    for axes, (title, panel) in zip(grid[0], panels.items(), strict=True):
+        for name, line in panel.lines.items():
+            named = any(isinstance(place, str) for place in line.places)
+            style = {"linestyle": "none"} if named else {}
+            axes.errorbar(line.places, line.means, yerr=line.errors, marker="o", capsize=3, label=name, **style)
+            if named:
+                axes.tick_params(axis="x", labelrotation=30)
         axes.set_title(title)
-        axes.set_xlabel(across)
-        if logarithmic:
+        axes.set_xlabel(panel.across)
+        if panel.logarithmic:
             axes.set_xscale("log")
+        if len(panel.lines) > 1:
+            axes.legend(fontsize="small")
     grid[0][0].set_ylabel(up)
-    grid[0][0].legend(fontsize="small")
     figure.savefig(file, dpi=120)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from _measure import table
-from _plot import Line, plot_lines
+from _plot import Line, Panel, plot_panels
 
 OURS, MIPRO = "fusionprog", "MIPROv2"
 Runs = Mapping[tuple[str, int, str], Mapping[int, Mapping[str, Any]]]  # bench, calls, side → seed → run
@@ -81,15 +81,14 @@ def reached(runs: Runs) -> str:
 
 def plot_scores(runs: Runs, file: str) -> None:
     """Draws scores over calls, a panel for each benchmark."""
-    panels: dict[str, dict[str, Line]] = defaultdict(dict)
+    lines: dict[str, dict[str, Line]] = defaultdict(dict)
     for bench, side in sorted({(bench, side) for bench, _, side in runs}):
         points = {
-            calls: mean_and_error([score_of(run) for run in runs[key].values()])
-            for key in sorted(runs)
-            for calls in [key[1]]
-            if key[0] == bench and key[2] == side
+            calls: mean_and_error([score_of(run) for run in runs[bench, calls, side].values()])
+            for calls in sorted({each[1] for each in runs if each[0] == bench and each[2] == side})
         }
-        panels[bench][side] = Line(
+        lines[bench][side] = Line(
             list(points), [mean for mean, _ in points.values()], [error for _, error in points.values()]
         )
-    plot_lines(panels, file, across="calls per task", up="mean score", logarithmic=True)
+    panels = {bench: Panel("calls per task", mine, logarithmic=True) for bench, mine in lines.items()}
+    plot_panels(panels, file, up="mean score")

@@ -26,7 +26,7 @@ import numpy as np
 
 import fusionprog as fp
 from _measure import begin, table
-from _plot import Line, plot_lines
+from _plot import Line, Panel, plot_panels
 from fusionprog.runtime.compiled import CompiledProgram
 from search.benches import Bench, landscape_bench
 from search.calls import Meter
@@ -100,7 +100,7 @@ def lines_of(points: Mapping[Any, Sequence[Point]]) -> list[list[str]]:
     ]
 
 
-def line(points: Mapping[float, Sequence[Point]], measure: str = "mean") -> Line:
+def line(points: Mapping[Any, Sequence[Point]], measure: str = "mean") -> Line:
     """Returns points as a line to draw."""
     pairs = [mean_and_error([getattr(each, measure) for each in mine]) for mine in points.values()]
     return Line(list(points), [mean for mean, _ in pairs], [error for _, error in pairs])
@@ -122,14 +122,18 @@ def numbers_of_tasks(benches: Sequence[Bench], calls: int, sampler: str) -> dict
 
 
 def ablations(benches: Sequence[Bench], calls: int) -> dict[str, list[Point]]:
-    """Returns what is taken away → points."""
+    """Returns what is taken away → points.
+
+    Conditioning is what differs by kind of task and by task; bias is what items do everywhere; without equal weights
+    the worst task counts; half the pool is every other fragment.
+    """
     return {
         "nothing": study(benches, calls),
         "gates": study(benches, calls, sampler=WITHOUT_GATES),
-        "conditioning (W and r)": study(benches, calls, sampler=WITHOUT_TASKS),
-        "bias (b)": study(benches, calls, sampler=WITHOUT_BIAS),
-        "equal task weights (the worst task counts)": study(benches, calls, objective="worst"),
-        "half of the pool": study([_half_pool(bench) for bench in benches], calls),
+        "conditioning": study(benches, calls, sampler=WITHOUT_TASKS),
+        "bias": study(benches, calls, sampler=WITHOUT_BIAS),
+        "equal weights": study(benches, calls, objective="worst"),
+        "half the pool": study([_half_pool(bench) for bench in benches], calls),
     }
 
 
@@ -162,11 +166,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     print("\n" + table(["without", *head], lines_of(without)), flush=True)
     if options.plot:
         panels = {
-            "temperature": {"mean": line(by_temperature), "worst task": line(by_temperature, "worst")},
-            "number of tasks": {"shared": line(shared), "conditioned": line(conditioned)},
-            "ablations, in the table's order": {"mean": line(dict(enumerate(without.values())))},
+            "temperature": Panel(
+                "temperature", {"mean": line(by_temperature), "worst task": line(by_temperature, "worst")}, True
+            ),
+            "number of tasks": Panel("tasks", {"shared": line(shared), "conditioned": line(conditioned)}),
+            "ablations": Panel("without", {"mean": line(without)}),
         }
-        plot_lines(panels, options.plot, across="", up="way from base to optimum")
+        plot_panels(panels, options.plot, up="way from base to optimum")
 
 
 if __name__ == "__main__":
