@@ -36,7 +36,7 @@ from search.scores import score
 from search.sides import SIDES, Terms
 from search.zero_shot import compare
 
-NOT_HERE = "SAMMO is skipped: its release 0.3.3 wants numpy below 2 and cannot be installed beside the others"
+NOT_HERE = "SAMMO is skipped: its release 0.3.3 wants numpy below 2, which is not what the others run on here"
 
 
 def run_one(bench: Bench, name: str, calls: int, seed: int) -> dict[str, Any]:
