@@ -14,7 +14,7 @@ from typing import Any
 import dspy
 from dspy.lm15 import Message, Request, Response, Usage
 
-_ASKED = "\n\nRespond with "  # how the last message's part on the form of the answer begins
+ASKED = "\n\nRespond with "  # how the last message's part on the form of the answer begins
 _CASE = re.compile(r"case (\d+)")
 _FORMS = {
     "chat": (re.compile(r"\[\[ ## (\w+) ## \]\]"), "[[ ## {field} ## ]]\n{value}\n\n"),
@@ -116,11 +116,11 @@ class Answers:
             turns: How many messages come after it.
             last: The last of them.
         """
-        head, found, asked = last.rpartition(_ASKED)
+        head, found, asked = last.rpartition(ASKED)
         if not found:  # a question for a text, such as GEPA's for a better instruction
             return f"```\nRead the case with care, in way {zlib.crc32(last.encode())}.\n```"
         if asked not in self._forms:
-            self._forms[asked] = _read_form(asked)
+            self._forms[asked] = read_form(asked)
         template, fields = self._forms[asked]
         prompt = (system, turns)
         if prompt not in self._quality:
@@ -143,7 +143,7 @@ class Answers:
         return known[(case + (not right)) % len(known)]
 
 
-def _read_form(asked: str) -> tuple[str, list[str]]:
+def read_form(asked: str) -> tuple[str, list[str]]:
     """The form and the fields that the end of a prompt asks for."""
     form = "chat" if "[[ ## " in asked else "xml" if "`<" in asked else "json"
     pattern, template = _FORMS[form]

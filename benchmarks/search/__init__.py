@@ -1,0 +1,1 @@
+"""Search at equal terms: one language model, the same data, fragments and number of calls for all sides."""
