@@ -187,13 +187,15 @@ class _Run:
                 kept=self.kept,
                 learning=learning,
             )
-            self.books.tell(PhaseStarted("narrowing"))
+            narrowing = job.plan.shape(strategy.moves_on).narrowing
+            if narrowing:
+                self.books.tell(PhaseStarted("narrowing"))
             chosen = await narrow(
                 self.bench,
                 scoring,
                 strategy,
                 candidates,
-                block(fold.search, 0, job.plan.shape(strategy.moves_on).narrowing),
+                block(fold.search, 0, narrowing),
                 contenders=job.plan.contenders,
                 finalists=job.plan.finalists,
                 keep=self.books.keep_for_later(self.bench, number, job.plan.rows_to_confirm),

@@ -26,6 +26,8 @@ from fusionprog.search.trials import Trials, used_up
 
 SUCCESSOR = "tpe"  # what goes on where the effects model explains nothing
 
+_LATER = 0.25  # the share of a budget that is kept for later parts, if they need it
+
 Effects: TypeAlias = Mapping[Arm, float]
 
 
@@ -61,7 +63,8 @@ async def search_fold(
         learning: Keeps what is learned.
     """
     later = plan.rows_after_search(strategy.moves_on)
-    planned = later * bench.calls_per_row / plan.calls  # calls that are dearer than planned must leave some trials
+    # What is dearer than planned may cost the search some trials, and never all of them.
+    planned = max(_LATER, later * bench.calls_per_row / plan.calls)
 
     def keep() -> Cost:
         return books.keep_for_later(bench, number, later, most=planned)

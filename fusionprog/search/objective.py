@@ -95,6 +95,11 @@ class Objective:
         return factory(**self.arguments, **({"seed": seed} if "seed" in known else {}))
 
     @property
+    def is_measured(self) -> bool:
+        """Whether it asks for more than a search forecasts: for scores of single tasks, or for what calls cost."""
+        return bool(self.floors) or self.is_priced
+
+    @property
     def is_priced(self) -> bool:
         """Whether it minds what a call costs, so that cheaper candidates must be looked at, too."""
         return bool(self.pareto) or self.most_tokens is not None or self.most_usd is not None

@@ -28,7 +28,7 @@ class Shape:
         trials: Trials at most.
         block: Rows of every task in a trial.
         window: Trials in flight at once: enough to keep a model busy where a trial has few rows.
-        narrowing: Rows of every task on which contenders are measured.
+        narrowing: Rows of every task on which contenders are measured; 0 where what the search learned chooses.
         screening_calls: Calls for trying items alone.
     """
 
@@ -48,7 +48,7 @@ class Plan:
         moving: A search whose every trial takes the next rows, and which needs no screening.
         confirmation: Rows of every task on which finalists are compared with the program as written.
         finalists: Candidates that are.
-        contenders: Candidates that are measured on rows of their own to find the finalists.
+        contenders: Candidates that are measured in narrowing to find the finalists.
         bootstrap: Training rows of every task that the program as written is run on, for families that need it.
         calls: All calls at most, without the test report.
         test_calls: Calls of the test report at most.
@@ -96,6 +96,7 @@ class Sizes:
         test_calls: Calls of the test report.
         tasks: How many tasks there are.
         finalists: Candidates that are compared with the program as written.
+        narrows: Whether the finalists of a search that forecasts what candidates score must be measured all the same.
     """
 
     calls_per_row: int
@@ -107,6 +108,7 @@ class Sizes:
     test_calls: int
     tasks: int = 1
     finalists: int = FINALISTS
+    narrows: bool = False
 
     @property
     def least_confirmation(self) -> int:
@@ -172,8 +174,11 @@ def _same(left: float, budget: Budget, trials: int | None, sizes: Sizes) -> Shap
 
 
 def _moving(left: float, trials: int | None, sizes: Sizes) -> Shape:
-    """Trials of few rows, since what is learned from a row holds for all prompts; each begins where the last ended."""
-    narrowing = max(1, min(sizes.search_rows, int(left * _FRESH_NARROWING / CONTENDERS)))
+    """Trials of few rows, since what is learned from a row holds for all prompts; each begins where the last ended.
+
+    What is learned is also what chooses the finalist: the rows of narrowing tell more as trials.
+    """
+    narrowing = max(1, min(sizes.search_rows, int(left * _FRESH_NARROWING / CONTENDERS))) if sizes.narrows else 0
     left -= narrowing * CONTENDERS
     block = _block(left / ((trials or _MANY_TRIALS) + 1), sizes)
     count = int(left / block) - 1

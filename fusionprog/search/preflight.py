@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -28,34 +27,17 @@ from fusionprog.program.variants import options_of
 from fusionprog.prompts.embedding import Basis, HashedNgrams, Vectors, task_text
 from fusionprog.prompts.items import Family, Item
 from fusionprog.prompts.pool import PromptPool
-from fusionprog.prompts.schedule import FORMATS, Format, Schedule
-from fusionprog.runtime.render import Renderer, TaskView
-from fusionprog.search.choices import ANSWER_TOKENS, Choices, priced_choices, prompt_tokens
+from fusionprog.prompts.schedule import FORMATS, Format
+from fusionprog.runtime.render import TaskView
+from fusionprog.search.choices import Choices, priced_choices
+from fusionprog.search.estimate import Estimate, call_costs, estimate, plan_within
 from fusionprog.search.objective import Objective
 from fusionprog.search.objective_check import check_objective
-from fusionprog.search.plan import Plan, Sizes, make_plan
+from fusionprog.search.plan import Plan, Sizes
 from fusionprog.search.split import Fold, split_val
 from fusionprog.search.worst_case import check_bounds
 
 _ROWS_EMBEDDED = 8
-_GROWTH = 2.0  # a compiled prompt is about twice as long as the written one
-
-
-@dataclass(frozen=True)
-class Estimate:
-    """What a compile will cost at most.
-
-    Attributes:
-        calls: Model calls, without the test report.
-        test_calls: Model calls of the test report.
-        tokens: Tokens of all of these, roughly.
-        usd: Dollars, roughly; ``None`` where a price is unknown.
-    """
-
-    calls: int
-    test_calls: int
-    tokens: int
-    usd: float | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -177,13 +159,15 @@ def preflight(
     open_items = [item for item in items if not item.pinned and item.id not in freeze]
     used = [item for item in items if item.pinned or item.id not in freeze]
     traces = any(isinstance(item, Family) and item.needs_traces for item in used)
-    costs = _call_costs(tasks, scorers)
+    costs = call_costs(tasks, scorers)
     check_bounds(budget, _asked(scorers))
     objective = objective or Objective()
     check_objective(objective, scorers)
     prompting = [node for node in searched if graph.nodes[node].asks_model]
     sizes = _sizes(tasks, scorers, open_items, prompting, folds, traces)
-    plan = _plan(budget, trials, replace(sizes, finalists=objective.finalists), costs)
+    plan = plan_within(
+        budget, trials, replace(sizes, finalists=objective.finalists, narrows=objective.is_measured), costs
+    )
     notes += _visible_notes(tasks, folds, plan)
     return Job(
         graph=graph,
@@ -208,7 +192,7 @@ def preflight(
         folds=folds,
         plan=plan,
         budget=budget,
-        estimate=_estimate(plan, costs),
+        estimate=estimate(plan, costs),
         seed=seed,
         formats=tuple(formats),
         notes=tuple(notes),
@@ -338,72 +322,3 @@ def _asked(scorers: Sequence[TaskScorer]) -> tuple[LanguageModel, ...]:
 
 def _models_of(scorer: TaskScorer, node: str) -> list[LanguageModel]:
     return list(scorer.offered.get(node, {node: scorer.models[node]}).values())
-
-
-def _dearest(scorer: TaskScorer, node: str) -> tuple[float, float] | None:
-    """The price of the dearest model that a node may ask; ``None`` where one is unknown."""
-    prices = [model.usd_per_token for model in _models_of(scorer, node)]
-    known = [price for price in prices if price is not None]
-    return max(known, key=sum) if len(known) == len(prices) else None
-
-
-def _call_costs(tasks: Sequence[Task], scorers: Sequence[TaskScorer]) -> list[tuple[int, tuple[float, float] | None]]:
-    """Prompt tokens and prices of one call of every node that a metric reads and of the metric's own, in every task."""
-    costs = []
-    for task, scorer in zip(tasks, scorers, strict=True):
-        columns = task.rows["val"][0].columns
-        for node, prompt in Renderer({}).prompts(Schedule(), scorer.view, scorer.asking).items():
-            row = scorer.view.program.node_row(node, columns)
-            cost = math.ceil(prompt_tokens(prompt, row) * _GROWTH), _dearest(scorer, node)
-            costs += [cost] * scorer.view.program.graph.nodes[node].calls
-        for metric, models in scorer.judges.items():
-            view = TaskView(metric.name, "", metric.as_task, ())
-            for node, prompt in Renderer({}).prompts(Schedule(), view, list(models)).items():
-                costs.append((prompt_tokens(prompt, columns), models[node].usd_per_token))
-    return costs
-
-
-def _capped(budget: Budget, costs: Sequence[tuple[int, tuple[float, float] | None]]) -> Budget:
-    """Turns limits on tokens and dollars into one on calls, so that the plan fits them."""
-    limits = [budget.calls] if budget.calls is not None else []
-    if budget.tokens is not None:
-        mean = sum(tokens + ANSWER_TOKENS for tokens, _ in costs) / len(costs)
-        limits.append(int(budget.tokens / mean))
-    if budget.usd is not None:
-        mean_usd = sum(_usd(tokens, price) for tokens, price in costs) / len(costs)
-        if mean_usd > 0:
-            limits.append(int(budget.usd / mean_usd))
-    return Budget(calls=max(1, min(limits))) if limits else Budget()
-
-
-def _plan(
-    budget: Budget, trials: int | None, sizes: Sizes, costs: Sequence[tuple[int, tuple[float, float] | None]]
-) -> Plan:
-    capped = _capped(budget, costs)
-    try:
-        return make_plan(capped, trials, sizes)
-    except BudgetError as error:
-        if capped.calls == budget.calls:
-            raise
-        tokens, usd = budget.tokens, budget.usd
-        limits = [f"{tokens:,} tokens"] if tokens is not None else []
-        limits += [f"${usd:g} (usd)"] if usd is not None else []
-        raise BudgetError(
-            error.problem,
-            expected=error.expected,
-            found=f"{' and '.join(limits)}, which are about {capped.calls:,} calls",
-            fix="Allow more, or give fewer tasks or shorter inputs",
-        ) from error
-
-
-def _usd(tokens: int, price: tuple[float, float] | None) -> float:
-    return 0.0 if price is None else tokens * price[0] + ANSWER_TOKENS * price[1]
-
-
-def _estimate(plan: Plan, costs: Sequence[tuple[int, tuple[float, float] | None]]) -> Estimate:
-    calls = plan.calls + plan.test_calls
-    tokens = sum(tokens + ANSWER_TOKENS for tokens, _ in costs) / len(costs)
-    usd = None
-    if all(price is not None for _, price in costs):
-        usd = calls * sum(_usd(tokens, price) for tokens, price in costs) / len(costs)
-    return Estimate(plan.calls, plan.test_calls, int(calls * tokens), usd)

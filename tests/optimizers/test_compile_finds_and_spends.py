@@ -223,7 +223,7 @@ def plain(kit: Any) -> Any:
 
 def test_callbacks_are_told_of_every_part_in_order(improved: Any) -> None:
     events = improved.events
-    assert phases(improved) == ["search", "narrowing", "confirmation", "test"]
+    assert phases(improved) == ["search", "confirmation", "test"]
     assert [event.step for event in improved.steps()] == list(range(1, 9))
     assert isinstance(events[-1], Finished) and events[-1].record == improved.program.record
     notes = [event.text for event in events if isinstance(event, Note)]

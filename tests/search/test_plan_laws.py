@@ -21,6 +21,7 @@ SIZES = st.builds(
     folds=st.sampled_from([1, 2]),
     traces=st.booleans(),
     test_calls=st.integers(0, 1000),
+    narrows=st.booleans(),
     finalists=st.sampled_from([1, 3]),
 )
 TRIALS = st.one_of(st.none(), st.integers(1, 300))
@@ -70,9 +71,10 @@ def test_a_plan_is_one_that_can_be_carried_out(calls: int, trials: int | None, s
     assert plan is not None
     for shape in (plan.same, plan.moving):
         assert 1 <= shape.block <= sizes.search_rows
-        assert 1 <= shape.narrowing <= sizes.search_rows
+        assert 0 <= shape.narrowing <= sizes.search_rows
         assert min(8, trials or 8) <= shape.trials <= (trials or calls)
     assert plan.same.block <= plan.same.narrowing
+    assert (plan.moving.narrowing > 0) == sizes.narrows
     assert sizes.least_confirmation <= plan.confirmation <= sizes.confirmation_rows
     assert plan.finalists == sizes.finalists <= plan.contenders == CONTENDERS
     assert plan.test_calls == sizes.test_calls

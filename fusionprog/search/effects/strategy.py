@@ -25,7 +25,8 @@ from fusionprog.search.effects.schedules import DIGITS, best_settings, chances_o
 from fusionprog.search.findings import Findings
 from fusionprog.search.strategy import Setting, items_of, offered_items, strategy_registry
 
-_PROBABLE = (0.8, 0.5, 0.9)  # how probable it must be that an item is worth its tokens, in what may be returned
+_PROBABLE = (0.9, 0.8, 0.65, 0.5)  # how probable it must be that an item is worth its tokens, in what may be returned
+_MAY_LOSE = 0.005  # score that may be lost, as far as the model can tell, for prompts without items that may be useless
 _LOOKED_AT = 32  # tried schedules that are ranked by what the model expects of them
 # What other compiles have found counts up to this: an item must be able to prove the opposite here, and for that it
 # must be drawn now and then.
@@ -146,15 +147,23 @@ class EffectsStrategy:
         return notes
 
     def ranked(self, tried: Sequence[Schedule], values: Sequence[float]) -> list[Schedule]:
-        """Returns what the model would return at several levels of certainty, then what it expects most of."""
+        """Returns what the model would return, the most certain that gives little away first, then the best tried.
+
+        What opens an item only where it is all but certain to help has shorter prompts, and where little is known it
+        leaves out much that would help. So the most certain candidate comes first that the model expects to lose no
+        more than ``_MAY_LOSE`` against the best of them.
+        """
         columns, posterior = self._learner.columns, self._learner.posterior
         certain = []
         for price in self._prices:
             costs = {key: round(price * cost, DIGITS) for key, cost in self._costs.items()}
             chances = chances_of(columns, posterior, costs)
-            certain += [
+            levels = [
                 probable_schedule(columns, posterior.mean, costs, chances, probability) for probability in _PROBABLE
             ]
+            forecasts = [self.forecast(each) for each in levels]
+            first = next(place for place, value in enumerate(forecasts) if value >= max(forecasts) - _MAY_LOSE)
+            certain += [levels[first], *levels[:first], *levels[first + 1 :]]
         looked_at = tried[:_LOOKED_AT]
         expected = [self.forecast(schedule) for schedule in looked_at]
         order = sorted(range(len(looked_at)), key=lambda place: (-round(expected[place], 9), place))
