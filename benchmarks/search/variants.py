@@ -42,8 +42,8 @@ class ChangedEffects(EffectsStrategy):
     def __init__(self, setting: Setting, change: Change) -> None:
         super().__init__(setting)
         self._change = change
-        off = np.array([name[0] in change.without for name in self._columns.names])
-        self._model._usual[off] = _NOTHING
+        off = np.array([name[0] in change.without for name in self._learner.columns.names])
+        self._learner._model._usual[off] = _NOTHING
 
     def schedule(self, number: int, params: Mapping[str, Any]) -> Schedule:
         """Returns the schedule of a trial's draw, with the change."""
