@@ -134,13 +134,13 @@ class EffectsStrategy:
         return f"nothing is left to find: knowing all effects would add {self._regret.left:.4f} to the score"
 
     def hands_over(self) -> str | None:
-        """Says so where the effects explain outcomes no better than a constant does."""
+        """Says so where the effects explain outcomes worse than a constant does."""
         fit = self._learner.fit
         if not fit.fails:
             return None
         gain, error = fit.gain
         return (
-            "effects of items explain scores no better than each task's mean "
+            "effects of items explain scores worse than each task's mean does "
             f"(log likelihood of an outcome {gain:+.4f} ± {error:.4f} on outcomes not seen before)"
         )
 
