@@ -121,6 +121,11 @@ async def search_fold(
             books.cut = books.cut or reason
         for note in mine.notes():
             books.note(note)
+        if trials.stopped:
+            books.note(
+                f"{trials.stopped} of {trials.told_so_far} trials were stopped halfway: behind the best one "
+                "by a paired test at 95%"
+            )
         return trials, study
 
     first, study = await trials_of(strategy, number, screened.effects, 0, count // 2)

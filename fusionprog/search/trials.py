@@ -15,6 +15,7 @@ from fusionprog._internal.canonical import digest
 from fusionprog.lm.budget import Cost
 from fusionprog.prompts.schedule import Schedule
 from fusionprog.search.bench import Bench, Outcomes, Rows, block, mean_tokens, task_means, task_values
+from fusionprog.search.racing import can_tell, halves, is_behind, projected
 from fusionprog.search.scoring import Scoring
 from fusionprog.search.shares import RowShares
 from fusionprog.search.strategy import Strategy
@@ -73,6 +74,7 @@ class Trials:
         shown: Task → mean score of the best candidate so far; of the last trials together, where trials move on to
             other rows and cannot be compared.
         ended_by: Why a trial could not be done to its end.
+        stopped: How many trials were stopped halfway, as they were behind the best one.
         handed_over: Why another strategy should do the rest; ``None`` where it should not.
     """
 
@@ -95,6 +97,7 @@ class Trials:
         self._candidates: set[str] = set()
         self.shown = dict(baseline)
         self.ended_by = ""
+        self.stopped = 0
         self.handed_over: str | None = None
         self._halfway = halfway
         self._bench = bench
@@ -114,6 +117,8 @@ class Trials:
         self._waiting: dict[int, Schedule] = {}  # a trial that there was no room for
         self._under_way: dict[int, _UnderWay] = {}
         self._in_pieces = False
+        self._leader: Outcomes | None = None  # those of the best trial so far, where all have the same rows
+        self._stopped_by: dict[int, Outcomes] = {}  # the leader of a trial that was stopped and is not told yet
 
     def begin(self, number: int, params: Mapping[str, Any], *, alone: bool) -> Coroutine[Any, Any, bool] | None:
         """Returns the work of a trial; see ``TrialRunner``.
@@ -130,7 +135,7 @@ class Trials:
         if self._bench.ledger.short_of(worst, keep=self._keep()) is None:
             self._bench.ledger.reserve(worst)
             self._shares.move_on(counts)
-            return self._measure(number, schedule, rows, worst)
+            return self._measure(number, schedule, rows, worst, self._leader)
         if not alone:
             self._waiting[number] = schedule
             return None
@@ -141,7 +146,9 @@ class Trials:
     def value(self, number: int) -> float:
         """Returns what a trial that was measured comes to under the weights of now."""
         outcomes = self._under_way[number].outcomes
-        self._told[number] = task_values(outcomes), self._scoring.excess(outcomes)
+        leader = self._stopped_by.pop(number, None)
+        values = task_values(outcomes) if leader is None else projected(outcomes, leader)
+        self._told[number] = values, self._scoring.excess(outcomes)
         return self._value(number)
 
     def told(self, trial: optuna.trial.FrozenTrial) -> str | None:
@@ -151,6 +158,7 @@ class Trials:
         self._bench.ledger.settle(done.worst)
         self._strategy.observe(done.schedule, done.outcomes)
         self._remember(Tried(done.schedule, value, mean_tokens(done.outcomes), trial.number))
+        self._lead(done.outcomes, value)
         self._show(task_means(done.outcomes), value)
         self._finished(trial, self.shown)
         if self._scoring.add(done.outcomes):
@@ -198,6 +206,12 @@ class Trials:
         bisect.insort(self.best, tried, key=lambda each: each.order)
         del self.best[_KEPT:]
 
+    def _lead(self, outcomes: Outcomes, value: float) -> None:
+        """Whom later trials are raced against; whoever was stopped is not ahead of anybody."""
+        if not self._strategy.moves_on and value > self._best_value:
+            whole = all(len(mine) == min(self._block, len(self._rows[task])) for task, mine in outcomes.items())
+            self._leader = outcomes if whole else self._leader
+
     def _show(self, means: dict[str, float], value: float) -> None:
         if self._strategy.moves_on:
             self._last.append(means)
@@ -205,17 +219,30 @@ class Trials:
         elif value > self._best_value:
             self._best_value, self.shown = value, means
 
-    async def _measure(self, number: int, schedule: Schedule, rows: Rows, worst: Cost) -> bool:
+    async def _measure(self, number: int, schedule: Schedule, rows: Rows, worst: Cost, leader: Outcomes | None) -> bool:
         patience = max(0.0, self._time_left())
         try:
             async with asyncio.timeout(patience if self._bench.ledger.budget.seconds else None):
-                outcomes = await self._bench.measure(schedule, rows)
+                outcomes = await self._raced(number, schedule, rows, leader)
         except TimeoutError:
             self._bench.ledger.settle(worst)
             self.ended_by = used_up("seconds")
             return False
         self._under_way[number] = _UnderWay(schedule, outcomes, worst)
         return True
+
+    async def _raced(self, number: int, schedule: Schedule, rows: Rows, leader: Outcomes | None) -> Outcomes:
+        """Measures all rows, or half of them where that shows that the leader cannot be reached."""
+        first, rest = halves(rows)
+        if leader is None or not can_tell(first):
+            return await self._bench.measure(schedule, rows)
+        begun = await self._bench.measure(schedule, first)
+        if is_behind(begun, leader):
+            self.stopped += 1
+            self._stopped_by[number] = leader
+            return begun
+        others = await self._bench.measure(schedule, rest)
+        return {task: [*mine, *others[task]] for task, mine in begun.items()}
 
     async def _measure_in_pieces(self, number: int, schedule: Schedule, rows: Rows) -> bool:
         (outcomes,) = await self._bench.measure_all([schedule], rows, keep=self._keep())

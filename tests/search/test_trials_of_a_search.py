@@ -17,6 +17,7 @@ from fusionprog.program.data import Row
 from fusionprog.prompts.schedule import NodeSettings, Schedule
 from fusionprog.search.bench import Outcomes
 from fusionprog.search.objective import Objective
+from fusionprog.search.racing import can_tell, halves, is_behind, projected
 from fusionprog.search.scoring import Scoring
 from fusionprog.search.trials import Trials
 
@@ -42,6 +43,9 @@ class Wanted:
 
     def observe(self, schedule: Schedule, outcomes: Outcomes) -> None:
         self.observed.append(outcomes)
+
+    def settled(self) -> str | None:
+        return None
 
     def ranked(self, tried: Sequence[Schedule], values: Sequence[float]) -> list[Schedule]:
         assert list(values) == sorted(values, reverse=True)
@@ -335,3 +339,35 @@ def test_what_is_shown_is_the_best_so_far_or_the_last_trials_together(moves_on: 
         search.run(number)
         shown.append(search.trials.shown["a"])
     assert shown == pytest.approx([0.2, 0.5, 0.5] if moves_on else [0.2, 0.8, 0.8])
+
+
+# Racing.
+
+
+def outcomes_of(**scores: Sequence[float]) -> Any:
+    return {
+        task: [Outcome(f"{task}{place}", score) for place, score in enumerate(mine)] for task, mine in scores.items()
+    }
+
+
+def test_a_trial_is_behind_where_it_loses_on_the_same_rows_and_not_where_rows_are_few_or_it_wins_some() -> None:
+    leader = outcomes_of(a=[1.0] * 8 + [0.0] * 8, b=[1.0, 0.0] * 8)
+    assert is_behind(outcomes_of(a=[0.0] * 8, b=[0.0] * 8), leader)
+    assert can_tell({"a": [None] * 8}) and not can_tell({"a": [None] * 3, "b": [None] * 3})  # type: ignore[list-item]
+    assert not is_behind(outcomes_of(a=[1.0, 0.0] * 4, b=[1.0] * 8), leader)
+    assert not is_behind(outcomes_of(a=[1.0] * 8, b=[1.0, 0.0] * 4), leader)
+
+
+def test_what_is_stopped_counts_as_much_less_than_the_leader_as_it_has_lost() -> None:
+    """Though its mean so far is above the leader's on all rows."""
+    leader = outcomes_of(a=[1.0] * 8 + [0.0] * 8)
+    stopped = outcomes_of(a=[1.0] * 5 + [0.0] * 3)
+    assert projected(stopped, leader) == {"a": pytest.approx(0.5 - 3 / 8)}
+
+
+@given(st.integers(1, 16))
+def test_halves_are_all_rows_in_their_order(size: int) -> None:
+    rows = {"a": [Row({"x": str(place)}) for place in range(size)], "b": [Row({"x": "only"})]}
+    first, rest = halves(rows)
+    assert all([*first[task], *rest[task]] == rows[task] for task in rows)
+    assert all(0 <= len(first[task]) - len(rest[task]) <= 1 for task in rows)
