@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-WORTH_OF_TOKEN = 1e-5
+WORTH_OF_TOKEN = 3e-5
 """Score that a token of an example must bring."""
 
 WORTH_OF_DOLLAR = 10.0
