@@ -27,7 +27,7 @@ from fusionprog.search.findings import Findings
 from fusionprog.search.strategy import Setting, items_of, offered_items, strategy_registry
 
 _PROBABLE = (0.9, 0.8, 0.65, 0.5)  # how probable it must be that an item is worth its tokens, in what may be returned
-_MAY_LOSE = 0.005  # score that may be lost, as far as the model can tell, for prompts without items that may be useless
+_MAY_LOSE = 0.01  # score that may be lost, as far as the model can tell, for prompts without items that may be useless
 _SMALL_REGRET = 0.005  # score below which a search is over
 _LOOKED_EVERY = 4  # trials between two looks at the regret of a draw
 _LOOKED_AT = 32  # tried schedules that are ranked by what the model expects of them
