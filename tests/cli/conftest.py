@@ -15,6 +15,13 @@ import pytest
 
 from fusionprog.cli.main import main
 
+
+@pytest.fixture(autouse=True)
+def own_path(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Commands put a program file's folder on the path, as running it would; other tests must not find it there."""
+    monkeypatch.setattr(sys, "path", list(sys.path))
+
+
 WORDS = {
     "shop": {
         "delivery": ["parcel", "courier", "doorstep", "tracking"],
