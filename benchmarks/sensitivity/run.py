@@ -1,10 +1,10 @@
-"""What a compiled program's score depends on: two studies and five ablations, on a landscape whose optimum is known.
+"""What a compiled program's score depends on: two studies and ablations, on a landscape whose optimum is known.
 
     python benchmarks/sensitivity/run.py --plot sensitivity.png
 
 Every point is compiled anew, on five landscapes; scores are the way from base to optimum, in truth. Temperature is
 fixed and everything else compiled; tasks come in one nested order, with what all share alone (shared) and with what
-differs by task (conditioned); the ablations take one part away each.
+differs by task (conditioned); the ablations take one part away each, and equal task weights for others.
 """
 
 from __future__ import annotations
@@ -37,6 +37,7 @@ from search.variants import WITHOUT_BIAS, WITHOUT_GATES, WITHOUT_TASKS, Change, 
 
 TEMPERATURES = (0.05, 0.1, 0.2, 0.4, 0.8, 1.6, 3.2)
 NUMBERS = (1, 2, 3, 6, 9, 12)
+WEIGHTS = ("uncertainty", "dwa", "rate_balance", "tchebycheff", "worst")  # objectives in place of equal task weights
 BENCH = "landscape-12"
 
 
@@ -124,15 +125,15 @@ def numbers_of_tasks(benches: Sequence[Bench], calls: int, sampler: str) -> dict
 def ablations(benches: Sequence[Bench], calls: int) -> dict[str, list[Point]]:
     """Returns what is taken away → points.
 
-    Conditioning is what differs by kind of task and by task; bias is what items do everywhere; without equal weights
-    the worst task counts; half the pool is every other fragment.
+    Conditioning is what differs by kind of task and by task; bias is what items do everywhere; half the pool is every
+    other fragment. Equal task weights are replaced by other schemes, one at a time.
     """
     return {
         "nothing": study(benches, calls),
         "gates": study(benches, calls, sampler=WITHOUT_GATES),
         "conditioning": study(benches, calls, sampler=WITHOUT_TASKS),
         "bias": study(benches, calls, sampler=WITHOUT_BIAS),
-        "equal weights": study(benches, calls, objective="worst"),
+        **{f"equal weights: {each}": study(benches, calls, objective=each) for each in WEIGHTS},
         "half the pool": study([_half_pool(bench) for bench in benches], calls),
     }
 
@@ -170,7 +171,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
                 "temperature", {"mean": line(by_temperature), "worst task": line(by_temperature, "worst")}, True
             ),
             "number of tasks": Panel("tasks", {"shared": line(shared), "conditioned": line(conditioned)}),
-            "ablations": Panel("without", {"mean": line(without)}),
+            "ablations": Panel("without", {"mean": line(without), "worst task": line(without, "worst")}),
         }
         plot_panels(panels, options.plot, up="way from base to optimum")
 
