@@ -130,4 +130,4 @@ async def search_fold(
     books.note(f"{first.handed_over}: the second half of the search is by {SUCCESSOR!r}")
     second, _ = await trials_of(successor(), number + folds, {}, first.told_so_far, None)
     learning.end(strategy, study)
-    return [each for both in itertools.zip_longest(second.ranked(), first.ranked()) for each in both if each]
+    return [each for both in itertools.zip_longest(first.ranked(), second.ranked()) for each in both if each]

@@ -69,6 +69,10 @@ class PlainStrategy:
                 shown = {node: items_of(prompt) for node, prompt in bench.prompts(schedule, task).items()}
                 self._marginals.add(task, shown, [each.score for each in mine])
 
+    def settled(self) -> None:
+        """Never is: the sampler does not say what is left to find."""
+        return None
+
     def hands_over(self) -> None:
         """Goes on to the end."""
         return None

@@ -85,6 +85,10 @@ class Strategy(Protocol):
         """Is told what was measured, in the order in which it is booked."""
         ...
 
+    def settled(self) -> str | None:
+        """Returns why no further trial is worth its calls, in words; asked after each trial."""
+        ...
+
     def hands_over(self) -> str | None:
         """Returns why another strategy should do the rest, in words; asked once, halfway."""
         ...

@@ -159,7 +159,7 @@ class Trials:
             return used_up("seconds")
         if self.told_so_far == self._halfway:
             self.handed_over = self._strategy.hands_over()
-        return self.handed_over
+        return self.handed_over or self._strategy.settled()
 
     def moved(self) -> Mapping[int, float] | None:
         """Returns what all told trials come to now; ``None`` if that has not changed since it was asked for last."""

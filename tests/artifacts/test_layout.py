@@ -154,7 +154,7 @@ def test_numbers_are_rounded_and_without_a_negative_zero() -> None:
 
 
 def test_every_number_in_the_file_is_rounded(assemble: Callable[..., CompiledProgram], tmp_path: Path) -> None:
-    items = [fp.Fragment("a", "Say it.", facet="hint")]
+    items = [fp.Fragment("a", "Say it.", facet="hint"), fp.Fragment("b", "Say more.", facet="hint")]
     third = 1 / 3
     schedule = Schedule(
         everywhere={"a": third},
@@ -162,6 +162,7 @@ def test_every_number_in_the_file_is_rounded(assemble: Callable[..., CompiledPro
         in_task={"one": {"ask": {"a": third}}},
         costs={"a": third - 1},
         directions={"ask": {"a": (third,)}},
+        pairs={"ask": {"a": {"b": third}}},
         nodes={"ask": NodeSettings(1e-9, {"hint": third})},
     )
     graph = fp.ProgramGraph("asked")
@@ -185,6 +186,7 @@ def test_every_number_in_the_file_is_rounded(assemble: Callable[..., CompiledPro
     loaded = fp.load(tmp_path / "a.json")
     assert loaded.schedule.nodes["ask"].temperature == 1e-6
     assert loaded.schedule.everywhere["a"] == pytest.approx(third, abs=1e-6)
+    assert loaded.schedule.pairs["ask"]["a"]["b"] == pytest.approx(third, abs=1e-6)
     assert loaded.prompt("one", node="ask") == program.prompt("one", node="ask")
     loaded.save(tmp_path / "b.json")
     assert (tmp_path / "a.json").read_bytes() == (tmp_path / "b.json").read_bytes()

@@ -407,6 +407,15 @@ CHANGES: dict[str, tuple[Change, str]] = {
         lambda d: d["schedule"].update(in_task={"shop": {"triage": {"x": 1.0}}}),
         "names 'x', which is no item",
     ),
+    "a pair of no node": (lambda d: d["schedule"].update(pairs={"x": {}}), "names 'x', which is no node"),
+    "a pair of no item": (
+        lambda d: d["schedule"].update(pairs={"triage": {"x": {"role": 0.1}}}),
+        "names 'x', which is no item",
+    ),
+    "a pair with no item": (
+        lambda d: d["schedule"].update(pairs={"triage": {"role": {"x": 0.1}}}),
+        "names 'x', which is no item",
+    ),
     "as written in no task": (lambda d: d["schedule"].update(as_written=["x"]), "names 'x', which is no task"),
     "a direction that does not fit": (
         lambda d: d["schedule"].update(directions={"triage": {"role": [1.0] * 9}}),

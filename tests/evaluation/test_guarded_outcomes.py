@@ -66,7 +66,7 @@ def test_an_outcome_says_which_nodes_ran_and_holds_their_calls_alone(desk: Any) 
     model = desk.model(answer)
     good, bad = outcomes(desk, fp.metrics.exact_match("team"), model)
 
-    assert (good.ran, bad.ran) == ({"draft", "check", "redo"}, {"draft", "check", "repair"})
+    assert (good.ran, bad.ran) == (frozenset({"draft", "check", "redo"}), frozenset({"draft", "check", "repair"}))
     assert (good.score, bad.score) == (0.0, 1.0)
     assert len(good.calls) == len(bad.calls) == 3 and len(model.asked) == 6
     assert (good.tokens, good.usd) == (36, 1.5)

@@ -52,7 +52,7 @@ def shout(message: str) -> str:
 
 
 def run(module: fp.modules.Module, inputs: Mapping[str, Any], answer: dict[str, Any] | None = None) -> Any:
-    async def ask(asked: Mapping[str, Any], /, *, sample: int = 0) -> dict[str, Any]:
+    async def ask(asked: Mapping[str, Any], /, *, sample: int = 0, node: str | None = None) -> dict[str, Any]:
         assert answer is not None, "the module asked a model"
         return answer
 

@@ -35,7 +35,7 @@ def test_without_a_budget_there_is_a_usual_number_of_trials(kit: Any, sampler: s
     assert least <= record.trials <= most
 
 
-@pytest.mark.parametrize("sampler", ["effects", "random", "tpe"])
+@pytest.mark.parametrize("sampler", ["effects", "nsga2", "random", "tpe"])
 def test_a_sampler_is_chosen_by_name(kit: Any, sampler: str) -> None:
     record = kit.compile(sampler=sampler, trials=12).program.record
     assert record.improved

@@ -263,7 +263,8 @@ def test_a_graph_by_hand_has_guarded_sources() -> None:
     assert graph.needed([FieldRef("send", "done")]) == ("draft", "check", "repair", "send")
     assert largest_runs(graph, [FieldRef("send", "done")]) == (("draft", "check", "repair", "send"),)
     assert sure_nodes(graph, [FieldRef("send", "done")]) == {"draft", "check", "send"}
-    edges = {(one, other): guarded for one, other, guarded in graph.digraph().edges(data="guarded")}
+    found: Any = graph.digraph().edges(data="guarded")
+    edges = {(one, other): guarded for one, other, guarded in found}
     assert edges == {
         ("draft", "check"): False,
         ("draft", "repair"): False,

@@ -76,7 +76,7 @@ def guarded_graphs(draw: st.DrawFn) -> ProgramGraph:
     names = list("abcdef")[: draw(st.integers(1, 6))]
 
     def source(before: Sequence[str], kind: str, deep: int) -> Any:
-        plain = [FieldRef(name, kind) for name in before]
+        plain: list[FieldRef | InputRef] = [FieldRef(name, kind) for name in before]
         plain += [InputRef("x")] if kind == "value" else [InputRef("yes"), InputRef("no")]
         if deep and draw(st.booleans()):
             condition = source(before, "flag", deep - 1)

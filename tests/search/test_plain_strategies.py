@@ -10,7 +10,7 @@ import pytest
 from fusionprog.prompts.items import Fragment
 from fusionprog.prompts.schedule import Schedule
 from fusionprog.search.objective import mean
-from fusionprog.search.plain import PlainStrategy, random, tpe
+from fusionprog.search.plain import PlainStrategy, nsga2, random, tpe
 from fusionprog.search.space import Space
 from fusionprog.search.strategies import strategy_registry
 from fusionprog.search.strategy import Setting
@@ -27,7 +27,7 @@ def setting(prior: tuple[Schedule, ...] = (), trials: int = 40, seed: int = 0) -
     return Setting(SPACE, NO_BENCH, {"a": (1.0, 0.0)}, mean, seed, trials, prior)
 
 
-@pytest.fixture(params=["tpe", "random"])
+@pytest.fixture(params=["tpe", "nsga2", "random"])
 def name(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
@@ -74,7 +74,7 @@ def draws(strategy: PlainStrategy, trials: int = 6) -> list[dict[str, Any]]:
     return [trial.params for trial in study.trials]
 
 
-@pytest.mark.parametrize("make", [tpe, random])
+@pytest.mark.parametrize("make", [tpe, nsga2, random])
 def test_draws_depend_on_the_seed_and_on_history_alone(make: Any) -> None:
     assert draws(make(setting())) == draws(make(setting()))
     assert draws(make(setting())) != draws(make(setting(seed=1)))

@@ -65,15 +65,20 @@ class Fit:
 
     @property
     def gain(self) -> tuple[float, float]:
-        """Mean gain of the model over the constant in log likelihood per outcome, and its standard error."""
-        if len(self.gains) < 2:
+        """Mean gain of the model over the constant in log likelihood per outcome, and its standard error.
+
+        The first quarter of the trials does not count: what is forecast there is forecast from nothing.
+        """
+        gains = self.gains[len(self.gains) // 4 :]
+        if len(gains) < 2:
             return 0.0, float("inf")
-        return float(np.mean(self.gains)), float(np.std(self.gains, ddof=1) / np.sqrt(len(self.gains)))
+        return float(np.mean(gains)), float(np.std(gains, ddof=1) / np.sqrt(len(gains)))
 
     @property
     def fails(self) -> bool:
-        """Whether the model says no more than a constant, after enough trials to tell."""
-        return len(self.gains) >= _ENOUGH and self.gain[0] <= 0.0
+        """Whether the model's forecasts are worse than a constant's by more than two standard errors."""
+        gain, error = self.gain
+        return len(self.gains) >= _ENOUGH and gain + 2.0 * error < 0.0
 
 
 def _likelihood(measured: Measured, expected: float, model: EffectsModel) -> float:

@@ -21,6 +21,7 @@ from fusionprog.search.effects.attribution import Sightings, findings_of
 from fusionprog.search.effects.columns import AMOUNTS, Columns, Kind, Shown, Vector
 from fusionprog.search.effects.learner import Learner
 from fusionprog.search.effects.model import USUAL
+from fusionprog.search.effects.regret import Regret
 from fusionprog.search.effects.sampler import EffectsSampler
 from fusionprog.search.effects.schedules import DIGITS, best_settings, chances_of, probable_schedule, schedule_of
 from fusionprog.search.findings import Findings
@@ -28,6 +29,8 @@ from fusionprog.search.strategy import Setting, items_of, offered_items, strateg
 
 _PROBABLE = (0.9, 0.8, 0.65, 0.5)  # how probable it must be that an item is worth its tokens, in what may be returned
 _MAY_LOSE = 0.005  # score that may be lost, as far as the model can tell, for prompts without items that may be useless
+_SMALL_REGRET = 0.005  # score below which a search is over
+_LOOKED_EVERY = 4  # trials between two looks at the regret of a draw
 _LOOKED_AT = 32  # tried schedules that are ranked by what the model expects of them
 # What other compiles have found counts up to this: an item must be able to prove the opposite here, and for that it
 # must be drawn now and then.
@@ -70,6 +73,7 @@ class EffectsStrategy:
             usual,
         )
         self._drawn: dict[int, tuple[Columns, Vector]] = {}
+        self._regret = Regret(_SMALL_REGRET)
         self._sightings = Sightings()
 
     @cached_property
@@ -96,6 +100,8 @@ class EffectsStrategy:
         columns = self._learner.columns
         effects = self._learner.posterior.draw(seed_of(self._seed, "effects", number))
         self._drawn[number] = columns, effects
+        if number % _LOOKED_EVERY == 0:
+            self._regret.add(columns, self._learner.posterior.mean, effects, self._costs)
         params: dict[str, Any] = {}
         for key, item in self._items.items():
             value = float(effects[columns.index["everywhere", key]])
@@ -124,14 +130,20 @@ class EffectsStrategy:
         if measured:
             self._learner.observe(measured)
 
+    def settled(self) -> str | None:
+        """Says so where perfect knowledge of the effects would add next to nothing."""
+        if not self._regret.settled:
+            return None
+        return f"nothing is left to find: knowing all effects would add {self._regret.left:.4f} to the score"
+
     def hands_over(self) -> str | None:
-        """Says so where the effects explain outcomes no better than a constant does."""
+        """Says so where the effects explain outcomes worse than a constant does."""
         fit = self._learner.fit
         if not fit.fails:
             return None
         gain, error = fit.gain
         return (
-            "effects of items explain scores no better than each task's mean "
+            "effects of items explain scores worse than each task's mean does "
             f"(log likelihood of an outcome {gain:+.4f} ± {error:.4f} on outcomes not seen before)"
         )
 
