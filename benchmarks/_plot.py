@@ -61,6 +61,8 @@ def plot_panels(panels: Mapping[str, Panel], file: str, *, up: str) -> None:
             axes.errorbar(line.places, line.means, yerr=line.errors, marker="o", capsize=3, label=name, **style)
             if named:
                 axes.tick_params(axis="x", labelrotation=30)
+                for label in axes.get_xticklabels():
+                    label.set_horizontalalignment("right")
         axes.set_title(title)
         axes.set_xlabel(panel.across)
         if panel.logarithmic:
