@@ -54,18 +54,27 @@ def plot_panels(panels: Mapping[str, Panel], file: str, *, up: str) -> None:
     figure, grid = pyplot.subplots(
         1, len(panels), figsize=(4.5 * len(panels), 3.5), squeeze=False, layout="constrained"
     )
+    names = dict.fromkeys(name for panel in panels.values() for name in panel.lines)
+    colours = {name: f"C{number}" for number, name in enumerate(names)}
+    shown = {}
     for axes, (title, panel) in zip(grid[0], panels.items(), strict=True):
         for name, line in panel.lines.items():
             named = any(isinstance(place, str) for place in line.places)
             style = {"linestyle": "none"} if named else {}
-            axes.errorbar(line.places, line.means, yerr=line.errors, marker="o", capsize=3, label=name, **style)
+            style["color"] = colours[name]
+            shown[name] = axes.errorbar(line.places, line.means, yerr=line.errors, marker="o", capsize=3, **style)
             if named:
                 axes.tick_params(axis="x", labelrotation=30)
+                for label in axes.get_xticklabels():
+                    label.set_horizontalalignment("right")
         axes.set_title(title)
         axes.set_xlabel(panel.across)
         if panel.logarithmic:
+            places = sorted({place for line in panel.lines.values() for place in line.places})
             axes.set_xscale("log")
-        if len(panel.lines) > 1:
-            axes.legend(fontsize="small")
+            axes.set_xticks(places, [f"{place:g}" for place in places])
+            axes.set_xticks([], minor=True)
     grid[0][0].set_ylabel(up)
+    if len(shown) > 1:
+        figure.legend(shown.values(), shown.keys(), loc="outside right upper", fontsize="small")
     figure.savefig(file, dpi=120)

@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-import numpy as np
-
 from fusionprog.prompts.schedule import Schedule
+from fusionprog.search.effects.columns import Kind
+from fusionprog.search.effects.model import USUAL
 from fusionprog.search.effects.strategy import EffectsStrategy
 from fusionprog.search.strategy import Setting, strategy_registry
 
@@ -26,7 +26,7 @@ class Change:
         gated: Whether items have gates; else all are open, and mixtures alone choose.
     """
 
-    without: tuple[str, ...] = ()
+    without: tuple[Kind, ...] = ()
     temperature: float | None = None
     gated: bool = True
 
@@ -40,10 +40,8 @@ class ChangedEffects(EffectsStrategy):
     """
 
     def __init__(self, setting: Setting, change: Change) -> None:
-        super().__init__(setting)
+        super().__init__(setting, {**USUAL, **dict.fromkeys(change.without, _NOTHING)})
         self._change = change
-        off = np.array([name[0] in change.without for name in self._learner.columns.names])
-        self._learner._model._usual[off] = _NOTHING
 
     def schedule(self, number: int, params: Mapping[str, Any]) -> Schedule:
         """Returns the schedule of a trial's draw, with the change."""
@@ -52,6 +50,10 @@ class ChangedEffects(EffectsStrategy):
     def ranked(self, tried: Sequence[Schedule], values: Sequence[float]) -> list[Schedule]:
         """Returns the candidates, with the change."""
         return [self._changed(schedule) for schedule in super().ranked(tried, values)]
+
+    def forecast(self, schedule: Schedule) -> float:
+        """Returns what the model expects of a schedule, with the change."""
+        return super().forecast(self._changed(schedule))
 
     def _changed(self, schedule: Schedule) -> Schedule:
         if self._change.temperature is not None:

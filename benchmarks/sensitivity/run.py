@@ -1,10 +1,11 @@
-"""What a compiled program's score depends on: two studies and five ablations, on a landscape whose optimum is known.
+"""What a compiled program's score depends on: studies and ablations, on a landscape whose optimum is known.
 
     python benchmarks/sensitivity/run.py --plot sensitivity.png
 
 Every point is compiled anew, on five landscapes; scores are the way from base to optimum, in truth. Temperature is
 fixed and everything else compiled; tasks come in one nested order, with what all share alone (shared) and with what
-differs by task (conditioned); the ablations take one part away each.
+differs by task (conditioned); the ablations take one part away each; schemes of task weights are compared with equal
+ones.
 """
 
 from __future__ import annotations
@@ -37,6 +38,7 @@ from search.variants import WITHOUT_BIAS, WITHOUT_GATES, WITHOUT_TASKS, Change, 
 
 TEMPERATURES = (0.05, 0.1, 0.2, 0.4, 0.8, 1.6, 3.2)
 NUMBERS = (1, 2, 3, 6, 9, 12)
+WEIGHTS = ("equal", "uncertainty", "dwa", "rate_balance", "tchebycheff", "worst")
 BENCH = "landscape-12"
 
 
@@ -124,17 +126,21 @@ def numbers_of_tasks(benches: Sequence[Bench], calls: int, sampler: str) -> dict
 def ablations(benches: Sequence[Bench], calls: int) -> dict[str, list[Point]]:
     """Returns what is taken away → points.
 
-    Conditioning is what differs by kind of task and by task; bias is what items do everywhere; without equal weights
-    the worst task counts; half the pool is every other fragment.
+    Conditioning is what differs by kind of task and by task; bias is what items do everywhere; half the pool is every
+    other fragment.
     """
     return {
         "nothing": study(benches, calls),
         "gates": study(benches, calls, sampler=WITHOUT_GATES),
         "conditioning": study(benches, calls, sampler=WITHOUT_TASKS),
         "bias": study(benches, calls, sampler=WITHOUT_BIAS),
-        "equal weights": study(benches, calls, objective="worst"),
         "half the pool": study([_half_pool(bench) for bench in benches], calls),
     }
+
+
+def weightings(benches: Sequence[Bench], calls: int) -> dict[str, list[Point]]:
+    """Returns scheme of task weights → points."""
+    return {each: study(benches, calls, objective=each) for each in WEIGHTS}
 
 
 def _first_tasks(bench: Bench, count: int) -> Bench:
@@ -164,13 +170,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
     print("\n" + table(["tasks, conditioned", *head], lines_of(conditioned)), flush=True)
     without = ablations(benches, options.calls)
     print("\n" + table(["without", *head], lines_of(without)), flush=True)
+    by_weights = weightings(benches, options.calls)
+    print("\n" + table(["task weights", *head], lines_of(by_weights)), flush=True)
     if options.plot:
         panels = {
             "temperature": Panel(
                 "temperature", {"mean": line(by_temperature), "worst task": line(by_temperature, "worst")}, True
             ),
             "number of tasks": Panel("tasks", {"shared": line(shared), "conditioned": line(conditioned)}),
-            "ablations": Panel("without", {"mean": line(without)}),
+            "ablations": Panel("without", {"mean": line(without), "worst task": line(without, "worst")}),
+            "task weights": Panel("scheme", {"mean": line(by_weights), "worst task": line(by_weights, "worst")}),
         }
         plot_panels(panels, options.plot, up="way from base to optimum")
 

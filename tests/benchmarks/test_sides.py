@@ -10,13 +10,14 @@ import pytest
 import search.dspy_sides
 import search.gepa_side  # noqa: F401
 from fusionprog.prompts.mixture import CAPS
+from fusionprog.prompts.schedule import Schedule
 from search.benches import Bench, landscape_bench
 from search.calls import Meter
 from search.choices import Prompter
 from search.report import Runs, reached, scores
 from search.scores import score
 from search.sides import SIDES, Terms, compile_tasks
-from search.variants import WITHOUT_TASKS
+from search.variants import WITHOUT_BIAS, WITHOUT_GATES, WITHOUT_TASKS
 from search.zero_shot import prompts_for
 
 CALLS = 100
@@ -75,6 +76,20 @@ def test_a_new_task_gets_what_all_tasks_share() -> None:
 
     assert compiled.record.improved
     assert {line.item for line in prompts["decide"].composition.lines if line.item} == shared
+
+
+def test_a_variant_is_without_what_it_says() -> None:
+    def found(sampler: str) -> Schedule:
+        bench = landscape_bench("landscape", seed=3)
+        return compile_tasks(Terms(bench, Meter(bench.answer), CALLS, seed=0), bench.tasks, sampler=sampler).schedule
+
+    whole, without_tasks, without_bias = found("effects"), found(WITHOUT_TASKS), found(WITHOUT_BIAS)
+
+    assert any(whole.everywhere.values()) and any(own for node in whole.in_task.values() for own in node.values())
+    assert any(without_tasks.everywhere.values())
+    assert not any(any(own.values()) for nodes in without_tasks.in_task.values() for own in nodes.values())
+    assert not any(without_bias.everywhere.values())
+    assert max(found(WITHOUT_GATES).costs.values()) < -1.0 < 0.0 <= min(whole.costs.values())
 
 
 def test_a_report_pairs_seeds_and_finds_the_fewest_calls() -> None:

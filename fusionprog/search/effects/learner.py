@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from fusionprog.search.effects.columns import MOST_COLUMNS, Column, Columns, Shown, Vector
+from fusionprog.search.effects.columns import MOST_COLUMNS, Column, Columns, Kind, Shown, Vector
 from fusionprog.search.effects.fit import Fit
 from fusionprog.search.effects.history import History, Measured
 from fusionprog.search.effects.link import Identity, Levels, Link, Logistic
-from fusionprog.search.effects.model import EffectsModel, Posterior
+from fusionprog.search.effects.model import USUAL, EffectsModel, Posterior
 from fusionprog.search.effects.openings import find_opening
 
 _FIRST, _GROWTH = 100, 1.5  # outcomes after which prior scales and columns are looked at, and looked at again
@@ -23,17 +23,18 @@ class Learner:
     Args:
         columns: The columns to begin with.
         prior: Column → the mean of its prior, in units of score.
+        usual: Kind of column → how much its effects usually come to, see ``EffectsModel``.
 
     Attributes:
         columns: The columns now.
         fit: How the model's forecasts compare with a constant.
     """
 
-    def __init__(self, columns: Columns, prior: Mapping[Column, float]) -> None:
+    def __init__(self, columns: Columns, prior: Mapping[Column, float], usual: Mapping[Kind, float] = USUAL) -> None:
         self.columns = columns
         self.fit = Fit()
         self._prior = prior
-        self._model = EffectsModel(columns.names, prior, Logistic())
+        self._model = EffectsModel(columns.names, prior, Logistic(), usual)
         self._history = History()
         self._next = float(_FIRST)
 
@@ -108,7 +109,7 @@ class Learner:
         """Takes in what was measured so far once more, by another link."""
         before = self._history.measured
         self._history = History()
-        self._model = EffectsModel(self.columns.names, self._prior, link)
+        self._model = EffectsModel(self.columns.names, self._prior, link, self._model.usual)
         for each in before:
             seen = [each.observed(self.columns)]
             self._history.add([each], seen, *self._model.add(seen))

@@ -120,6 +120,7 @@ class EffectsModel:
         prior: Column → the mean of its prior in units of score; 0 where it is not named, and what tasks usually score
             for the level.
         link: What is between a sum of effects and a score.
+        usual: Kind of column → the standard deviation of its effects before anything is known, in units of score.
 
     Attributes:
         factors: Scales of the priors, as factors of the usual ones: of what all tasks share, of how they differ, and
@@ -136,6 +137,7 @@ class EffectsModel:
     names: Sequence[Column]
     prior: Mapping[Column, float] = field(default_factory=dict)
     link: Link = field(default_factory=Logistic)
+    usual: Mapping[Kind, float] = field(default_factory=lambda: USUAL)
 
     def __post_init__(self) -> None:
         size = len(self.names)
@@ -153,7 +155,7 @@ class EffectsModel:
         known = {name: value / self.link.steepest for name, value in self.prior.items()}
         level = self.link.sum_of(_LEVEL)
         self._centre = np.array([known.get(name, level if name[0] == "level" else 0.0) for name in self.names])
-        usual = [USUAL[name[0]] for name in self.names]  # type: ignore[index]
+        usual = [self.usual[name[0]] for name in self.names]  # type: ignore[index]
         self._usual = np.array(usual) / self.link.steepest
         self._is_shared = np.array([name[0] in _SHARED for name in self.names])
         self._is_own = np.array([name[0] in _OWN for name in self.names])

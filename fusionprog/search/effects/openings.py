@@ -9,7 +9,7 @@ import numpy as np
 
 from fusionprog.search.effects.columns import Column, Columns, Vector
 from fusionprog.search.effects.history import History
-from fusionprog.search.effects.model import USUAL, EffectsModel, one_thread
+from fusionprog.search.effects.model import EffectsModel, one_thread
 
 _LOOKED_AT = 16  # the most promising candidates, which are then looked at exactly
 _PAIRED = 32  # items of a node whose pairs are looked at: those that are neither always shown nor never
@@ -75,7 +75,7 @@ def find_opening(columns: Columns, model: EffectsModel, history: History) -> Ope
         return None
     residual = np.concatenate([group.residual for group in groups]) / model.noise
     seen = np.concatenate([group.seen for group in groups]) / model.noise
-    scales = np.array([USUAL[name[0]] for name in names]) / model.link.steepest * model.unit  # type: ignore[index]
+    scales = np.array([model.usual[name[0]] for name in names]) / model.link.steepest * model.unit  # type: ignore[index]
     best = np.argsort(-_evidence(residual, seen, scales), kind="stable")[:_LOOKED_AT].tolist()
     shows = np.stack([_shows(names[place], columns, history, shown) for place in best])
     with one_thread():

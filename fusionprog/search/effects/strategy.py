@@ -18,8 +18,9 @@ from fusionprog.prompts.schedule import FORMAT, Schedule
 from fusionprog.runtime.render import RenderedPrompt
 from fusionprog.search.bench import Outcomes
 from fusionprog.search.effects.attribution import Sightings, findings_of
-from fusionprog.search.effects.columns import AMOUNTS, Columns, Shown, Vector
+from fusionprog.search.effects.columns import AMOUNTS, Columns, Kind, Shown, Vector
 from fusionprog.search.effects.learner import Learner
+from fusionprog.search.effects.model import USUAL
 from fusionprog.search.effects.regret import Regret
 from fusionprog.search.effects.sampler import EffectsSampler
 from fusionprog.search.effects.schedules import DIGITS, best_settings, chances_of, probable_schedule, schedule_of
@@ -45,6 +46,7 @@ class EffectsStrategy:
 
     Args:
         setting: What it is made for.
+        usual: Kind of effects → how much they usually come to, see ``EffectsModel``.
 
     References:
         Thompson, "On the likelihood that one unknown probability exceeds another", 1933.
@@ -54,7 +56,7 @@ class EffectsStrategy:
     screens = False
     moves_on = True
 
-    def __init__(self, setting: Setting) -> None:
+    def __init__(self, setting: Setting, usual: Mapping[Kind, float] = USUAL) -> None:
         self._bench = setting.bench
         self._objective = setting.objective
         self._prices = setting.prices
@@ -68,6 +70,7 @@ class EffectsStrategy:
         self._learner = Learner(
             Columns(nodes, setting.embeddings, setting.space.options, uncertain),
             {("everywhere", key): value for key, value in known.items() if value},
+            usual,
         )
         self._drawn: dict[int, tuple[Columns, Vector]] = {}
         self._regret = Regret(_SMALL_REGRET)
