@@ -72,7 +72,9 @@ class Display:
     def _line(self, event: StepDone) -> str:
         name = "trial" if event.phase == "search" else event.phase
         parts = [f"{name} {event.step}"]
-        parts += [f"{task} {short(event.baseline[task])}→{short(best)}" for task, best in event.best.items()]
+        for task, best in event.best.items():
+            before = f"{short(event.baseline[task])}→" if task in event.baseline else ""
+            parts.append(f"{task} {before}{short(best)}")
         parts.append(spending(event.spent))
         if self._steps and event.step < self._steps:
             elapsed = time.monotonic() - self._phase_started

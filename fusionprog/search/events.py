@@ -48,7 +48,7 @@ class StepDone:
 
     Attributes:
         step: Its number, from 1.
-        baseline: Task → mean score of the program as written.
+        baseline: Task → mean score of the program as written; empty where it is known on too few examples to tell.
         best: Task → mean score of the best candidate so far, on the same examples.
     """
 

@@ -28,6 +28,8 @@ SUCCESSOR = "tpe"  # what goes on where the effects model explains nothing
 
 _LATER = 0.25  # the share of a budget that is kept for later parts, if they need it
 
+_ROWS_TO_SHOW = 8  # of a task, below which its score as written says little of where other rows began
+
 Effects: TypeAlias = Mapping[Arm, float]
 
 
@@ -89,6 +91,7 @@ async def search_fold(
     strategy.observe(Schedule(), baseline)
     scoring.begin(baseline, count)
     before = task_means(baseline)
+    shown_before = before if shape.block >= _ROWS_TO_SHOW or not strategy.moves_on else {}
     learning.begin(number, count, bench.ledger.calls, scoring(before))
 
     async def trials_of(
@@ -100,7 +103,7 @@ async def search_fold(
             kept.keep(part, trial)
             books.trials += 1
             learning.told(done + trial.number + 1, bench.ledger.calls, scoring(shown), mine)
-            books.tell(StepDone("search", done + trial.number + 1, before, shown, bench.spent))
+            books.tell(StepDone("search", done + trial.number + 1, shown_before, shown, bench.spent))
 
         trials = Trials(
             bench,

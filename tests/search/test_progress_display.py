@@ -167,3 +167,10 @@ def test_spending_is_one_phrase(spent: Spent, text: str) -> None:
 )
 def test_a_duration_has_one_unit(seconds: float, text: str) -> None:
     assert duration(seconds) == text
+
+
+def test_where_nobody_knows_where_it_began_no_arrow_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    shown = Display(live=False)
+    shown(PhaseStarted("search", 1))
+    shown(StepDone("search", 1, {}, {"shop": 0.5}, Spent(90, 0, 0.0, Budget())))
+    assert capsys.readouterr().err.splitlines() == ["search …", "trial 1 · shop .50 · 90 calls"]
