@@ -249,6 +249,8 @@ def _amount(prompt: RenderedPrompt) -> float:
 
 
 def _tokens(content: Content) -> int:
+    """What a text, or as many demonstrations as a prompt shows, makes a prompt longer by."""
     if isinstance(content, str):
         return approximate_tokens(content)
-    return sum(approximate_tokens(str(value)) for demo in content for value in demo.values())
+    whole = sum(approximate_tokens(str(value)) for demo in content for value in demo.values())
+    return whole * min(len(content), CAPS["demos"]) // max(1, len(content))
