@@ -111,7 +111,8 @@ class NodeMemo:
             arguments: What it is called with.
         """
         for owner in owners:
-            self._owners[id(owner)] = owner
+            if id(owner) not in self._owners:
+                self._owners[id(owner)] = owner
         return self._results.get(key, run, *arguments)
 
 
@@ -156,11 +157,14 @@ class Executor:
         defaults = {name: each.default for name, each in program.graph.inputs.items() if not each.required}
         trace = Trace({**defaults, **inputs}) if after is None else after
         graph = program.graph
+        steps: Iterable[list[str]]
         if graph.guarded:
             steps = _on_demand(graph, tuple(program.outputs.values() if wanted is None else wanted), trace)
         else:
-            done = {ref.node for ref in trace.fields}
-            steps = ([name for name in step if name not in done] for step in self._generations(graph, tuple(nodes)))
+            steps = self._generations(graph, tuple(nodes))
+            if after is not None:
+                done = {ref.node for ref in trace.fields}
+                steps = [[name for name in step if name not in done] for step in steps]
         for step in steps:
             if len(step) == 1:
                 name = step[0]
