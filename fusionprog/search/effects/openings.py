@@ -12,6 +12,8 @@ from fusionprog.search.effects.history import History
 from fusionprog.search.effects.model import EffectsModel, one_thread
 
 _LOOKED_AT = 16  # the most promising candidates, which are then looked at exactly
+_MOST_CELLS = 4_000_000  # rows times items that are looked at; more of them take more than a trial is worth
+_MOST_OWN = 50_000  # effects in single tasks that are looked at
 _PAIRED = 32  # items of a node whose pairs are looked at: those that are neither always shown nor never
 _DOUBT = 1.0  # log odds by which the evidence must be above what the best of so many would reach by luck
 
@@ -58,10 +60,14 @@ def find_opening(columns: Columns, model: EffectsModel, history: History) -> Ope
         model: What is known.
         history: What was measured.
 
+    Note:
+        Where rows times items are more than four millions nothing is opened, nor in single tasks where these would be
+        more than 50,000 effects: both would take more memory and time than trials are worth.
+
     References:
         Kass and Raftery, "Bayes Factors", 1995, section 3.
     """
-    if not history.measured:
+    if not 0 < len(history.measured) * len(columns.places) <= _MOST_CELLS:
         return None
     shown, weights = history.shown(len(columns.places)), np.array(history.weights)
     with one_thread():
@@ -102,7 +108,8 @@ def _own(columns: Columns, history: History, shown: Vector, left: Vector, weight
         kept = [(name, number) for name, number in places if name not in columns.index]
         numbers = [number for _, number in kept]
         groups.append(_Candidates([name for name, _ in kept], left @ shown[:, numbers], weights @ shown[:, numbers]))
-    if len(columns.embeddings) > 1 and "in_task" not in columns.groups:
+    single = len(columns.embeddings) * len(columns.places)
+    if len(columns.embeddings) > 1 and "in_task" not in columns.groups and single <= _MOST_OWN:
         for task in columns.embeddings:
             rows = [place for place, each in enumerate(history.measured) if each.task == task]
             names: list[Column] = [("in_task", task, *place) for place in columns.places]

@@ -10,6 +10,7 @@ import numpy as np
 from fusionprog.search.effects.columns import Columns, Vector
 
 _DRAWS = 16  # that are looked at together
+_TASKS = 16  # that are looked at in a draw; of more tasks each draw has its turn of them
 
 
 class Regret:
@@ -28,6 +29,7 @@ class Regret:
     def __init__(self, small: float) -> None:
         self._small = small
         self._last: deque[float] = deque(maxlen=_DRAWS)
+        self._draws = 0
 
     def add(self, columns: Columns, mean: Vector, draw: Vector, costs: Mapping[str, float]) -> None:
         """Looks at a draw.
@@ -38,15 +40,18 @@ class Regret:
             draw: The drawn ones.
             costs: Item → the effect above which it is worth opening.
         """
+        step = max(1, len(columns.embeddings) // _TASKS)
+        tasks = list(columns.embeddings)[self._draws % step :: step]
+        self._draws += 1
         lost = 0.0
         for node, items in columns.nodes.items():
             worth = np.array([costs.get(item, 0.0) for item in items])
-            for task in columns.embeddings:
+            for task in tasks:
                 places, values = columns.parts(task, node)
                 drawn = (draw[places] * values).sum(axis=1) - worth
                 known = (mean[places] * values).sum(axis=1) > worth
                 lost += float(np.maximum(drawn, 0.0).sum() - drawn[known].sum())
-        self._last.append(lost / len(columns.embeddings))
+        self._last.append(lost / len(tasks))
 
     @property
     def left(self) -> float:
