@@ -182,14 +182,15 @@ class Columns:
 
     def _all_parts(self, task: str) -> tuple[Places, Vector]:
         """The parts of all items at all nodes, in the order of ``places``."""
-        if task not in self._stacked:
+        key = task if task in self._with_own or "by_task_kind" in self._kinds else ""
+        if key not in self._stacked:
             parts = [self.parts(task, node) for node in self.nodes]
             nothing = [(np.zeros((0, 1), dtype=np.intp), np.zeros((0, 1)))]  # where no node has prompts to search
-            self._stacked[task] = (
+            self._stacked[key] = (
                 np.concatenate([places for places, _ in parts or nothing]),
                 np.concatenate([values for _, values in parts or nothing]),
             )
-        return self._stacked[task]
+        return self._stacked[key]
 
     @cached_property
     def _always(self) -> tuple[Column, ...]:
@@ -247,7 +248,7 @@ class Columns:
 
     @cached_property
     def _stacked(self) -> dict[str, tuple[Places, Vector]]:
-        """Task → the parts of all items at all nodes."""
+        """Task → the parts of all items at all nodes; one for all tasks that have them alike."""
         return {}
 
 
