@@ -223,7 +223,7 @@ def compile_point(
             progress=False,
         ).record
     start, before = marks["search"]
-    end, after = marks["narrowing"]
+    end, after = marks["confirmation"]
     parts = {part: (after[part] - before[part]) / record.trials * 1e3 for part in after}
     whole = (end - start) / record.trials * 1e3
     rendering, own = parts["rendering"] + parts["mixing"], parts["own"] + parts["asking"]
@@ -248,7 +248,7 @@ def compile_point(
 
 def _budget(calls_per_row: int, trials: int) -> int:
     """Calls that pay for one row of every task in a trial, and not for two."""
-    return int((trials + 2) * 1.3 / 0.4) * calls_per_row
+    return int((trials + 2) * 1.2 / 0.75) * calls_per_row
 
 
 def in_own_process(sizes: Sequence[int]) -> Point:
