@@ -10,7 +10,7 @@ import optuna
 
 from fusionprog.lm.budget import Cost
 from fusionprog.prompts.schedule import Schedule
-from fusionprog.search.bench import Bench, block, task_means, task_values
+from fusionprog.search.bench import Bench, Outcomes, block, task_means, task_values
 from fusionprog.search.books import Books
 from fusionprog.search.events import PhaseStarted, StepDone
 from fusionprog.search.kept_study import KeptStudy
@@ -95,9 +95,17 @@ async def search_fold(
     learning.begin(number, count, bench.ledger.calls, scoring(before))
 
     async def trials_of(
-        mine: Strategy, part: int, starts: Effects, done: int, halfway: int | None
+        mine: Strategy,
+        part: int,
+        starts: Effects,
+        size: int,
+        count: int,
+        written: Outcomes,
+        *,
+        done: int = 0,
+        halfway: int | None = None,
     ) -> tuple[Trials, optuna.Study]:
-        """Runs what is left of the trials by a strategy."""
+        """Runs ``count`` trials of ``size`` rows by a strategy, beside outcomes of the program as written."""
 
         def finished(trial: optuna.trial.FrozenTrial, shown: Mapping[str, float]) -> None:
             kept.keep(part, trial)
@@ -110,17 +118,17 @@ async def search_fold(
             mine,
             scoring,
             fold.search,
-            shape.block,
-            task_values(baseline),
+            size,
+            task_values(written),
             halfway=halfway,
             keep=keep,
             time_left=lambda: books.time_left(bench, number, later),
             finished=finished,
         )
         study, reason = await run_study(
-            strategy=mine, starts=mine.starts(starts), trials=count - done, window=shape.window, runner=trials
+            strategy=mine, starts=mine.starts(starts), trials=count, window=shape.window, runner=trials
         )
-        if trials.handed_over is None and trials.told_so_far < count - done:
+        if trials.handed_over is None and trials.told_so_far < count:
             books.cut = books.cut or reason
         for note in mine.notes():
             books.note(note)
@@ -131,11 +139,17 @@ async def search_fold(
             )
         return trials, study
 
-    first, study = await trials_of(strategy, number, screened.effects, 0, count // 2)
-    if first.handed_over is None:
-        learning.end(strategy, study)
-        return first.ranked()
-    books.note(f"{first.handed_over}: the second half of the search is by {SUCCESSOR!r}")
-    second, _ = await trials_of(successor(), number + folds, {}, first.told_so_far, None)
+    first, study = await trials_of(strategy, number, screened.effects, shape.block, count, baseline, halfway=count // 2)
+    second: list[Schedule] = []
+    size = plan.same.block  # what goes on compares trials on the same rows, so that each must have enough of them
+    left = (count - first.told_so_far) * shape.block // size - 1
+    if first.handed_over is not None and left > 0:
+        books.note(f"{first.handed_over}: the rest of the search is by {SUCCESSOR!r}")
+        (again,) = await bench.measure_all([Schedule()], block(fold.search, 0, size), keep=keep())
+        if bench.ended_by is None:
+            more, _ = await trials_of(successor(), number + folds, {}, size, left, again, done=first.told_so_far)
+            second = more.ranked()
+        else:
+            books.cut = used_up(bench.ended_by)
     learning.end(strategy, study)
-    return [each for both in itertools.zip_longest(first.ranked(), second.ranked()) for each in both if each]
+    return [each for both in itertools.zip_longest(first.ranked(), second) for each in both if each]

@@ -1,4 +1,4 @@
-"""Where items explain nothing, the second half of the search is by another sampler, in a study of its own."""
+"""Where items explain nothing, the rest of the search is by another sampler, in a study of its own."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def handed_over(kit: Any, tmp_path_factory: pytest.TempPathFactory) -> tuple[Any
 def test_the_record_says_so_and_why(handed_over: tuple[Any, Path]) -> None:
     record = handed_over[0].program.record
     (why,) = [note for note in record.notes if "worse than each task's mean" in note]
-    assert why.endswith("the second half of the search is by 'tpe'")
+    assert why.endswith("the rest of the search is by 'tpe'")
     assert not record.improved
     assert record.reason == f"all {record.trials} trials are done"
     assert record.learned is not None and record.learned.method == "posterior"
@@ -40,7 +40,7 @@ def test_the_second_half_is_a_study_of_its_own(handed_over: tuple[Any, Path]) ->
     sizes = {each.study_name.rpartition("-")[2]: each.n_trials for each in studies}
     record = compiled.program.record
     assert set(sizes) == {"0", "1"} and sum(sizes.values()) == record.trials
-    assert abs(sizes["0"] - sizes["1"]) <= 17  # in halves, but for those that were under way
+    assert sizes["0"] > 2 * sizes["1"] >= 4  # fewer, with as many rows as comparing them on the same ones needs
     (second,) = [each for each in studies if each.study_name.endswith("-1")]
     params = optuna.load_study(study_name=second.study_name, storage=storage).trials[0].params
     assert any(name.endswith(".temperature") for name in params)  # in the encoding of its own sampler
@@ -49,4 +49,4 @@ def test_the_second_half_is_a_study_of_its_own(handed_over: tuple[Any, Path]) ->
 def test_where_items_explain_scores_nothing_is_handed_over(kit: Any) -> None:
     record = kit.compile(budget=fp.Budget(calls=600), trials=None).program.record
     assert any(note.startswith("effects of items explain scores") for note in record.notes)
-    assert not any("the second half of the search is by" in note for note in record.notes)
+    assert not any("the rest of the search is by" in note for note in record.notes)
