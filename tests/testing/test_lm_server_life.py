@@ -27,6 +27,8 @@ def refused(address: tuple[str, int]) -> bool:
         socket.create_connection(address).close()
     except ConnectionRefusedError:
         return True
+    except ConnectionResetError:
+        return False  # it closes its socket while it is being connected to; the next one is refused
     return False
 
 
