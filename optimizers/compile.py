@@ -20,6 +20,7 @@ from fusionprog.optimizers.registry import Optimizer, optimizer_registry
 from fusionprog.program.graph import ProgramGraph
 from fusionprog.program.program import Program
 from fusionprog.program.task import Task
+from fusionprog.prompts.embedders import EmbedderSpec
 from fusionprog.prompts.pool import PromptPool
 from fusionprog.prompts.schedule import FORMATS, Format, Schedule
 from fusionprog.runtime.compiled import CompiledProgram
@@ -47,6 +48,7 @@ def compile(
     limits: LimitsSpec = None,
     freeze: Sequence[str] = (),
     formats: Sequence[Format] = FORMATS,
+    embedder: EmbedderSpec = None,
     prior: Sequence[CompiledProgram | str | os.PathLike[str]] = (),
     storage: str | None = None,
     fresh: bool = False,
@@ -77,6 +79,8 @@ def compile(
         limits: Requests and tokens per minute, timeout and retries: ``fusionprog.Limits``, or a mapping model → those.
         freeze: Names of nodes and items that are left alone; such a node keeps its first options.
         formats: How prompts may be written: ``"chat"``, ``"json"`` and ``"xml"``; programs as written are in chat.
+        embedder: How tasks are told apart: ``"hashed_ngrams"``, ``"functional"``, ``"litellm/MODEL"``,
+            ``"sentence-transformers/PACKAGE"``, or an embedder; hashed n-grams, if not given.
         prior: Compiled programs or artifacts whose effects are tried first.
         storage: Where measurements are kept: a file name or a SQLAlchemy URL; only this process, if not given. The
             same call on several machines with one PostgreSQL URL is one search that they share.
@@ -102,6 +106,7 @@ def compile(
         seed=seed,
         objective=objective_of(objective),
         formats=formats,
+        embedder=embedder,
     )
     chosen: Optimizer = optimizer_registry.get(optimizer)(sampler=sampler, objective=objective)
     schedules = [_schedule(each) for each in prior]

@@ -34,6 +34,7 @@ from fusionprog.search.kept_study import KeptStudy
 from fusionprog.search.learning import Learning
 from fusionprog.search.narrowing import narrow
 from fusionprog.search.objective import Objective, objective_of
+from fusionprog.search.placing import PHASES, placed
 from fusionprog.search.preflight import Job
 from fusionprog.search.scoring import Scoring
 from fusionprog.search.space import Space, make_space
@@ -122,6 +123,10 @@ class _Run:
             traces = await bootstrap_traces(job, self._bench(bare, evaluator, {}), evaluator)
         scorers = make_scorers(job, traces)
         items = {item.id: item for item in job.pool}
+        if job.embedder.needs is not None:
+            self.books.tell(PhaseStarted(PHASES[type(job.embedder.needs)]))
+            job = self.job = await placed(job, self._bench(scorers, evaluator, items), self._client)
+            scorers = make_scorers(job, traces)
         self.bench = self._bench(scorers, evaluator, items)
         space = make_space(job, {name: scorer.view for name, scorer in scorers.items()}, items)
         ahead = self._measure_ahead()
@@ -165,7 +170,7 @@ class _Run:
             setting = Setting(
                 space=space,
                 bench=self.bench,
-                embeddings=job.embeddings,
+                embeddings=job.places.tasks,
                 objective=scoring,
                 seed=job.seed,
                 trials=job.plan.same.trials,

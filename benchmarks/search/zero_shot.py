@@ -15,10 +15,10 @@ from typing import Any
 import fusionprog as fp
 from fusionprog.builders.offers import offers
 from fusionprog.program.task import bind
-from fusionprog.prompts.embedding import HashedNgrams
+from fusionprog.prompts.embedders import embedder_of
 from fusionprog.runtime.compiled import CompiledProgram
 from fusionprog.runtime.render import RenderedPrompt, Renderer, TaskView
-from fusionprog.search.preflight import embed_task
+from fusionprog.search.places import task_subject
 from search.benches import Bench, landscape_bench
 from search.calls import Meter
 from search.sides import Terms, compile_tasks
@@ -30,8 +30,8 @@ SAMPLERS = {"joint": "effects", "b alone": WITHOUT_KINDS}
 def prompts_for(compiled: CompiledProgram, task: fp.Task) -> Mapping[str, RenderedPrompt]:
     """Returns node → the prompt of a task that the program was not compiled for."""
     program = bind(compiled.graph, task)
-    arguments = {key: value for key, value in compiled.embedder.items() if key != "name"}
-    place = compiled.basis.coordinates(embed_task(HashedNgrams(**arguments), compiled.graph, program, task))
+    (vector,) = embedder_of(compiled.embedder).embed([task_subject(compiled.graph, program, task)])
+    place = compiled.basis.coordinates(vector)
     nodes = [node for node in compiled.graph.order() if program.prompted(node) is not None]
     offered = offers(list(compiled.items.values()), task, program, nodes, {}, compiled.record.seed)
     view = TaskView(task.name, task.domain, program, place, offered)

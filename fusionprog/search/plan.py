@@ -52,6 +52,7 @@ class Plan:
         bootstrap: Training rows of every task that the program as written is run on, for families that need it.
         calls: All calls at most, without the test report.
         test_calls: Calls of the test report at most.
+        placing: Those of the calls that say how tasks differ, before the search.
     """
 
     same: Shape
@@ -62,6 +63,7 @@ class Plan:
     bootstrap: int
     calls: int
     test_calls: int
+    placing: int = 0
 
     def shape(self, moves_on: bool) -> Shape:
         """Returns how a search uses its calls, by whether every trial takes the next rows."""
@@ -97,6 +99,7 @@ class Sizes:
         tasks: How many tasks there are.
         finalists: Candidates that are compared with the program as written.
         narrows: Whether the finalists of a search that forecasts what candidates score must be measured all the same.
+        placing: Calls that it takes to say how tasks differ, before the search.
     """
 
     calls_per_row: int
@@ -109,6 +112,7 @@ class Sizes:
     tasks: int = 1
     finalists: int = FINALISTS
     narrows: bool = False
+    placing: int = 0
 
     @property
     def least_confirmation(self) -> int:
@@ -127,7 +131,7 @@ def make_plan(budget: Budget, trials: int | None, sizes: Sizes) -> Plan:
     """
     folds = sizes.folds
     total = budget.calls if budget.calls is not None else _usual_calls(trials or DEFAULT_TRIALS, sizes)
-    share = total / folds / sizes.calls_per_row  # in rows of every task, per fold
+    share = max(0, total - sizes.placing) / folds / sizes.calls_per_row  # in rows of every task, per fold
     most = sizes.confirmation_rows if budget.calls is not None else min(sizes.confirmation_rows, _USUAL_CONFIRMATION)
     confirmation = min(most, int(share * _CONFIRMATION / (sizes.finalists + 1)))
     bootstrap = int(share * folds * _BOOTSTRAP) if sizes.traces else 0
@@ -151,6 +155,7 @@ def make_plan(budget: Budget, trials: int | None, sizes: Sizes) -> Plan:
         bootstrap=bootstrap,
         calls=total,
         test_calls=sizes.test_calls,
+        placing=sizes.placing,
     )
 
 
@@ -205,7 +210,7 @@ def _usual_calls(trials: int, sizes: Sizes) -> int:
     search = (trials + 1) * block / (1 - _SCREENING - _NARROWING)
     confirmation = min(sizes.confirmation_rows, _USUAL_CONFIRMATION) * (sizes.finalists + 1)
     rows = max(search + confirmation, confirmation / _CONFIRMATION) / (1 - _BOOTSTRAP)
-    return max(math.ceil(rows * sizes.folds * sizes.calls_per_row), _least_calls(trials, sizes))
+    return max(math.ceil(rows * sizes.folds * sizes.calls_per_row) + sizes.placing, _least_calls(trials, sizes))
 
 
 def _least_calls(trials: int | None, sizes: Sizes) -> int:
@@ -214,4 +219,4 @@ def _least_calls(trials: int | None, sizes: Sizes) -> int:
     rest = 1 - _CONFIRMATION - _BOOTSTRAP
     least = min(_MIN_TRIALS, trials or _MIN_TRIALS) + 1
     by_search = max((least + 1) / (1 - _SCREENING - _NARROWING), least + CONTENDERS + 1) / rest
-    return math.ceil((max(by_confirmation, by_search) + 1) * sizes.folds * sizes.calls_per_row)
+    return math.ceil((max(by_confirmation, by_search) + 1) * sizes.folds * sizes.calls_per_row) + sizes.placing
