@@ -23,6 +23,7 @@ from fusionprog.program.task import Task
 from fusionprog.prompts.pool import PromptPool
 from fusionprog.prompts.schedule import FORMATS, Format, Schedule
 from fusionprog.runtime.compiled import CompiledProgram
+from fusionprog.runtime.lineage import Lineage
 from fusionprog.search.display import Display
 from fusionprog.search.events import Callback, Note
 from fusionprog.search.kept_study import KeptStudy
@@ -77,7 +78,7 @@ def compile(
         limits: Requests and tokens per minute, timeout and retries: ``fusionprog.Limits``, or a mapping model → those.
         freeze: Names of nodes and items that are left alone; such a node keeps its first options.
         formats: How prompts may be written: ``"chat"``, ``"json"`` and ``"xml"``; programs as written are in chat.
-        prior: Compiled programs or artifacts whose effects are tried first.
+        prior: Compiled programs or artifacts whose effects are tried first; they become its parents.
         storage: Where measurements are kept: a file name or a SQLAlchemy URL; only this process, if not given. The
             same call on several machines with one PostgreSQL URL is one search that they share.
         fresh: Asks every model again instead of using kept answers.
@@ -104,22 +105,24 @@ def compile(
         formats=formats,
     )
     chosen: Optimizer = optimizer_registry.get(optimizer)(sampler=sampler, objective=objective)
-    schedules = [_schedule(each) for each in prior]
+    priors = [each if isinstance(each, CompiledProgram) else load(each) for each in prior]
+    lineage = Lineage.of("compile", [(each, "prior") for each in priors])
     with ExitStack() as stack:
         store = stack.enter_context(Store(storage))
         shown = list(callbacks)
         if progress or (progress is None and sys.stderr.isatty()):
             shown.append(stack.enter_context(Display()))
-        return run_job(
+        compiled = run_job(
             job,
             chosen,
             store,
             concurrency=concurrency,
             limits=limits,
-            prior=schedules,
+            prior=[each.schedule for each in priors],
             callbacks=shown,
             fresh=fresh,
         )
+    return compiled.with_lineage(lineage) if lineage.parents else compiled
 
 
 def run_job(
@@ -142,10 +145,6 @@ def run_job(
             callback(Note(kept.standing))
         work = optimizer.compile(job, client, callbacks, prior, kept)
         return sync.run(work, interrupted=lambda: client.stop(LMError("interrupted")))
-
-
-def _schedule(prior: CompiledProgram | str | os.PathLike[str]) -> Schedule:
-    return prior.schedule if isinstance(prior, CompiledProgram) else load(prior).schedule
 
 
 __all__ = ["Fusion", "compile", "run_job"]

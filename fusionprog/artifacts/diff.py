@@ -9,7 +9,7 @@ from typing import Any, Final, Literal
 
 from fusionprog.artifacts.schema import Artifact
 
-Part = Literal["structure", "models", "texts", "weights", "scores", "learned", "compile"]
+Part = Literal["structure", "models", "texts", "weights", "scores", "learned", "lineage", "compile"]
 
 _PARTS: Final[dict[str, Part]] = {
     "program": "structure",
@@ -22,6 +22,7 @@ _PARTS: Final[dict[str, Part]] = {
     "embedding": "weights",
     "scores": "scores",
     "learned": "learned",
+    "lineage": "lineage",
     "compile": "compile",
 }
 _TASK_TEXTS = ("description", "texts", "demos")

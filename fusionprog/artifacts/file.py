@@ -32,14 +32,34 @@ def save_program(program: CompiledProgram, path: str | os.PathLike[str]) -> None
         ArtifactError: if something else in it cannot, or the file cannot be written.
     """
     where = f"the artifact {str(path)!r}"
-    data = encode_program(program)
-    data["hash"] = content_hash(data, where)
-    text = to_text(data)
-    from_text(text, where)  # what could not be read back is not written
+    text = artifact_text(program, where)
     try:
         write_atomically(Path(path), text)
     except (OSError, ValueError) as error:
         raise ArtifactError(f"{where} cannot be written", found=str(error)) from error
+
+
+def artifact_text(program: CompiledProgram, where: str) -> str:
+    """Returns the text of a program's artifact.
+
+    Raises:
+        ProgramError: if a type or a value of the program's graph cannot be kept in JSON.
+        ArtifactError: if something else in it cannot.
+    """
+    data = encode_program(program)
+    text = to_text({**data, "hash": content_hash(data, where)})
+    from_text(text, where)  # what could not be read back is not written
+    return text
+
+
+def hash_of(program: CompiledProgram) -> str:
+    """Returns the hash that a program's artifact has.
+
+    Raises:
+        ProgramError: as ``save_program``.
+        ArtifactError: as ``save_program``.
+    """
+    return content_hash(encode_program(program), f"the artifact of {program.graph.name!r}")
 
 
 def pickled(program: CompiledProgram) -> tuple[Callable[[Mapping[str, Any]], CompiledProgram], tuple[Any, ...]]:

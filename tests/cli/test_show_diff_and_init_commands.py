@@ -165,7 +165,9 @@ def test_show_prompt_as_json(command: Command, desk: Path) -> None:
 
 def test_show_as_json_has_scores_compile_and_mixtures(command: Command, desk: Path) -> None:
     data = command("show", desk / "desk.json", "--json").data
-    assert set(data) == {"scores", "compile", "mixtures", "choices", "learned", "interference", "break_even"}
+    parts = {"scores", "compile", "mixtures", "choices", "learned", "interference", "break_even"}
+    assert set(data) == {"hash", "lineage", *parts}
+    assert data["hash"] == json.loads((desk / "desk.json").read_text(encoding="utf-8"))["hash"]
     assert set(data["scores"]) == set(data["mixtures"]) == {"shop", "bank"}
     one = command("show", desk / "desk.json", "--task", "bank", "--json").data
     assert set(one["mixtures"]) == {"bank"} and one["mixtures"]["bank"] == data["mixtures"]["bank"]
