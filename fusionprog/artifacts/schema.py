@@ -258,6 +258,8 @@ class ScheduleSpec(_Strict):
     in_task: dict[str, dict[str, dict[str, Number]]] = {}
     directions: dict[str, dict[str, Numbers]] = {}
     pairs: dict[str, dict[str, dict[str, Number]]] = {}
+    by_node: Annotated[dict[str, ScheduleSpec], Field(description="what nodes follow in place of this")] = {}
+    by_task: Annotated[dict[str, ScheduleSpec], Field(description="what tasks follow in place of this")] = {}
 
 
 class ScoreSpec(_Strict):

@@ -10,6 +10,8 @@ import click
 from fusionprog.cli.artifact_file import load_program
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from rich.table import Table
 
     import fusionprog as fp
@@ -84,11 +86,7 @@ def _show_json(program: fp.CompiledProgram, node: str | None) -> None:
         task: {name: mixture for name, mixture in nodes.items() if (task, name) in wanted}
         for task, nodes in data["mixtures"].items()
     }
-    choices = {
-        name: dict(settings.choices)
-        for name, settings in program.schedule.nodes.items()
-        if settings.choices and node in (None, name)
-    }
+    choices = {name: dict(mine) for name, mine in _choices(program).items() if node in (None, name)}
     shown = {"hash": program.content_hash, "lineage": data.get("lineage")}
     shown |= {"scores": data["scores"], "compile": data["compile"], "mixtures": mixtures, "choices": choices}
     click.echo(json.dumps({**shown, **learned_data(program, data.get("learned"), node)}))
@@ -139,13 +137,18 @@ def _show_tables(program: fp.CompiledProgram, node: str | None, effects: bool) -
             console.print(table)
         else:
             console.print(f"{task} · {name}: {chosen.removeprefix(', ') or 'as written'}")
-    for name, settings in program.schedule.nodes.items():
+    for name, choices in _choices(program).items():
         if node in (None, name) and not program.graph.nodes[name].asks_model:
-            console.print(f"{name}: {', '.join(f'{each} {option}' for each, option in settings.choices.items())}")
+            console.print(f"{name}: {', '.join(f'{each} {option}' for each, option in choices.items())}")
     for part in learned_parts(program, node, effects):
         console.print(part, soft_wrap=isinstance(part, str), markup=False)
     if not effects and program.record.learned is not None:
         console.print("all items: --effects; one task or node: --task, --node; all numbers: --json", style="dim")
+
+
+def _choices(program: fp.CompiledProgram) -> dict[str, Mapping[str, str]]:
+    """Node → what is picked there, where anything is; of tasks that differ, the last one's."""
+    return {node: mine for task in program.tasks for node, mine in program.schedule.picks(task).items()}
 
 
 def _front_table(program: fp.CompiledProgram) -> Table:

@@ -95,7 +95,7 @@ class CompiledProgram:
         self.basis = basis
         self.record = record
         self.models = dict(models)
-        written = models_as_written or {} if schedule.as_written else {}
+        written = models_as_written or {} if any(map(schedule.is_as_written, tasks)) else {}
         self.models_as_written = {node: model for node, model in written.items() if model is not models[node]}
         if compiled_for is None:
             compiled_for = {node: recorded_identity(model) for node, model in models.items()}
@@ -313,7 +313,7 @@ class CompiledProgram:
 
     def models_in(self, task: str) -> dict[str, LanguageModel]:
         """Returns node → the model that it runs on in a task."""
-        return {**self.models, **self.models_as_written} if task in self.schedule.as_written else self.models
+        return {**self.models, **self.models_as_written} if self.schedule.is_as_written(task) else self.models
 
     def _copy(
         self,

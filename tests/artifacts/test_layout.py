@@ -165,6 +165,8 @@ def test_every_number_in_the_file_is_rounded(assemble: Callable[..., CompiledPro
         pairs={"ask": {"a": {"b": third}}},
         nodes={"ask": NodeSettings(1e-9, {"hint": third})},
     )
+    own = Schedule(everywhere={"b": third}, nodes=schedule.nodes)
+    schedule = dataclasses.replace(schedule, by_task={"two": Schedule(by_node={"ask": own})})
     graph = fp.ProgramGraph("asked")
     graph.add("ask", fp.modules.Predict("question -> answer"))
     graph.connect("question", "ask.question")
@@ -187,7 +189,8 @@ def test_every_number_in_the_file_is_rounded(assemble: Callable[..., CompiledPro
     assert loaded.schedule.nodes["ask"].temperature == 1e-6
     assert loaded.schedule.everywhere["a"] == pytest.approx(third, abs=1e-6)
     assert loaded.schedule.pairs["ask"]["a"]["b"] == pytest.approx(third, abs=1e-6)
-    assert loaded.prompt("one", node="ask") == program.prompt("one", node="ask")
+    for task in ("one", "two"):
+        assert loaded.prompt(task, node="ask") == program.prompt(task, node="ask")
     loaded.save(tmp_path / "b.json")
     assert (tmp_path / "a.json").read_bytes() == (tmp_path / "b.json").read_bytes()
 

@@ -407,6 +407,16 @@ CHANGES: dict[str, tuple[Change, str]] = {
         lambda d: d["schedule"].update(in_task={"shop": {"triage": {"x": 1.0}}}),
         "names 'x', which is no item",
     ),
+    "a schedule of no node": (lambda d: d["schedule"].update(by_node={"x": {"fusion": "compose"}}), "'x', which is no"),
+    "a schedule of no task": (lambda d: d["schedule"].update(by_task={"x": {"fusion": "compose"}}), "'x', which is no"),
+    "a schedule of an item there is not": (
+        lambda d: d["schedule"].update(by_task={"shop": {"fusion": "compose", "costs": {"x": 0.1}}}),
+        "'x', which is no item",
+    ),
+    "schedules in schedules without end": (
+        lambda d: [d["schedule"].update(by_node={"triage": {**d["schedule"], "fusion": "compose"}}) for _ in range(20)],
+        "too deep in each other",
+    ),
     "a pair of no node": (lambda d: d["schedule"].update(pairs={"x": {}}), "names 'x', which is no node"),
     "a pair of no item": (
         lambda d: d["schedule"].update(pairs={"triage": {"x": {"role": 0.1}}}),
