@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +16,12 @@ from fusionprog.artifacts.program_codec import decode_program, encode_program, f
 from fusionprog.artifacts.recorded_models import changed_models
 from fusionprog.artifacts.schema import Artifact
 from fusionprog.artifacts.text import MAX_BYTES, content_hash, from_text, to_text
-from fusionprog.errors import ArtifactError, ArtifactHashError
+from fusionprog.artifacts.user_code import check_code, classes_of_graph, functions_of_graph
+from fusionprog.errors import ArtifactError, ArtifactHashError, ArtifactMismatchError
 from fusionprog.lm.resolve import LMSpec, resolve_models
+from fusionprog.program.graph import ProgramGraph
+from fusionprog.program.program import Program, program_graph
+from fusionprog.program.task import Task
 from fusionprog.runtime.compiled import CompiledProgram
 from fusionprog.runtime.from_dspy import bind_module, classes_of
 
@@ -106,6 +110,8 @@ def load(
     types: Mapping[str, type] | None = None,
     functions: Mapping[str, Callable[..., Any]] | None = None,
     module: Any = None,
+    program: Program | ProgramGraph | None = None,
+    tasks: Sequence[Task] = (),
 ) -> CompiledProgram:
     """Loads a compiled program. Nothing is executed or imported that the caller has not named.
 
@@ -116,37 +122,62 @@ def load(
         functions: What Function nodes call, by name.
         module: The ``dspy.Module`` whose ``forward`` the program runs, where ``from_dspy`` made it. Classes in its
             predictors' signatures count as given in ``types``.
+        program: The program in the user's code: what it declares must be what the artifact was compiled from, field by
+            field. Its classes count as given in ``types`` and its functions in ``functions``. Other instructions,
+            descriptions and settings of modules are only warned of: the artifact keeps its own.
+        tasks: Tasks in the user's code, which are compared with those of the artifact in the same way.
 
     Raises:
-        ArtifactError: if the file is not sound.
+        ArtifactError: if the file is not sound; ``ArtifactMismatchError`` if ``program``, ``tasks`` or ``types`` are
+            not what it was compiled from, naming all that differs.
         ProgramError: if ``module`` is not like the one that the program was compiled from.
         LMConfigurationError: if ``lm`` names no model.
     """
     artifact = read_artifact(path)
+    where = f"the artifact {str(path)!r}"
     known = {**({} if module is None else classes_of(module)), **(types or {})}
-    try:
-        with warnings.catch_warnings():
-            # A field that hides one of pydantic's methods warned the user who wrote it; a reader can do nothing.
-            warnings.simplefilter("ignore")
-            program = decode_program(artifact, known, functions or {})
-    except ArtifactError as error:
-        told = {name: _shortened(getattr(error, name)) for name in ("expected", "found", "fix")}
-        raise ArtifactError(f"the artifact {str(path)!r}: {_shortened(error.problem)}", **told) from error
-    except Exception as error:
-        raise ArtifactError(f"the artifact {str(path)!r} is not sound", found=_shortened(repr(error))) from error
+    compiled = _decoded(artifact, where, known, functions or {})
+    graph = None if program is None else program_graph(program)
+    if graph is not None or tasks:
+        check_code(artifact, compiled.graph if graph is None else graph, tasks, where)
+    if graph is not None:
+        known, functions = {**classes_of_graph(graph), **known}, {**functions_of_graph(graph), **(functions or {})}
+        compiled = _decoded(artifact, where, known, functions)
     if module is not None:
-        bind_module(program.graph, module)
+        bind_module(compiled.graph, module)
     if lm is not None:
-        program = program.with_models(resolve_models(lm, list(artifact.lm)))
-    changed = changed_models(artifact.lm, program.models)
-    changed += changed_models(artifact.lm_as_written, {**program.models, **program.models_as_written})
+        compiled = compiled.with_models(resolve_models(lm, list(artifact.lm)))
+    changed = changed_models(artifact.lm, compiled.models)
+    changed += changed_models(artifact.lm_as_written, {**compiled.models, **compiled.models_as_written})
     if changed:
         pairs = ", ".join(f"{then} → {now}" if then != now else f"another {now}" for then, now in changed)
         warnings.warn(
             f"running on another model than was compiled for ({pairs}); scores were measured on the first",
             stacklevel=2,
         )
-    return program
+    return compiled
+
+
+def _decoded(
+    artifact: Artifact, where: str, types: Mapping[str, type], functions: Mapping[str, Callable[..., Any]]
+) -> CompiledProgram:
+    try:
+        with warnings.catch_warnings():
+            # A field that hides one of pydantic's methods warned the user who wrote it; a reader can do nothing.
+            warnings.simplefilter("ignore")
+            return decode_program(artifact, types, functions)
+    except ArtifactMismatchError as error:
+        raise ArtifactMismatchError(
+            f"{where}: {error.problem}",
+            found=_shortened(error.found),
+            fix=error.fix,
+            differences=error.differences,
+        ) from error
+    except ArtifactError as error:
+        told = {name: _shortened(getattr(error, name)) for name in ("expected", "found", "fix")}
+        raise ArtifactError(f"{where}: {_shortened(error.problem)}", **told) from error
+    except Exception as error:
+        raise ArtifactError(f"{where} is not sound", found=_shortened(repr(error))) from error
 
 
 def _read(path: str | os.PathLike[str], where: str) -> str:

@@ -24,8 +24,8 @@ COMMANDS = ["compile", "diff", "eval", "init", "run", "show"]
 OPTIONS = {
     "compile": "--lm --objective --trials --max-calls --max-usd --max-tokens --max-time -j --task --limit --storage "
     "--seed --fresh --dry-run --yes --json -o",
-    "run": "--task --input -o --lm --module --json",
-    "eval": "--task --data --metric --lm --module --fail-under --json",
+    "run": "--task --input -o --lm --module --program --json",
+    "eval": "--task --data --metric --lm --module --program --fail-under --json",
     "show": "--task --node --prompt --effects --json",
     "diff": "--exit-code --json",
     "init": "--json",
@@ -207,7 +207,21 @@ def test_differences_as_json(command: Command, desk: Path, other: Path) -> None:
     ran = command("diff", desk / "desk.json", other, "--json", "--exit-code")
     assert ran.code == 1
     (seed,) = [each for each in ran.data if each["path"] == "compile.seed"]
-    assert seed == {"part": "compile", "path": "compile.seed", "before": 0, "after": 3}
+    assert seed == {"part": "compile", "path": "compile.seed", "before": 0, "after": 3, "words": []}
+
+
+def test_labels_that_differ_are_listed_in_words(command: Command, desk: Path, tmp_path: Path) -> None:
+    data = json.loads((desk / "desk.json").read_text(encoding="utf-8"))
+    data["tasks"]["shop"]["signatures"]["triage"]["outputs"][0]["type"]["enum"][0] = "money"
+    data["hash"] = content_hash(data)
+    (tmp_path / "other.json").write_text(json.dumps(data), encoding="utf-8")
+    ran = command("diff", desk / "desk.json", tmp_path / "other.json")
+    assert ran.out.splitlines() == [
+        "structure",
+        "  tasks.shop.signatures.triage.outputs.team.type",
+        "    label 'money' is new",
+        "    label 'billing' is gone",
+    ]
 
 
 def test_diff_needs_two_artifacts(command: Command, desk: Path, tmp_path: Path) -> None:
