@@ -26,6 +26,7 @@ Every message says what was expected, what was found and what to do::
     │       └── LMContextError        the prompt does not fit the model's context window
     ├── CallError           a compiled program was called wrongly
     ├── StoreError          the store of measurements cannot be used
+    ├── RegistryError       a registry of artifacts cannot be used, or has not what was asked for
     └── ArtifactError       an artifact file is not sound
         ├── ArtifactVersionError   it was written by a newer version
         ├── ArtifactHashError      it was changed after it was written
@@ -186,6 +187,10 @@ class CallError(FusionProgError):
 
 class StoreError(FusionProgError):
     """The store of measurements cannot be opened, read or written."""
+
+
+class RegistryError(FusionProgError):
+    """A registry of artifacts cannot be opened, read or written, or has not what was asked for."""
 
 
 class ArtifactError(FusionProgError):

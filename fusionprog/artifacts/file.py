@@ -8,16 +8,16 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
-
 from fusionprog._internal.files import write_atomically
-from fusionprog.artifacts.migrations import check_version, migrate
-from fusionprog.artifacts.program_codec import decode_program, encode_program, first_problem
+from fusionprog.artifacts.document import artifact_text, parse_artifact, read_text
+from fusionprog.artifacts.program_codec import decode_program, encode_program
 from fusionprog.artifacts.recorded_models import changed_models
+from fusionprog.artifacts.registry.references import is_in_registry
+from fusionprog.artifacts.registry.registry import Registry
 from fusionprog.artifacts.schema import Artifact
-from fusionprog.artifacts.text import MAX_BYTES, content_hash, from_text, to_text
+from fusionprog.artifacts.text import content_hash
 from fusionprog.artifacts.user_code import check_code, classes_of_graph, functions_of_graph
-from fusionprog.errors import ArtifactError, ArtifactHashError, ArtifactMismatchError
+from fusionprog.errors import ArtifactError, ArtifactMismatchError
 from fusionprog.lm.resolve import LMSpec, resolve_models
 from fusionprog.program.graph import ProgramGraph
 from fusionprog.program.program import Program, program_graph
@@ -43,19 +43,6 @@ def save_program(program: CompiledProgram, path: str | os.PathLike[str]) -> None
         raise ArtifactError(f"{where} cannot be written", found=str(error)) from error
 
 
-def artifact_text(program: CompiledProgram, where: str) -> str:
-    """Returns the text of a program's artifact.
-
-    Raises:
-        ProgramError: if a type or a value of the program's graph cannot be kept in JSON.
-        ArtifactError: if something else in it cannot.
-    """
-    data = encode_program(program)
-    text = to_text({**data, "hash": content_hash(data, where)})
-    from_text(text, where)  # what could not be read back is not written
-    return text
-
-
 def hash_of(program: CompiledProgram) -> str:
     """Returns the hash that a program's artifact has.
 
@@ -79,28 +66,22 @@ def _from_data(data: Mapping[str, Any]) -> CompiledProgram:
     return decode_program(Artifact.model_validate(data), {}, {})
 
 
-def read_artifact(path: str | os.PathLike[str]) -> Artifact:
+def read_artifact(source: str | os.PathLike[str]) -> Artifact:
     """Reads and checks an artifact: JSON, version, hash, schema.
+
+    Args:
+        source: A file, or a version in a registry as ``load`` takes it.
 
     Raises:
         ArtifactError: naming what is wrong; ``ArtifactHashError`` if it was edited, ``ArtifactVersionError`` if it is
             newer than this package.
+        RegistryError: if the registry cannot be read, or has no such version.
     """
-    where = f"the artifact {str(path)!r}"
-    data = from_text(_read(path, where), where)
-    check_version(data, where)
-    stored, actual = data.get("hash"), content_hash(data, where)
-    if stored != actual:
-        raise ArtifactHashError(
-            f"{where} was changed after it was written",
-            expected=f"hash {str(stored)[:80]}",
-            found=actual,
-            fix="Use the file as it was compiled; to change a prompt, change the pool and compile again",
-        )
-    try:
-        return Artifact.model_validate(migrate(data, where))
-    except ValidationError as error:
-        raise ArtifactError(f"{where} is not sound", found=first_problem(error)[:_LONGEST]) from error
+    if is_in_registry(source):
+        url, _, reference = str(source).rpartition("#")
+        return Registry(url).artifact(reference)
+    where = f"the artifact {str(source)!r}"
+    return parse_artifact(read_text(source, where), where)
 
 
 def load(
@@ -116,7 +97,8 @@ def load(
     """Loads a compiled program. Nothing is executed or imported that the caller has not named.
 
     Args:
-        path: The JSON file that ``save`` wrote.
+        path: The JSON file that ``save`` wrote; or a version in a registry by the URL of the registry, ``#``, and its
+            name and label or hash: ``s3://bucket/registry#desk@prod``.
         lm: Another model to run on, in any form that ``compile`` takes; scores were measured on the first.
         types: The user's own classes by name, in place of the rebuilt ones.
         functions: What Function nodes call, by name.
@@ -131,6 +113,7 @@ def load(
         ArtifactError: if the file is not sound; ``ArtifactMismatchError`` if ``program``, ``tasks`` or ``types`` are
             not what it was compiled from, naming all that differs.
         ProgramError: if ``module`` is not like the one that the program was compiled from.
+        RegistryError: if a registry cannot be read, or has no such version.
         LMConfigurationError: if ``lm`` names no model.
     """
     artifact = read_artifact(path)
@@ -178,17 +161,6 @@ def _decoded(
         raise ArtifactError(f"{where}: {_shortened(error.problem)}", **told) from error
     except Exception as error:
         raise ArtifactError(f"{where} is not sound", found=_shortened(repr(error))) from error
-
-
-def _read(path: str | os.PathLike[str], where: str) -> str:
-    try:
-        with open(path, "rb") as file:
-            content = file.read(MAX_BYTES + 1)
-        if len(content) > MAX_BYTES:
-            raise ArtifactError(f"{where} is too large", expected=f"at most {MAX_BYTES:,} bytes")
-        return content.decode("utf-8")
-    except (OSError, ValueError) as error:
-        raise ArtifactError(f"{where} cannot be read", found=str(error)[:_LONGEST]) from error
 
 
 def _shortened(text: str) -> str:

@@ -20,7 +20,7 @@ from fusionprog.evaluation.statistics import compare
 from fusionprog.runtime.record import FrontPoint
 
 Command = Callable[..., Any]
-COMMANDS = ["compile", "diff", "eval", "init", "run", "show"]
+COMMANDS = ["compile", "diff", "eval", "init", "label", "migrate", "pull", "push", "registry", "run", "show"]
 OPTIONS = {
     "compile": "--lm --objective --trials --max-calls --max-usd --max-tokens --max-time -j --task --limit --storage "
     "--seed --fresh --dry-run --yes --json -o",
@@ -29,6 +29,11 @@ OPTIONS = {
     "show": "--task --node --prompt --effects --json",
     "diff": "--exit-code --json",
     "init": "--json",
+    "label": "--json",
+    "migrate": "-o --in-place --json",
+    "pull": "-o --json",
+    "push": "--name --label --json",
+    "registry": "--json",
 }
 
 
@@ -38,7 +43,7 @@ OPTIONS = {
 def test_the_help_lists_the_commands_and_the_exit_codes(command: Command) -> None:
     ran = command("--help")
     assert ran.code == 0 and ran.err == ""
-    assert [line.split()[0] for line in ran.out.partition("Commands:\n")[2].splitlines()[:6]] == COMMANDS
+    assert [line.split()[0] for line in ran.out.partition("Commands:\n")[2].splitlines()[: len(COMMANDS)]] == COMMANDS
     for code in (0, 1, 2, 3, 130):
         assert re.search(rf"^ *{code}  +\w", ran.out, re.MULTILINE)
     assert command("-h").out == ran.out
