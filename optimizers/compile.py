@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Sequence
 from contextlib import ExitStack
+from typing import Any
 
 from fusionprog._internal import sync
 from fusionprog._internal.heap import settled_heap
@@ -21,7 +22,7 @@ from fusionprog.program.graph import ProgramGraph
 from fusionprog.program.program import Program
 from fusionprog.program.task import Task
 from fusionprog.prompts.pool import PromptPool
-from fusionprog.prompts.schedule import FORMATS, Format, Schedule
+from fusionprog.prompts.schedule import FORMATS, Format
 from fusionprog.runtime.compiled import CompiledProgram
 from fusionprog.runtime.lineage import Lineage
 from fusionprog.search.display import Display
@@ -30,6 +31,7 @@ from fusionprog.search.kept_study import KeptStudy
 from fusionprog.search.objective import Objective, objective_of
 from fusionprog.search.preflight import Job, preflight
 from fusionprog.search.provenance import study_parts
+from fusionprog.search.sources import sources_of
 from fusionprog.store.store import Store
 
 
@@ -105,24 +107,37 @@ def compile(
         formats=formats,
     )
     chosen: Optimizer = optimizer_registry.get(optimizer)(sampler=sampler, objective=objective)
-    priors = [each if isinstance(each, CompiledProgram) else load(each) for each in prior]
-    lineage = Lineage.of("compile", [(each, "prior") for each in priors])
+    known = [each if isinstance(each, CompiledProgram) else load(each) for each in prior]
+    compiled = run_stored(
+        job,
+        chosen,
+        storage=storage,
+        concurrency=concurrency,
+        limits=limits,
+        prior=known,
+        callbacks=callbacks,
+        progress=progress,
+        fresh=fresh,
+    )
+    return compiled.with_lineage(Lineage.of("compile", [(each, "prior") for each in known])) if known else compiled
+
+
+def run_stored(
+    job: Job,
+    optimizer: Optimizer,
+    *,
+    storage: str | None,
+    callbacks: Sequence[Callback],
+    progress: bool | None,
+    **how: Any,
+) -> CompiledProgram:
+    """Runs what passed preflight on a store that it opens, and shows progress; the rest is as ``run_job`` has it."""
     with ExitStack() as stack:
         store = stack.enter_context(Store(storage))
         shown = list(callbacks)
         if progress or (progress is None and sys.stderr.isatty()):
             shown.append(stack.enter_context(Display()))
-        compiled = run_job(
-            job,
-            chosen,
-            store,
-            concurrency=concurrency,
-            limits=limits,
-            prior=[each.schedule for each in priors],
-            callbacks=shown,
-            fresh=fresh,
-        )
-    return compiled.with_lineage(lineage) if lineage.parents else compiled
+        return run_job(job, optimizer, store, callbacks=shown, **how)
 
 
 def run_job(
@@ -132,18 +147,19 @@ def run_job(
     *,
     concurrency: int,
     limits: LimitsSpec,
-    prior: Sequence[Schedule],
+    prior: Sequence[CompiledProgram],
     callbacks: Sequence[Callback],
     fresh: bool = False,
 ) -> CompiledProgram:
     """Runs what passed preflight, and keeps its study beside its measurements."""
+    sources = sources_of(prior, job.vectors)
     named = limits_of(limits, {model.name for model in job.asked})
     client = LMClient(store, concurrency, limits=named, fresh=fresh, needs_all=True)
-    parts = study_parts(job, {**optimizer.arguments(), "prior": [repr(schedule) for schedule in prior]})
+    parts = study_parts(job, {**optimizer.arguments(), "prior": [repr(source) for source in sources]})
     with settled_heap(), KeptStudy(store, parts) as kept:
         for callback in callbacks:
             callback(Note(kept.standing))
-        work = optimizer.compile(job, client, callbacks, prior, kept)
+        work = optimizer.compile(job, client, callbacks, sources, kept)
         return sync.run(work, interrupted=lambda: client.stop(LMError("interrupted")))
 
 

@@ -36,6 +36,7 @@ from fusionprog.search.narrowing import narrow
 from fusionprog.search.objective import Objective, objective_of
 from fusionprog.search.preflight import Job
 from fusionprog.search.scoring import Scoring
+from fusionprog.search.sources import Source
 from fusionprog.search.space import Space, make_space
 from fusionprog.search.strategies import strategy_registry
 from fusionprog.search.strategy import PRICES, Setting
@@ -73,7 +74,7 @@ class Fusion:
         job: Job,
         client: LMClient,
         callbacks: Sequence[Callback],
-        prior: Sequence[Schedule],
+        prior: Sequence[Source],
         kept: KeptStudy,
     ) -> CompiledProgram:
         """Returns the best program that was found; the one as written if nothing beat it.
@@ -82,7 +83,7 @@ class Fusion:
             job: What passed preflight.
             client: Makes and keeps the model calls.
             callbacks: Are told what happens.
-            prior: Schedules whose effects are tried first.
+            prior: What other compiles make one expect.
             kept: Keeps the trials.
         """
         run = _Run(self, job, client, callbacks, prior, kept)
@@ -98,7 +99,7 @@ class _Run:
         job: Job,
         client: LMClient,
         callbacks: Sequence[Callback],
-        prior: Sequence[Schedule],
+        prior: Sequence[Source],
         kept: KeptStudy,
     ) -> None:
         self.compiler = compiler
@@ -210,7 +211,10 @@ class _Run:
             for schedule, outcomes in zip(chosen, results, strict=True):
                 gains, usage, tokens = _paired(baseline, outcomes), usage_of(outcomes), mean_tokens(outcomes)
                 values = _paired_values(baseline, outcomes) if job.offered else {}
-                finalists.append(Finalist(schedule, gains, unchanged, tokens, usage, written, scoring.weights, values))
+                vouched = strategy.vouched_gain(schedule)
+                finalists.append(
+                    Finalist(schedule, gains, unchanged, tokens, usage, written, scoring.weights, values, vouched)
+                )
             confirmed_on += [rows] * len(chosen)
         decision = decide(finalists, unchanged, objective, written=written)
         known = [each.schedule for each in finalists]

@@ -8,11 +8,11 @@ from typing import Any, Protocol
 from fusionprog._internal.registry import Registry
 from fusionprog.errors import FusionProgError
 from fusionprog.lm.client import LMClient
-from fusionprog.prompts.schedule import Schedule
 from fusionprog.runtime.compiled import CompiledProgram
 from fusionprog.search.events import Callback
 from fusionprog.search.kept_study import KeptStudy
 from fusionprog.search.preflight import Job
+from fusionprog.search.sources import Source
 
 
 class Optimizer(Protocol):
@@ -27,7 +27,7 @@ class Optimizer(Protocol):
         job: Job,
         client: LMClient,
         callbacks: Sequence[Callback],
-        prior: Sequence[Schedule],
+        prior: Sequence[Source],
         kept: KeptStudy,
     ) -> CompiledProgram:
         """Returns the best program that was found; the one as written if nothing beat it.
@@ -36,7 +36,7 @@ class Optimizer(Protocol):
             job: What passed preflight.
             client: Makes and keeps the model calls.
             callbacks: Are told what happens.
-            prior: Schedules whose effects are tried first.
+            prior: What other compiles make one expect.
             kept: Keeps the trials.
         """
         ...

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue
 from fusionprog.prompts.items import Facet
 from fusionprog.prompts.schedule import Format
 from fusionprog.runtime.lineage import MOST_ANCESTORS, Kind
+from fusionprog.runtime.record import Rung
 
 SCHEMA_VERSION = 1
 """Raised whenever the file's meaning changes; ``migrations`` then gets a step."""
@@ -279,12 +280,22 @@ class ComparisonSpec(_Strict):
     se: Number
 
 
+class AdaptedSpec(_Strict):
+    """How a task was added to a program that had been compiled without it."""
+
+    rung: Rung
+    expected: Number
+    se: Annotated[Number, Field(ge=0)]
+    sources: Annotated[dict[str, Share], Field(max_length=1_000)] = {}
+
+
 class TaskScoreSpec(_Strict):
     """Scores and cost of a task."""
 
-    confirmation: ComparisonSpec
+    confirmation: ComparisonSpec | None
     test: ComparisonSpec | None
     cost: dict[str, dict[str, Number | None]]
+    adapted: AdaptedSpec | None = None
 
 
 class EffectSpec(_Strict):
@@ -305,6 +316,22 @@ class PointSpec(_Strict):
     expected: Number | None = None
 
 
+class SharedEffectSpec(_Strict):
+    """What an item does in a task that was not seen: in the middle of those that were, and along each direction."""
+
+    effect: Number
+    se: Annotated[Number, Field(ge=0)]
+    along: Numbers = []
+    along_se: Numbers = []
+
+
+class SharedSpec(_Strict):
+    """What tasks have in common, and how far a single one may be from that."""
+
+    own: Annotated[Number, Field(ge=0)]
+    effects: dict[str, dict[str, SharedEffectSpec]]
+
+
 class LearnedSpec(_Strict):
     """What the search learned about items and settings, and how it got there."""
 
@@ -313,6 +340,8 @@ class LearnedSpec(_Strict):
     settings: dict[str, dict[str, dict[str, EffectSpec]]] = {}
     effects: dict[str, dict[str, dict[str, EffectSpec]]] = {}
     curve: Annotated[list[PointSpec], Field(fail_fast=True, max_length=64)] = []
+    shared: SharedSpec | None = None
+    sources: Annotated[dict[str, Share], Field(max_length=1_000)] = {}
 
 
 class ParentSpec(_Strict):

@@ -31,6 +31,7 @@ from fusionprog.runtime.render import RenderedPrompt, Renderer, TaskView
 
 if TYPE_CHECKING:
     from fusionprog.evaluation.results import EvaluationResult
+    from fusionprog.program.task import Task
     from fusionprog.runtime.to_dspy import DSPyProgram
     from fusionprog.search.interference import Interference
 
@@ -236,6 +237,17 @@ class CompiledProgram:
         if not any(effects.values()):
             raise CallError("nothing was learned about items", fix="Compile with a pool and enough calls for a search")
         return interference(effects)
+
+    def adapt(self, tasks: Task | Sequence[Task], **how: Any) -> CompiledProgram:
+        """Returns the program with more tasks; see ``fusionprog.optimizers.adapt``, which has all that it takes.
+
+        Args:
+            tasks: The new tasks: one or a list.
+            how: ``trials=0`` asks no model; ``probes=`` a few calls; ``trials=`` or ``budget=`` a search.
+        """
+        from fusionprog.optimizers.adapt import adapt  # the façade delegates upward
+
+        return adapt(self, tasks, **how)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Writes the program as one JSON file, whole or not at all; ``fusionprog.load`` reads it.

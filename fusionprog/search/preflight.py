@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
 
 from fusionprog.artifacts.types import lost_validators
 from fusionprog.builders.offers import default_families
@@ -28,6 +31,7 @@ from fusionprog.prompts.embedding import Basis, HashedNgrams, Vectors, task_text
 from fusionprog.prompts.items import Family, Item
 from fusionprog.prompts.pool import PromptPool
 from fusionprog.prompts.schedule import FORMATS, Format
+from fusionprog.runtime.compiled import CompiledProgram
 from fusionprog.runtime.render import TaskView
 from fusionprog.search.choices import Choices, priced_choices
 from fusionprog.search.estimate import Estimate, call_costs, estimate, plan_within
@@ -57,6 +61,7 @@ class Job:
         offered: Node → name → model, for the searched nodes that the search may choose a model for.
         choices: What else than items and formats there is to choose at the searched nodes.
         embedder: Makes task and item vectors.
+        vectors: Task → its vector, shape ``(n_features,)``.
         basis: The basis of the tasks' vectors.
         embeddings: Task → coordinates.
         folds: How val is split.
@@ -79,6 +84,7 @@ class Job:
     offered: Mapping[str, Mapping[str, LanguageModel]]
     choices: Choices
     embedder: HashedNgrams
+    vectors: Mapping[str, Vectors]
     basis: Basis
     embeddings: Mapping[str, tuple[float, ...]]
     folds: tuple[Fold, ...]
@@ -115,8 +121,11 @@ def preflight(
     seed: int,
     formats: Sequence[Format] = FORMATS,
     objective: Objective | None = None,
+    vouched: CompiledProgram | None = None,
 ) -> Job:
     """Checks everything that can be checked without a model, and plans the compile.
+
+    What is not told here is as ``compile`` has it; ``vouched`` is the program that the tasks are to be added to.
 
     Raises:
         FusionProgError: the first thing that is wrong, with the remedy.
@@ -141,8 +150,8 @@ def preflight(
     notes += _offline_notes(programs, models)
     notes += _lost_notes(programs)
     embedder = HashedNgrams()
-    vectors = embedder.embed([_embedded_text(graph, programs[task.name], task) for task in tasks])
-    basis = Basis.fit(vectors)
+    vectors = embed_tasks(embedder.identity, graph, tasks)
+    basis = Basis.fit(np.stack(list(vectors.values()))) if vouched is None else vouched.basis
     folds = split_val({task.name: task.rows["val"] for task in tasks}, seed)
     scorers = [
         make_scorer(
@@ -166,7 +175,10 @@ def preflight(
     prompting = [node for node in searched if graph.nodes[node].asks_model]
     sizes = _sizes(tasks, scorers, open_items, prompting, folds, traces)
     plan = plan_within(
-        budget, trials, replace(sizes, finalists=objective.finalists, narrows=objective.is_measured), costs
+        budget,
+        trials,
+        replace(sizes, finalists=objective.finalists, narrows=objective.is_measured, vouched=vouched is not None),
+        costs,
     )
     notes += _visible_notes(tasks, folds, plan)
     return Job(
@@ -187,8 +199,9 @@ def preflight(
             {task.name: task.rows["val"][0].columns for task in tasks},
         ),
         embedder=embedder,
+        vectors=vectors,
         basis=basis,
-        embeddings={task.name: basis.coordinates(vector) for task, vector in zip(tasks, vectors, strict=True)},
+        embeddings={name: basis.coordinates(vector) for name, vector in vectors.items()},
         folds=folds,
         plan=plan,
         budget=budget,
@@ -199,10 +212,11 @@ def preflight(
     )
 
 
-def embed_task(embedder: HashedNgrams, graph: ProgramGraph, program: TaskProgram, task: Task) -> Vectors:
-    """Returns a task's vector, shape ``(n_features,)``."""
-    vector: Vectors = embedder.embed([_embedded_text(graph, program, task)])[0]
-    return vector
+def embed_tasks(embedder: Mapping[str, Any], graph: ProgramGraph, tasks: Sequence[Task]) -> dict[str, Vectors]:
+    """Returns task → its vector, shape ``(n_features,)``, by the embedder of an identity."""
+    made = HashedNgrams(**{key: value for key, value in embedder.items() if key != "name"})
+    texts = [_embedded_text(graph, bind(graph, task), task) for task in tasks]
+    return dict(zip((task.name for task in tasks), made.embed(texts), strict=True))
 
 
 def _embedded_text(graph: ProgramGraph, program: TaskProgram, task: Task) -> str:

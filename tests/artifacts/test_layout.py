@@ -127,6 +127,7 @@ def test_a_compile_that_moves_only_numbers_changes_only_the_end(
     program.schedule = dataclasses.replace(compiled.schedule, nodes=nodes, at_node=at_node)
     tasks = {}
     for name, each in compiled.record.tasks.items():
+        assert each.confirmation is not None
         moved = dataclasses.replace(each.confirmation, after=Score(0.123, 0.01, 8))
         tasks[name] = dataclasses.replace(each, confirmation=moved)
     program.record = dataclasses.replace(compiled.record, tasks=tasks, spent={"calls": 1.5}, fingerprint="0" * 32)

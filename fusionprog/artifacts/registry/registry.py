@@ -32,7 +32,7 @@ class Version:
         number: Its place in the order of pushing, from 1.
         hash: Its content hash.
         labels: The labels that are on it, sorted.
-        scores: Task → its score on test, or on confirmation where there is no test.
+        scores: Task → its score on test, or on confirmation where there is no test; without those not measured.
         parents: What it was made from.
         problem: Why it cannot be used; empty where it can.
     """
@@ -223,10 +223,12 @@ class Registry:
             parents = decode_lineage(artifact.lineage, digest).parents
         except (RegistryError, ArtifactError) as error:
             return Version(name, number, digest, on_it, problem=str(error))
-        scores = {}
-        for task, each in artifact.scores.items():
-            after = (each.confirmation if each.test is None else each.test).after
-            scores[task] = Score(after.mean, after.se, after.n)
+        measured = {task: each.test or each.confirmation for task, each in artifact.scores.items()}
+        scores = {
+            task: Score(each.after.mean, each.after.se, each.after.n)
+            for task, each in measured.items()
+            if each is not None
+        }
         return Version(name, number, digest, on_it, scores, parents)
 
     def _read(self, name: str, digest: str) -> tuple[str, Artifact]:
