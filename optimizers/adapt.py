@@ -27,6 +27,7 @@ from fusionprog.prompts.embedders import (
 )
 from fusionprog.prompts.pool import PromptPool
 from fusionprog.runtime.compiled import CompiledProgram
+from fusionprog.runtime.lineage import Lineage
 from fusionprog.runtime.record import Rung
 from fusionprog.search.events import Callback
 from fusionprog.search.graft import graft
@@ -89,6 +90,7 @@ def adapt(
             raise DataError(f"the program has a task {task.name!r} already", fix="Give the new one another name")
         bind(program.graph, task)
     rung, budget = _rung(trials, probes, budget)
+    lineage = Lineage.of("adapt", [(program, f"{rung}: {', '.join(task.name for task in new)}")])
     own = PromptPool(with_builders(program.items.values()))
     items = {item.id: item for item in (own if pool is None else own | pool)}
     used = embedder_of(program.embedder) if embedder is None else embedder_named(embedder)
@@ -96,7 +98,7 @@ def adapt(
     if rung == "zero-shot":
         places = _places(program, used, new, storage=storage, concurrency=concurrency, limits=limits, fresh=fresh)
         placed = zero_shot(program, new, items, places)
-        return graft(program, placed.tasks, placed.records, items=items)
+        return graft(program, placed.tasks, placed.records, items=items).with_lineage(lineage)
     for node, model in program.models.items():
         if isinstance(model, UnboundModel):
             raise LMConfigurationError(
@@ -136,7 +138,8 @@ def adapt(
         assert before is not None
         records[name] = replace(record, adapted=replace(before, rung=rung, sources=sources))
     schedule = replace(found.schedule, costs=found.schedule.costs or program.schedule.costs)
-    return graft(program, found.tasks, records, items=items, schedule=schedule, record=found.record)
+    made = graft(program, found.tasks, records, items=items, schedule=schedule, record=found.record)
+    return made.with_lineage(lineage)
 
 
 def _places(

@@ -27,6 +27,7 @@ from fusionprog.prompts.embedders import EmbedderSpec, check_embedder
 from fusionprog.prompts.pool import PromptPool
 from fusionprog.prompts.schedule import FORMATS, Format
 from fusionprog.runtime.compiled import CompiledProgram
+from fusionprog.runtime.lineage import Lineage
 from fusionprog.search.display import Display
 from fusionprog.search.events import Callback, Note
 from fusionprog.search.kept_study import KeptStudy
@@ -84,7 +85,7 @@ def compile(
         formats: How prompts may be written: ``"chat"``, ``"json"`` and ``"xml"``; programs as written are in chat.
         embedder: How tasks are told apart: ``"hashed_ngrams"``, ``"functional"``, ``"litellm/MODEL"``,
             ``"sentence-transformers/PACKAGE"``, or an embedder; hashed n-grams, if not given.
-        prior: Compiled programs or artifacts whose effects are tried first.
+        prior: Compiled programs or artifacts whose effects are tried first; they become its parents.
         storage: Where measurements are kept: a file name or a SQLAlchemy URL; only this process, if not given. The
             same call on several machines with one PostgreSQL URL is one search that they share.
         fresh: Asks every model again instead of using kept answers.
@@ -113,7 +114,7 @@ def compile(
     )
     chosen: Optimizer = optimizer_registry.get(optimizer)(sampler=sampler, objective=objective)
     known = [each if isinstance(each, CompiledProgram) else load(each) for each in prior]
-    return run_stored(
+    compiled = run_stored(
         job,
         chosen,
         storage=storage,
@@ -124,6 +125,7 @@ def compile(
         progress=progress,
         fresh=fresh,
     )
+    return compiled.with_lineage(Lineage.of("compile", [(each, "prior") for each in known])) if known else compiled
 
 
 def run_stored(

@@ -7,6 +7,7 @@ from dataclasses import asdict
 
 from fusionprog._internal.canonical import jsonable
 from fusionprog.artifacts.learned_codec import decode_learned
+from fusionprog.artifacts.lineage_codec import decode_lineage
 from fusionprog.artifacts.rounding import rounded
 from fusionprog.artifacts.schema import (
     AdaptedSpec,
@@ -57,7 +58,7 @@ def decode_record(artifact: Artifact, nodes: Iterable[str], items: Iterable[str]
         items: The pool's items.
 
     Raises:
-        ArtifactError: if what was learned is about something that there is not.
+        ArtifactError: if what was learned is about something that there is not, or the lineage goes in a circle.
     """
     made = artifact.compile
     return CompileRecord(
@@ -90,6 +91,7 @@ def decode_record(artifact: Artifact, nodes: Iterable[str], items: Iterable[str]
         learned=None
         if artifact.learned is None
         else decode_learned(artifact.learned, artifact.tasks, nodes, items, len(artifact.embedding.scale)),
+        lineage=decode_lineage(artifact.lineage, artifact.hash),
     )
 
 

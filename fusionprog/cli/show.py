@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 def show_command(artifact: str, task: str | None, node: str | None, prompt: bool, effects: bool, as_json: bool) -> None:
     """Show what a compiled program does and what its search learned.
 
-    Its scores, every node's mixtures and gates, its prompts; the effects of items, interference between tasks,
-    importance of parameters, the learning curve, and break-even.
+    What it was made from, its scores, every node's mixtures and gates, its prompts; the effects of items, interference
+    between tasks, importance of parameters, the learning curve, and break-even.
     """
     program = load_program(artifact)
     if task is not None:
@@ -87,7 +87,8 @@ def _show_json(program: fp.CompiledProgram, node: str | None) -> None:
         for task, nodes in data["mixtures"].items()
     }
     choices = {name: dict(mine) for name, mine in _choices(program).items() if node in (None, name)}
-    shown = {"scores": data["scores"], "compile": data["compile"], "mixtures": mixtures, "choices": choices}
+    shown = {"hash": program.content_hash, "lineage": data.get("lineage")}
+    shown |= {"scores": data["scores"], "compile": data["compile"], "mixtures": mixtures, "choices": choices}
     click.echo(json.dumps({**shown, **learned_data(program, data.get("learned"), node)}))
 
 
@@ -96,12 +97,15 @@ def _show_tables(program: fp.CompiledProgram, node: str | None, effects: bool) -
     from rich.table import Table
 
     from fusionprog.cli.learned import learned_parts
+    from fusionprog.cli.lineage import lineage_lines
     from fusionprog.cli.summary import objective_lines, summary_lines
     from fusionprog.modules import DSPyCode
 
     nodes = _nodes(program, node)
     console = Console(highlight=False)
     console.print(f"{program.graph.name}: {' → '.join(program.graph.order())}", style="bold")
+    for line in lineage_lines(program.record.lineage):
+        console.print(line, markup=False, soft_wrap=True)
     for module in (place.module for place in program.graph.nodes.values()):
         if isinstance(module, DSPyCode):
             console.print(f"runs the code of the dspy.Module {module.name!r}: load it with module=")

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from fusionprog._internal import sync
@@ -24,6 +25,7 @@ from fusionprog.prompts.items import Item
 from fusionprog.prompts.mixture import Mixture
 from fusionprog.prompts.schedule import Schedule
 from fusionprog.runtime.executor import Executor, Trace
+from fusionprog.runtime.lineage import Lineage
 from fusionprog.runtime.record import CompileRecord
 from fusionprog.runtime.render import RenderedPrompt, Renderer, TaskView
 
@@ -257,6 +259,24 @@ class CompiledProgram:
         from fusionprog.artifacts.file import save_program  # the façade delegates upward
 
         save_program(self, path)
+
+    @cached_property
+    def content_hash(self) -> str:
+        """The hash of its artifact's content, by which a lineage or a registry knows it; saved or not.
+
+        Raises:
+            ProgramError: as ``save``.
+            ArtifactError: as ``save``.
+        """
+        from fusionprog.artifacts.file import hash_of  # the façade delegates upward
+
+        return hash_of(self)
+
+    def with_lineage(self, lineage: Lineage) -> CompiledProgram:
+        """Returns the same program with another record of what it was made from."""
+        made = self._copy(self.tasks, self.models, self.models_as_written)
+        made.record = replace(self.record, lineage=lineage)
+        return made
 
     def __getitem__(self, task: str) -> CompiledProgram:
         """Returns the program of one task alone; a call need not name it."""

@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from fusionprog.runtime.break_even import BreakEven, break_even
 from fusionprog.runtime.learned import Learned
+from fusionprog.runtime.lineage import Lineage
 
 Rung = Literal["zero-shot", "probed", "warm-started"]
 
@@ -135,6 +136,7 @@ class CompileRecord:
         refused: Why finalists were not returned, line by line.
         front: What was traded off, the best in quality first; empty where nothing was.
         learned: What the search learned; ``None`` if it ended before it began.
+        lineage: The programs that it was made from.
     """
 
     tasks: Mapping[str, TaskRecord]
@@ -153,6 +155,7 @@ class CompileRecord:
     refused: tuple[str, ...] = ()
     front: tuple[FrontPoint, ...] = ()
     learned: Learned | None = None
+    lineage: Lineage = field(default_factory=Lineage)
 
     @property
     def break_even(self) -> BreakEven | None:

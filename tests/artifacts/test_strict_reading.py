@@ -110,14 +110,14 @@ def test_a_file_that_may_not_be_read_is_refused(
 
 
 def test_a_file_that_is_too_large_is_not_read_whole(artifact: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("fusionprog.artifacts.file.MAX_BYTES", 1_000)
+    monkeypatch.setattr("fusionprog.artifacts.document.MAX_BYTES", 1_000)
     with pytest.raises(ArtifactError, match="is too large: expected at most 1,000 bytes"):
         fp.load(artifact)
 
 
 @pytest.mark.skipif(not Path("/dev/zero").exists(), reason="there is no endless file here")
 def test_a_file_without_an_end_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("fusionprog.artifacts.file.MAX_BYTES", 1_000_000)
+    monkeypatch.setattr("fusionprog.artifacts.document.MAX_BYTES", 1_000_000)
     with pytest.raises(ArtifactError, match="is too large"):
         fp.load("/dev/zero")
 
