@@ -17,7 +17,7 @@ from fusionprog.lm.dspy_adapters import type_text
 from fusionprog.lm.embedding_model import embedding_model, requests_for
 from fusionprog.lm.model import LanguageModel
 from fusionprog.lm.offline import can_fill
-from fusionprog.lm.offline_model import OFFLINE
+from fusionprog.lm.offline_model import EMBEDDED
 from fusionprog.lm.resolve import LMSpec, offered_models
 from fusionprog.program.data_checks import check_data
 from fusionprog.program.graph import ProgramGraph
@@ -270,7 +270,7 @@ def _offline_notes(programs: Mapping[str, TaskProgram], models: Mapping[str, Lan
     for program in programs.values():
         for node, model in models.items():
             signature = program.prompted(node)
-            if model.name != OFFLINE or signature is None:
+            if model.name not in EMBEDDED or signature is None:
                 continue
             for name, output in signature.output_fields.items():
                 choices = closed_choice(output.annotation)
