@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from fusionprog import modules as modules
     from fusionprog import optimizers as optimizers
     from fusionprog.artifacts.file import load as load
+    from fusionprog.artifacts.registry.registry import Registry as Registry
     from fusionprog.evaluation import metrics as metrics
     from fusionprog.evaluation.metrics import Metric as Metric
     from fusionprog.lm.budget import Budget as Budget
@@ -55,6 +56,7 @@ _HOMES = {
     "Program": "fusionprog.program.program:Program",
     "ProgramGraph": "fusionprog.program.graph:ProgramGraph",
     "PromptPool": "fusionprog.prompts.pool:PromptPool",
+    "Registry": "fusionprog.artifacts.registry.registry:Registry",
     "Signature": "fusionprog.program.signature:Signature",
     "Task": "fusionprog.program.task:Task",
     "builders": "fusionprog.builders",
@@ -83,6 +85,7 @@ __all__ = [
     "Program",
     "ProgramGraph",
     "PromptPool",
+    "Registry",
     "Signature",
     "Task",
     "builders",

@@ -27,9 +27,11 @@ Every message says what was expected, what was found and what to do::
     │       └── LMContextError        the prompt does not fit the model's context window
     ├── CallError           a compiled program was called wrongly
     ├── StoreError          the store of measurements cannot be used
+    ├── RegistryError       a registry of artifacts cannot be used, or has not what was asked for
     └── ArtifactError       an artifact file is not sound
         ├── ArtifactVersionError   it was written by a newer version
-        └── ArtifactHashError      it was changed after it was written
+        ├── ArtifactHashError      it was changed after it was written
+        └── ArtifactMismatchError  it was made from other code than is at hand
 """
 
 from __future__ import annotations
@@ -192,6 +194,10 @@ class StoreError(FusionProgError):
     """The store of measurements cannot be opened, read or written."""
 
 
+class RegistryError(FusionProgError):
+    """A registry of artifacts cannot be opened, read or written, or has not what was asked for."""
+
+
 class ArtifactError(FusionProgError):
     """An artifact file is not sound."""
 
@@ -202,3 +208,27 @@ class ArtifactVersionError(ArtifactError):
 
 class ArtifactHashError(ArtifactError):
     """An artifact was changed after it was written."""
+
+
+class ArtifactMismatchError(ArtifactError):
+    """An artifact was made from other code than is at hand.
+
+    Args:
+        problem: What is wrong, naming the artifact.
+        expected: What would have been right.
+        found: The differences, or the first of many.
+        fix: What the user can do about it.
+        differences: All of them, each in words.
+    """
+
+    def __init__(
+        self,
+        problem: str,
+        *,
+        expected: str = "",
+        found: str = "",
+        fix: str = "",
+        differences: tuple[str, ...] = (),
+    ) -> None:
+        super().__init__(problem, expected=expected, found=found, fix=fix)
+        self.differences = differences

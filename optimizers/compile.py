@@ -6,10 +6,13 @@ import os
 import sys
 from collections.abc import Sequence
 from contextlib import ExitStack
+from typing import Any
 
 from fusionprog._internal import sync
+from fusionprog._internal.canonical import digest
 from fusionprog._internal.heap import settled_heap
 from fusionprog.artifacts.file import load
+from fusionprog.artifacts.program_codec import encode_program
 from fusionprog.errors import LMError
 from fusionprog.lm.budget import Budget
 from fusionprog.lm.client import LMClient
@@ -20,10 +23,11 @@ from fusionprog.optimizers.registry import Optimizer, optimizer_registry
 from fusionprog.program.graph import ProgramGraph
 from fusionprog.program.program import Program
 from fusionprog.program.task import Task
-from fusionprog.prompts.embedders import EmbedderSpec
+from fusionprog.prompts.embedders import EmbedderSpec, check_embedder
 from fusionprog.prompts.pool import PromptPool
-from fusionprog.prompts.schedule import FORMATS, Format, Schedule
+from fusionprog.prompts.schedule import FORMATS, Format
 from fusionprog.runtime.compiled import CompiledProgram
+from fusionprog.runtime.lineage import Lineage
 from fusionprog.search.display import Display
 from fusionprog.search.events import Callback, Note
 from fusionprog.search.kept_study import KeptStudy
@@ -81,7 +85,7 @@ def compile(
         formats: How prompts may be written: ``"chat"``, ``"json"`` and ``"xml"``; programs as written are in chat.
         embedder: How tasks are told apart: ``"hashed_ngrams"``, ``"functional"``, ``"litellm/MODEL"``,
             ``"sentence-transformers/PACKAGE"``, or an embedder; hashed n-grams, if not given.
-        prior: Compiled programs or artifacts whose effects are tried first.
+        prior: Compiled programs or artifacts whose effects are tried first; they become its parents.
         storage: Where measurements are kept: a file name or a SQLAlchemy URL; only this process, if not given. The
             same call on several machines with one PostgreSQL URL is one search that they share.
         fresh: Asks every model again instead of using kept answers.
@@ -109,22 +113,37 @@ def compile(
         embedder=embedder,
     )
     chosen: Optimizer = optimizer_registry.get(optimizer)(sampler=sampler, objective=objective)
-    schedules = [_schedule(each) for each in prior]
+    known = [each if isinstance(each, CompiledProgram) else load(each) for each in prior]
+    compiled = run_stored(
+        job,
+        chosen,
+        storage=storage,
+        concurrency=concurrency,
+        limits=limits,
+        prior=known,
+        callbacks=callbacks,
+        progress=progress,
+        fresh=fresh,
+    )
+    return compiled.with_lineage(Lineage.of("compile", [(each, "prior") for each in known])) if known else compiled
+
+
+def run_stored(
+    job: Job,
+    optimizer: Optimizer,
+    *,
+    storage: str | None,
+    callbacks: Sequence[Callback],
+    progress: bool | None,
+    **how: Any,
+) -> CompiledProgram:
+    """Runs what passed preflight on a store that it opens, and shows progress; the rest is as ``run_job`` has it."""
     with ExitStack() as stack:
         store = stack.enter_context(Store(storage))
         shown = list(callbacks)
         if progress or (progress is None and sys.stderr.isatty()):
             shown.append(stack.enter_context(Display()))
-        return run_job(
-            job,
-            chosen,
-            store,
-            concurrency=concurrency,
-            limits=limits,
-            prior=schedules,
-            callbacks=shown,
-            fresh=fresh,
-        )
+        return run_job(job, optimizer, store, callbacks=shown, **how)
 
 
 def run_job(
@@ -134,23 +153,21 @@ def run_job(
     *,
     concurrency: int,
     limits: LimitsSpec,
-    prior: Sequence[Schedule],
+    prior: Sequence[CompiledProgram],
     callbacks: Sequence[Callback],
     fresh: bool = False,
 ) -> CompiledProgram:
     """Runs what passed preflight, and keeps its study beside its measurements."""
+    for program in prior:
+        check_embedder(program.embedder, job.embedder)
     named = limits_of(limits, {model.name for model in job.asked})
     client = LMClient(store, concurrency, limits=named, fresh=fresh, needs_all=True)
-    parts = study_parts(job, {**optimizer.arguments(), "prior": [repr(schedule) for schedule in prior]})
+    parts = study_parts(job, {**optimizer.arguments(), "prior": [digest(encode_program(program)) for program in prior]})
     with settled_heap(), KeptStudy(store, parts) as kept:
         for callback in callbacks:
             callback(Note(kept.standing))
         work = optimizer.compile(job, client, callbacks, prior, kept)
         return sync.run(work, interrupted=lambda: client.stop(LMError("interrupted")))
-
-
-def _schedule(prior: CompiledProgram | str | os.PathLike[str]) -> Schedule:
-    return prior.schedule if isinstance(prior, CompiledProgram) else load(prior).schedule
 
 
 __all__ = ["Fusion", "compile", "run_job"]

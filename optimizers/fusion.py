@@ -37,6 +37,7 @@ from fusionprog.search.objective import Objective, objective_of
 from fusionprog.search.placing import PHASES, placed
 from fusionprog.search.preflight import Job
 from fusionprog.search.scoring import Scoring
+from fusionprog.search.sources import Source, sources_of
 from fusionprog.search.space import Space, make_space
 from fusionprog.search.strategies import strategy_registry
 from fusionprog.search.strategy import PRICES, Setting
@@ -74,7 +75,7 @@ class Fusion:
         job: Job,
         client: LMClient,
         callbacks: Sequence[Callback],
-        prior: Sequence[Schedule],
+        prior: Sequence[CompiledProgram],
         kept: KeptStudy,
     ) -> CompiledProgram:
         """Returns the best program that was found; the one as written if nothing beat it.
@@ -83,7 +84,7 @@ class Fusion:
             job: What passed preflight.
             client: Makes and keeps the model calls.
             callbacks: Are told what happens.
-            prior: Schedules whose effects are tried first.
+            prior: Programs whose knowledge the search starts from.
             kept: Keeps the trials.
         """
         run = _Run(self, job, client, callbacks, prior, kept)
@@ -99,7 +100,7 @@ class _Run:
         job: Job,
         client: LMClient,
         callbacks: Sequence[Callback],
-        prior: Sequence[Schedule],
+        prior: Sequence[CompiledProgram],
         kept: KeptStudy,
     ) -> None:
         self.compiler = compiler
@@ -108,6 +109,7 @@ class _Run:
         self.kept = kept
         self.books = Books(job, callbacks)
         self.bench: Bench
+        self.sources: tuple[Source, ...] = ()
         self._client = client
 
     async def compile(self, optimizer: Mapping[str, Any]) -> CompiledProgram:
@@ -128,6 +130,7 @@ class _Run:
             job = self.job = await placed(job, self._bench(scorers, evaluator, items), self._client)
             scorers = make_scorers(job, traces)
         self.bench = self._bench(scorers, evaluator, items)
+        self.sources = sources_of(self.prior, job.places.vectors)
         space = make_space(job, {name: scorer.view for name, scorer in scorers.items()}, items)
         ahead = self._measure_ahead()
         try:
@@ -174,7 +177,7 @@ class _Run:
                 objective=scoring,
                 seed=job.seed,
                 trials=job.plan.same.trials,
-                prior=self.prior,
+                prior=self.sources,
                 prices=PRICES if objective.is_priced else (1.0,),
             )
             strategy = self.compiler.strategy(setting)
@@ -215,7 +218,10 @@ class _Run:
             for schedule, outcomes in zip(chosen, results, strict=True):
                 gains, usage, tokens = _paired(baseline, outcomes), usage_of(outcomes), mean_tokens(outcomes)
                 values = _paired_values(baseline, outcomes) if job.offered else {}
-                finalists.append(Finalist(schedule, gains, unchanged, tokens, usage, written, scoring.weights, values))
+                vouched = strategy.vouched_gain(schedule)
+                finalists.append(
+                    Finalist(schedule, gains, unchanged, tokens, usage, written, scoring.weights, values, vouched)
+                )
             confirmed_on += [rows] * len(chosen)
         decision = decide(finalists, unchanged, objective, written=written)
         known = [each.schedule for each in finalists]

@@ -8,7 +8,6 @@ from typing import Any, Protocol
 from fusionprog._internal.registry import Registry
 from fusionprog.errors import FusionProgError
 from fusionprog.lm.client import LMClient
-from fusionprog.prompts.schedule import Schedule
 from fusionprog.runtime.compiled import CompiledProgram
 from fusionprog.search.events import Callback
 from fusionprog.search.kept_study import KeptStudy
@@ -27,7 +26,7 @@ class Optimizer(Protocol):
         job: Job,
         client: LMClient,
         callbacks: Sequence[Callback],
-        prior: Sequence[Schedule],
+        prior: Sequence[CompiledProgram],
         kept: KeptStudy,
     ) -> CompiledProgram:
         """Returns the best program that was found; the one as written if nothing beat it.
@@ -36,7 +35,7 @@ class Optimizer(Protocol):
             job: What passed preflight.
             client: Makes and keeps the model calls.
             callbacks: Are told what happens.
-            prior: Schedules whose effects are tried first.
+            prior: Programs whose knowledge the search starts from.
             kept: Keeps the trials.
         """
         ...

@@ -89,7 +89,7 @@ def found_by(compiled: CompiledProgram, terms: Terms) -> Found:
     record = compiled.record
     return Found(
         {task: runner(task) for task in compiled.tasks},
-        {task: mine.confirmation.after.mean for task, mine in record.tasks.items()},
+        {task: mine.confirmation.after.mean for task, mine in record.tasks.items() if mine.confirmation},
         {"improved": record.improved, "phases": dict(record.phases), "why": record.notes[-1]},
     )
 

@@ -1,9 +1,4 @@
-"""A compiled program in tasks that it was not compiled for: by their embeddings alone.
-
-The compiled program has no such method, so this does it from outside, with the artifact's embedder, basis and schedule:
-the schedule's mixtures are evaluated at the new task's place in the basis. What was learned of single tasks, and that a
-task stays as written, says nothing of another one and falls away by itself.
-"""
+"""A compiled program in tasks that it was not compiled for: by their embeddings alone."""
 
 from __future__ import annotations
 
@@ -13,12 +8,8 @@ from dataclasses import replace
 from typing import Any
 
 import fusionprog as fp
-from fusionprog.builders.offers import offers
-from fusionprog.program.task import bind
-from fusionprog.prompts.embedders import embedder_of
 from fusionprog.runtime.compiled import CompiledProgram
-from fusionprog.runtime.render import RenderedPrompt, Renderer, TaskView
-from fusionprog.search.places import task_subject
+from fusionprog.runtime.render import RenderedPrompt
 from search.benches import Bench, landscape_bench
 from search.calls import Meter
 from search.sides import Terms, compile_tasks
@@ -29,13 +20,8 @@ SAMPLERS = {"joint": "effects", "b alone": WITHOUT_KINDS}
 
 def prompts_for(compiled: CompiledProgram, task: fp.Task) -> Mapping[str, RenderedPrompt]:
     """Returns node → the prompt of a task that the program was not compiled for."""
-    program = bind(compiled.graph, task)
-    (vector,) = embedder_of(compiled.embedder).embed([task_subject(compiled.graph, program, task)])
-    place = compiled.basis.coordinates(vector)
-    nodes = [node for node in compiled.graph.order() if program.prompted(node) is not None]
-    offered = offers(list(compiled.items.values()), task, program, nodes, {}, compiled.record.seed)
-    view = TaskView(task.name, task.domain, program, place, offered)
-    return Renderer(compiled.items).prompts(compiled.schedule, view)
+    adapted = compiled.adapt(task, trials=0)
+    return {node: adapted.rendered(task.name, node) for node in adapted.tasks[task.name].view.prompting_nodes}
 
 
 def shares(bench: Bench, calls: int, seed: int, sampler: str) -> dict[str, Any]:

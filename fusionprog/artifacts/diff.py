@@ -8,8 +8,11 @@ from dataclasses import dataclass
 from typing import Any, Final, Literal
 
 from fusionprog.artifacts.schema import Artifact
+from fusionprog.artifacts.types import decode_type
+from fusionprog.artifacts.types.changes import type_changes
+from fusionprog.errors import ArtifactError
 
-Part = Literal["structure", "models", "texts", "weights", "scores", "learned", "compile"]
+Part = Literal["structure", "models", "texts", "weights", "scores", "learned", "lineage", "compile"]
 
 _PARTS: Final[dict[str, Part]] = {
     "program": "structure",
@@ -22,6 +25,7 @@ _PARTS: Final[dict[str, Part]] = {
     "embedding": "weights",
     "scores": "scores",
     "learned": "learned",
+    "lineage": "lineage",
     "compile": "compile",
 }
 _TASK_TEXTS = ("description", "texts", "demos")
@@ -41,12 +45,14 @@ class Difference:
         path: Where, as ``tasks.shop.texts.triage.label-glossary-4``; ``… (order)`` where things stand in another one.
         before: The value in the first artifact; ``None`` where it has none.
         after: The value in the second.
+        words: Of a field's type, what is different in it, part by part.
     """
 
     part: Part
     path: str
     before: Any
     after: Any
+    words: tuple[str, ...] = ()
 
 
 def diff_artifacts(one: Artifact, other: Artifact) -> list[Difference]:
@@ -56,10 +62,31 @@ def diff_artifacts(one: Artifact, other: Artifact) -> list[Difference]:
     """
     left, right = (each.model_dump(mode="json", by_alias=True) for each in (one, other))
     return [
-        Difference(_part(path), ".".join(path), *(None if value is _ABSENT else value for value in values))
+        _difference(path, before, after)
         for key in _PARTS
-        for path, *values in _walk(left[key], right[key], (key,))
+        for path, before, after in _walk(left[key], right[key], (key,))
     ]
+
+
+def _difference(path: tuple[str, ...], before: Any, after: Any) -> Difference:
+    left, right = (None if value is _ABSENT else value for value in (before, after))
+    return Difference(_part(path), ".".join(path), left, right, _words(path, left, right))
+
+
+def _words(path: tuple[str, ...], before: Any, after: Any) -> tuple[str, ...]:
+    """What is different in a field's type; nothing for what is no type, no sound one, or there only once."""
+    if not _is_type(path) or not isinstance(before, dict) or not isinstance(after, dict):
+        return ()
+    try:
+        for each in (before, after):
+            decode_type(each, where=path[-2])
+    except ArtifactError:
+        return ()
+    return tuple(type_changes(before, after))
+
+
+def _is_type(path: tuple[str, ...]) -> bool:
+    return path[0] in _ORDERED and path[-1] == "type" and path[-3] in ("inputs", "outputs")
 
 
 def _part(path: tuple[str, ...]) -> Part:
@@ -71,11 +98,15 @@ def _walk(left: Any, right: Any, path: tuple[str, ...]) -> _Found:
     if named_left is not None and named_right is not None:
         yield from _order(list(named_left), list(named_right), path)
         left, right = named_left, named_right
-    if isinstance(left, dict) and isinstance(right, dict):
+    if isinstance(left, dict) and isinstance(right, dict) and not _is_type(path):
         for key in [*left, *(key for key in right if key not in left)]:
             yield from _walk(left.get(key, _ABSENT), right.get(key, _ABSENT), (*path, key))
-    elif left is _ABSENT or right is _ABSENT or json.dumps(left) != json.dumps(right):
+    elif left is _ABSENT or right is _ABSENT or _text(left) != _text(right):
         yield path, left, right
+
+
+def _text(value: Any) -> str:
+    return json.dumps(value, sort_keys=True)  # the order of keys says nothing in a type; other dicts do not get here
 
 
 def _order(left: list[str], right: list[str], path: tuple[str, ...]) -> _Found:

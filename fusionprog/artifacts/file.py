@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
-
 from fusionprog._internal.files import write_atomically
-from fusionprog.artifacts.migrations import check_version, migrate
-from fusionprog.artifacts.program_codec import decode_program, encode_program, first_problem
+from fusionprog.artifacts.document import artifact_text, parse_artifact, read_text
+from fusionprog.artifacts.program_codec import decode_program, encode_program
 from fusionprog.artifacts.recorded_models import changed_models
+from fusionprog.artifacts.registry.references import is_in_registry
+from fusionprog.artifacts.registry.registry import Registry
 from fusionprog.artifacts.schema import Artifact
-from fusionprog.artifacts.text import MAX_BYTES, content_hash, from_text, to_text
-from fusionprog.errors import ArtifactError, ArtifactHashError
+from fusionprog.artifacts.text import content_hash
+from fusionprog.artifacts.user_code import check_code, classes_of_graph, functions_of_graph
+from fusionprog.errors import ArtifactError, ArtifactMismatchError
 from fusionprog.lm.resolve import LMSpec, resolve_models
+from fusionprog.program.graph import ProgramGraph
+from fusionprog.program.program import Program, program_graph
+from fusionprog.program.task import Task
 from fusionprog.runtime.compiled import CompiledProgram
 from fusionprog.runtime.from_dspy import bind_module, classes_of
 
@@ -32,14 +36,21 @@ def save_program(program: CompiledProgram, path: str | os.PathLike[str]) -> None
         ArtifactError: if something else in it cannot, or the file cannot be written.
     """
     where = f"the artifact {str(path)!r}"
-    data = encode_program(program)
-    data["hash"] = content_hash(data, where)
-    text = to_text(data)
-    from_text(text, where)  # what could not be read back is not written
+    text = artifact_text(program, where)
     try:
         write_atomically(Path(path), text)
     except (OSError, ValueError) as error:
         raise ArtifactError(f"{where} cannot be written", found=str(error)) from error
+
+
+def hash_of(program: CompiledProgram) -> str:
+    """Returns the hash that a program's artifact has.
+
+    Raises:
+        ProgramError: as ``save_program``.
+        ArtifactError: as ``save_program``.
+    """
+    return content_hash(encode_program(program), f"the artifact of {program.graph.name!r}")
 
 
 def pickled(program: CompiledProgram) -> tuple[Callable[[Mapping[str, Any]], CompiledProgram], tuple[Any, ...]]:
@@ -55,28 +66,22 @@ def _from_data(data: Mapping[str, Any]) -> CompiledProgram:
     return decode_program(Artifact.model_validate(data), {}, {})
 
 
-def read_artifact(path: str | os.PathLike[str]) -> Artifact:
+def read_artifact(source: str | os.PathLike[str]) -> Artifact:
     """Reads and checks an artifact: JSON, version, hash, schema.
+
+    Args:
+        source: A file, or a version in a registry as ``load`` takes it.
 
     Raises:
         ArtifactError: naming what is wrong; ``ArtifactHashError`` if it was edited, ``ArtifactVersionError`` if it is
             newer than this package.
+        RegistryError: if the registry cannot be read, or has no such version.
     """
-    where = f"the artifact {str(path)!r}"
-    data = from_text(_read(path, where), where)
-    check_version(data, where)
-    stored, actual = data.get("hash"), content_hash(data, where)
-    if stored != actual:
-        raise ArtifactHashError(
-            f"{where} was changed after it was written",
-            expected=f"hash {str(stored)[:80]}",
-            found=actual,
-            fix="Use the file as it was compiled; to change a prompt, change the pool and compile again",
-        )
-    try:
-        return Artifact.model_validate(migrate(data, where))
-    except ValidationError as error:
-        raise ArtifactError(f"{where} is not sound", found=first_problem(error)[:_LONGEST]) from error
+    if is_in_registry(source):
+        url, _, reference = str(source).rpartition("#")
+        return Registry(url).artifact(reference)
+    where = f"the artifact {str(source)!r}"
+    return parse_artifact(read_text(source, where), where)
 
 
 def load(
@@ -86,58 +91,76 @@ def load(
     types: Mapping[str, type] | None = None,
     functions: Mapping[str, Callable[..., Any]] | None = None,
     module: Any = None,
+    program: Program | ProgramGraph | None = None,
+    tasks: Sequence[Task] = (),
 ) -> CompiledProgram:
     """Loads a compiled program. Nothing is executed or imported that the caller has not named.
 
     Args:
-        path: The JSON file that ``save`` wrote.
+        path: The JSON file that ``save`` wrote; or a version in a registry by the URL of the registry, ``#``, and its
+            name and label or hash: ``s3://bucket/registry#desk@prod``.
         lm: Another model to run on, in any form that ``compile`` takes; scores were measured on the first.
         types: The user's own classes by name, in place of the rebuilt ones.
         functions: What Function nodes call, by name.
         module: The ``dspy.Module`` whose ``forward`` the program runs, where ``from_dspy`` made it. Classes in its
             predictors' signatures count as given in ``types``.
+        program: The program in the user's code: what it declares must be what the artifact was compiled from, field by
+            field. Its classes count as given in ``types`` and its functions in ``functions``. Other instructions,
+            descriptions and settings of modules are only warned of: the artifact keeps its own.
+        tasks: Tasks in the user's code, which are compared with those of the artifact in the same way.
 
     Raises:
-        ArtifactError: if the file is not sound.
+        ArtifactError: if the file is not sound; ``ArtifactMismatchError`` if ``program``, ``tasks`` or ``types`` are
+            not what it was compiled from, naming all that differs.
         ProgramError: if ``module`` is not like the one that the program was compiled from.
+        RegistryError: if a registry cannot be read, or has no such version.
         LMConfigurationError: if ``lm`` names no model.
     """
     artifact = read_artifact(path)
+    where = f"the artifact {str(path)!r}"
     known = {**({} if module is None else classes_of(module)), **(types or {})}
-    try:
-        with warnings.catch_warnings():
-            # A field that hides one of pydantic's methods warned the user who wrote it; a reader can do nothing.
-            warnings.simplefilter("ignore")
-            program = decode_program(artifact, known, functions or {})
-    except ArtifactError as error:
-        told = {name: _shortened(getattr(error, name)) for name in ("expected", "found", "fix")}
-        raise ArtifactError(f"the artifact {str(path)!r}: {_shortened(error.problem)}", **told) from error
-    except Exception as error:
-        raise ArtifactError(f"the artifact {str(path)!r} is not sound", found=_shortened(repr(error))) from error
+    compiled = _decoded(artifact, where, known, functions or {})
+    graph = None if program is None else program_graph(program)
+    if graph is not None or tasks:
+        check_code(artifact, compiled.graph if graph is None else graph, tasks, where)
+    if graph is not None:
+        known, functions = {**classes_of_graph(graph), **known}, {**functions_of_graph(graph), **(functions or {})}
+        compiled = _decoded(artifact, where, known, functions)
     if module is not None:
-        bind_module(program.graph, module)
+        bind_module(compiled.graph, module)
     if lm is not None:
-        program = program.with_models(resolve_models(lm, list(artifact.lm)))
-    changed = changed_models(artifact.lm, program.models)
-    changed += changed_models(artifact.lm_as_written, {**program.models, **program.models_as_written})
+        compiled = compiled.with_models(resolve_models(lm, list(artifact.lm)))
+    changed = changed_models(artifact.lm, compiled.models)
+    changed += changed_models(artifact.lm_as_written, {**compiled.models, **compiled.models_as_written})
     if changed:
         pairs = ", ".join(f"{then} → {now}" if then != now else f"another {now}" for then, now in changed)
         warnings.warn(
             f"running on another model than was compiled for ({pairs}); scores were measured on the first",
             stacklevel=2,
         )
-    return program
+    return compiled
 
 
-def _read(path: str | os.PathLike[str], where: str) -> str:
+def _decoded(
+    artifact: Artifact, where: str, types: Mapping[str, type], functions: Mapping[str, Callable[..., Any]]
+) -> CompiledProgram:
     try:
-        with open(path, "rb") as file:
-            content = file.read(MAX_BYTES + 1)
-        if len(content) > MAX_BYTES:
-            raise ArtifactError(f"{where} is too large", expected=f"at most {MAX_BYTES:,} bytes")
-        return content.decode("utf-8")
-    except (OSError, ValueError) as error:
-        raise ArtifactError(f"{where} cannot be read", found=str(error)[:_LONGEST]) from error
+        with warnings.catch_warnings():
+            # A field that hides one of pydantic's methods warned the user who wrote it; a reader can do nothing.
+            warnings.simplefilter("ignore")
+            return decode_program(artifact, types, functions)
+    except ArtifactMismatchError as error:
+        raise ArtifactMismatchError(
+            f"{where}: {error.problem}",
+            found=_shortened(error.found),
+            fix=error.fix,
+            differences=error.differences,
+        ) from error
+    except ArtifactError as error:
+        told = {name: _shortened(getattr(error, name)) for name in ("expected", "found", "fix")}
+        raise ArtifactError(f"{where}: {_shortened(error.problem)}", **told) from error
+    except Exception as error:
+        raise ArtifactError(f"{where} is not sound", found=_shortened(repr(error))) from error
 
 
 def _shortened(text: str) -> str:

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from fusionprog._internal.canonical import jsonable
 from fusionprog.artifacts.graph_codec import Functions, decode_graph, graph_spec
 from fusionprog.artifacts.learned_codec import learned_spec
+from fusionprog.artifacts.lineage_codec import lineage_spec
 from fusionprog.artifacts.pool_codec import decode_pool, encode_pool
 from fusionprog.artifacts.record_codec import compile_spec, decode_record, score_spec
 from fusionprog.artifacts.recorded_models import decode_models
@@ -61,6 +62,7 @@ def encode_program(program: CompiledProgram) -> dict[str, Any]:
                 },
                 "schedule": schedule_spec(program.schedule, program.tasks),
                 "learned": None if record.learned is None else learned_spec(record.learned, program.tasks),
+                "lineage": lineage_spec(record.lineage),
                 "scores": {name: score_spec(record.tasks[name]) for name in program.tasks},
                 "embedding": {
                     "embedder": jsonable(program.embedder),

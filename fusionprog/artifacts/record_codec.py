@@ -7,9 +7,17 @@ from dataclasses import asdict
 
 from fusionprog._internal.canonical import jsonable
 from fusionprog.artifacts.learned_codec import decode_learned
+from fusionprog.artifacts.lineage_codec import decode_lineage
 from fusionprog.artifacts.rounding import rounded
-from fusionprog.artifacts.schema import Artifact, ComparisonSpec, CompileSpec, FrontPointSpec, TaskScoreSpec
-from fusionprog.runtime.record import Comparison, CompileRecord, FrontPoint, Score, TaskRecord
+from fusionprog.artifacts.schema import (
+    AdaptedSpec,
+    Artifact,
+    ComparisonSpec,
+    CompileSpec,
+    FrontPointSpec,
+    TaskScoreSpec,
+)
+from fusionprog.runtime.record import Adapted, Comparison, CompileRecord, FrontPoint, Score, TaskRecord
 
 
 def compile_spec(record: CompileRecord) -> CompileSpec:
@@ -34,9 +42,10 @@ def compile_spec(record: CompileRecord) -> CompileSpec:
 def score_spec(record: TaskRecord) -> TaskScoreSpec:
     """Returns a task's scores and cost as the artifact holds them."""
     return TaskScoreSpec(
-        confirmation=_comparison_spec(record.confirmation),
+        confirmation=None if record.confirmation is None else _comparison_spec(record.confirmation),
         test=None if record.test is None else _comparison_spec(record.test),
         cost=rounded(record.cost),
+        adapted=None if record.adapted is None else AdaptedSpec.model_validate(rounded(asdict(record.adapted))),
     )
 
 
@@ -49,18 +58,19 @@ def decode_record(artifact: Artifact, nodes: Iterable[str], items: Iterable[str]
         items: The pool's items.
 
     Raises:
-        ArtifactError: if what was learned is about something that there is not.
+        ArtifactError: if what was learned is about something that there is not, or the lineage goes in a circle.
     """
     made = artifact.compile
     return CompileRecord(
         tasks={
             name: TaskRecord(
                 confirmation=_comparison(artifact.scores[name].confirmation),
-                test=None if (test := artifact.scores[name].test) is None else _comparison(test),
+                test=_comparison(artifact.scores[name].test),
                 metric=spec.metric,
                 cost=artifact.scores[name].cost,
                 sizes=spec.sizes,
                 data=spec.data,
+                adapted=_adapted(artifact.scores[name].adapted),
             )
             for name, spec in artifact.tasks.items()
         },
@@ -78,7 +88,10 @@ def decode_record(artifact: Artifact, nodes: Iterable[str], items: Iterable[str]
         weights=made.weights,
         refused=tuple(made.refused),
         front=tuple(FrontPoint(**point.model_dump()) for point in made.front),
-        learned=None if artifact.learned is None else decode_learned(artifact.learned, artifact.tasks, nodes, items),
+        learned=None
+        if artifact.learned is None
+        else decode_learned(artifact.learned, artifact.tasks, nodes, items, len(artifact.embedding.scale)),
+        lineage=decode_lineage(artifact.lineage, artifact.hash),
     )
 
 
@@ -86,6 +99,12 @@ def _comparison_spec(comparison: Comparison) -> ComparisonSpec:
     return ComparisonSpec.model_validate(rounded(asdict(comparison)))
 
 
-def _comparison(spec: ComparisonSpec) -> Comparison:
+def _adapted(spec: AdaptedSpec | None) -> Adapted | None:
+    return None if spec is None else Adapted(spec.rung, spec.expected, spec.se, spec.sources)
+
+
+def _comparison(spec: ComparisonSpec | None) -> Comparison | None:
+    if spec is None:
+        return None
     before, after = (Score(each.mean, each.se, each.n) for each in (spec.before, spec.after))
     return Comparison(before, after, spec.gain, spec.se)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from functools import partial
 
 from fusionprog._internal.registry import did_you_mean
 from fusionprog.artifacts.rounding import rounded
@@ -15,6 +16,7 @@ from fusionprog.prompts.mixture import Mixture, Weighted
 from fusionprog.prompts.schedule import MODEL, NodeSettings, Schedule
 
 _LEAST_TEMPERATURE = 1e-6
+_DEEPEST = 16  # schedules within schedules: one more each time that programs are merged or adapted
 
 
 def schedule_spec(schedule: Schedule, tasks: Iterable[str]) -> ScheduleSpec:
@@ -39,12 +41,20 @@ def schedule_spec(schedule: Schedule, tasks: Iterable[str]) -> ScheduleSpec:
             "in_task": {task: rounded(each) for task, each in schedule.in_task.items() if task in known},
             "directions": rounded(schedule.directions),
             "pairs": rounded(schedule.pairs),
+            "by_node": {node: schedule_spec(each, known) for node, each in schedule.by_node.items()},
+            "by_task": {task: schedule_spec(each, [task]) for task, each in schedule.by_task.items() if task in known},
         }
     )
 
 
 def decode_schedule(
-    spec: ScheduleSpec, *, graph: ProgramGraph, items: Iterable[str], tasks: Iterable[str], components: int
+    spec: ScheduleSpec,
+    *,
+    graph: ProgramGraph,
+    items: Iterable[str],
+    tasks: Iterable[str],
+    components: int,
+    depth: int = 0,
 ) -> Schedule:
     """Returns the schedule of an artifact.
 
@@ -54,15 +64,22 @@ def decode_schedule(
         items: The pool's items.
         tasks: The tasks.
         components: How many the basis of task embeddings has.
+        depth: How many schedules this one is in.
 
     Raises:
-        ArtifactError: if it names something that there is not.
+        ArtifactError: if it names something that there is not, or schedules are too deep in each other.
     """
-    items = set(items)
+    items, tasks = set(items), set(tasks)
+    if depth > _DEEPEST:
+        raise ArtifactError(
+            "schedules are too deep in each other", expected=f"at most {_DEEPEST} levels", found=f"{depth} and more"
+        )
     nodes = {name for name, node in graph.nodes.items() if node.asks_model}
-    _check([*spec.as_written, *spec.in_task], set(tasks), "task")
+    _check([*spec.as_written, *spec.in_task, *spec.by_task], tasks, "task")
     by_node: list[Mapping[str, Iterable[str]]] = [spec.at_node, spec.directions, *spec.in_task.values()]
     _check((node for each in by_node for node in each), nodes, "node that asks a model")
+    settled = {name for name, node in graph.nodes.items() if node.asks_model or options_of(node)}
+    _check([*spec.nodes, *spec.by_node], settled, "node that asks a model, or offers a choice")
     for name, settings in spec.nodes.items():
         _check_choices(name, settings, graph)
     _check([*spec.costs, *spec.everywhere], items, "item")
@@ -81,6 +98,7 @@ def decode_schedule(
                     expected=f"{components} numbers",
                     found=str(len(direction)),
                 )
+    own = partial(decode_schedule, graph=graph, items=items, components=components, depth=depth + 1)
     return Schedule(
         everywhere=spec.everywhere,
         at_node=spec.at_node,
@@ -94,6 +112,8 @@ def decode_schedule(
         },
         as_written=tuple(spec.as_written),
         fusion=spec.fusion,
+        by_task={task: own(each, tasks=[task]) for task, each in spec.by_task.items()},
+        by_node={node: own(each, tasks=tasks) for node, each in spec.by_node.items()},
     )
 
 
@@ -143,9 +163,7 @@ def decode_mixture(spec: MixtureSpec, items: Mapping[str, Item], where: str) -> 
 
 
 def _check_choices(name: str, settings: NodeSettingsSpec, graph: ProgramGraph) -> None:
-    """Checks that there is such a node, and that it has the options that are picked; a model's name is but a name."""
-    settled = {other for other, each in graph.nodes.items() if each.asks_model or options_of(each)}
-    _check([name], settled, "node that asks a model, or offers a choice")
+    """Checks that a node has the options that are picked; a model's name is but a name."""
     node, options = graph.nodes[name], options_of(graph.nodes[name])
     for choice, option in settings.choices.items():
         if choice == MODEL and node.asks_model:

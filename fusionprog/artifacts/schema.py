@@ -11,6 +11,8 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 from fusionprog.prompts.items import Facet
 from fusionprog.prompts.schedule import Format
+from fusionprog.runtime.lineage import MOST_ANCESTORS, Kind
+from fusionprog.runtime.record import Rung
 
 SCHEMA_VERSION = 1
 """Raised whenever the file's meaning changes; ``migrations`` then gets a step."""
@@ -22,6 +24,7 @@ Count = Annotated[int, Field(ge=0)]
 Numbers = Annotated[list[Number], Field(fail_fast=True)]
 Names = Annotated[list[str], Field(fail_fast=True)]
 Text = Annotated[list[str], Field(description="one line an element", fail_fast=True)]
+ContentHash = Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]
 TypeSpec = dict[str, JsonValue]
 
 
@@ -256,6 +259,8 @@ class ScheduleSpec(_Strict):
     in_task: dict[str, dict[str, dict[str, Number]]] = {}
     directions: dict[str, dict[str, Numbers]] = {}
     pairs: dict[str, dict[str, dict[str, Number]]] = {}
+    by_node: Annotated[dict[str, ScheduleSpec], Field(description="what nodes follow in place of this")] = {}
+    by_task: Annotated[dict[str, ScheduleSpec], Field(description="what tasks follow in place of this")] = {}
 
 
 class ScoreSpec(_Strict):
@@ -275,12 +280,22 @@ class ComparisonSpec(_Strict):
     se: Number
 
 
+class AdaptedSpec(_Strict):
+    """How a task was added to a program that had been compiled without it."""
+
+    rung: Rung
+    expected: Number
+    se: Annotated[Number, Field(ge=0)]
+    sources: Annotated[dict[str, Share], Field(max_length=1_000)] = {}
+
+
 class TaskScoreSpec(_Strict):
     """Scores and cost of a task."""
 
-    confirmation: ComparisonSpec
+    confirmation: ComparisonSpec | None
     test: ComparisonSpec | None
     cost: dict[str, dict[str, Number | None]]
+    adapted: AdaptedSpec | None = None
 
 
 class EffectSpec(_Strict):
@@ -301,6 +316,22 @@ class PointSpec(_Strict):
     expected: Number | None = None
 
 
+class SharedEffectSpec(_Strict):
+    """What an item does in a task that was not seen: in the middle of those that were, and along each direction."""
+
+    effect: Number
+    se: Annotated[Number, Field(ge=0)]
+    along: Numbers = []
+    along_se: Numbers = []
+
+
+class SharedSpec(_Strict):
+    """What tasks have in common, and how far a single one may be from that."""
+
+    own: Annotated[Number, Field(ge=0)]
+    effects: dict[str, dict[str, SharedEffectSpec]]
+
+
 class LearnedSpec(_Strict):
     """What the search learned about items and settings, and how it got there."""
 
@@ -309,6 +340,27 @@ class LearnedSpec(_Strict):
     settings: dict[str, dict[str, dict[str, EffectSpec]]] = {}
     effects: dict[str, dict[str, dict[str, EffectSpec]]] = {}
     curve: Annotated[list[PointSpec], Field(fail_fast=True, max_length=64)] = []
+    shared: SharedSpec | None = None
+    sources: Annotated[dict[str, Share], Field(max_length=1_000)] = {}
+
+
+class ParentSpec(_Strict):
+    """A program that another was made from."""
+
+    hash: ContentHash
+    program: str
+    kind: Kind
+    change: Annotated[str, Field(max_length=200)] = ""
+
+
+Parents = Annotated[list[ParentSpec], Field(fail_fast=True, min_length=1, max_length=MOST_ANCESTORS)]
+
+
+class LineageSpec(_Strict):
+    """What the program was made from, and what each of these was."""
+
+    parents: Parents
+    further: Annotated[dict[ContentHash, Parents], Field(max_length=MOST_ANCESTORS)] = {}
 
 
 class EmbeddingSpec(_Strict):
@@ -340,6 +392,7 @@ class Artifact(_Strict):
     schedule: ScheduleSpec
     scores: dict[str, TaskScoreSpec]
     learned: LearnedSpec | None = None
+    lineage: LineageSpec | None = None
     embedding: EmbeddingSpec
     hash: str
 

@@ -3,21 +3,31 @@
 from __future__ import annotations
 
 import warnings
+from typing import Any
 
 import click
 
 import fusionprog as fp
 
 
-def load_program(path: str, lm: str | None = None, module: str | None = None) -> fp.CompiledProgram:
+def load_program(
+    path: str, lm: str | None = None, module: str | None = None, program: str | None = None
+) -> fp.CompiledProgram:
     """Returns the program of an artifact; what loading warns of is printed on stderr.
 
     Args:
         path: The artifact.
         lm: Another model than it was compiled on.
         module: Where the ``dspy.Module`` is whose code it runs: ``APP.py:name``, an object or its class.
+        program: The program file that it should have been compiled from.
     """
     code = None
+    declared: dict[str, Any] = {}
+    if program is not None:
+        from fusionprog.cli.program_file import read_program_file
+
+        file = read_program_file(program)
+        declared = {"program": file.program, "tasks": file.tasks}
     if module is not None:
         from fusionprog.cli.program_file import read_attribute
 
@@ -25,7 +35,7 @@ def load_program(path: str, lm: str | None = None, module: str | None = None) ->
         code = code() if isinstance(code, type) else code
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        program = fp.load(path, lm=lm, module=code)
+        compiled = fp.load(path, lm=lm, module=code, **declared)
     for warning in caught:
         click.echo(f"warning: {warning.message}", err=True)
-    return program
+    return compiled

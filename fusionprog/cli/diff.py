@@ -27,7 +27,9 @@ def diff_command(one: str, other: str, exit_code: bool, as_json: bool) -> None:
             part = each.part
             click.secho(part, bold=True)
         click.echo(f"  {each.path}")
-        for sign, value, colour in (("-", each.before, "red"), ("+", each.after, "green")):
+        for line in each.words:
+            click.echo(f"    {line}")
+        for sign, value, colour in () if each.words else (("-", each.before, "red"), ("+", each.after, "green")):
             for line in _lines(value):
                 click.secho(f"    {sign} {line}", fg=colour)
     if not differences and not as_json:

@@ -16,6 +16,9 @@ from fusionprog.cli.artifact_file import load_program
 @click.option("--metric", metavar="APP.py:name", help="Another metric than the task's own.")
 @click.option("--lm", help="Another model than the program was compiled on.")
 @click.option("--module", metavar="APP.py:name", help="The dspy.Module whose code the program runs.")
+@click.option(
+    "--program", "code", metavar="PROGRAM.py[:name]", help="The program file that it must be compiled from: checked."
+)
 @click.option("--fail-under", type=float, metavar="SCORE", help="Exit with 1 if the mean score is below this.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def eval_command(
@@ -25,11 +28,12 @@ def eval_command(
     metric: str | None,
     lm: str | None,
     module: str | None,
+    code: str | None,
     fail_under: float | None,
     as_json: bool,
 ) -> None:
     """Score a compiled program on rows of one task: mean, standard error, number of rows."""
-    program = load_program(artifact, lm, module)
+    program = load_program(artifact, lm, module, code)
     chosen = None
     if metric is not None:
         from fusionprog.cli.program_file import read_attribute

@@ -12,6 +12,11 @@ from fusionprog.cli.compile import compile_command
 from fusionprog.cli.diff import diff_command
 from fusionprog.cli.evaluate import eval_command
 from fusionprog.cli.init import init_command
+from fusionprog.cli.label import label_command
+from fusionprog.cli.migrate import migrate_command
+from fusionprog.cli.pull import pull_command
+from fusionprog.cli.push import push_command
+from fusionprog.cli.registry import registry_command
 from fusionprog.cli.run import run_command
 from fusionprog.cli.show import show_command
 from fusionprog.cli.store import store_command
@@ -38,7 +43,20 @@ def cli() -> None:
     """The group of all commands."""
 
 
-for _command in (init_command, compile_command, run_command, eval_command, show_command, diff_command, store_command):
+for _command in (
+    init_command,
+    compile_command,
+    run_command,
+    eval_command,
+    show_command,
+    diff_command,
+    migrate_command,
+    registry_command,
+    push_command,
+    pull_command,
+    label_command,
+    store_command,
+):
     cli.add_command(_command)
 
 

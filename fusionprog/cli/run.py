@@ -20,6 +20,9 @@ from fusionprog.cli.artifact_file import load_program
 @click.option("-o", "--output", type=click.Path(dir_okay=False), help="Where rows go; stdout, if not given.")
 @click.option("--lm", help="Another model than the program was compiled on.")
 @click.option("--module", metavar="APP.py:name", help="The dspy.Module whose code the program runs.")
+@click.option(
+    "--program", "code", metavar="PROGRAM.py[:name]", help="The program file that it must be compiled from: checked."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print as JSON: the outputs, or what became of the rows.")
 def run_command(
     artifact: str,
@@ -29,6 +32,7 @@ def run_command(
     output: str | None,
     lm: str | None,
     module: str | None,
+    code: str | None,
     as_json: bool,
 ) -> None:
     """Run a compiled program on one input, or on the rows of a file.
@@ -40,7 +44,7 @@ def run_command(
         raise click.UsageError("Give either inputs (message='...') or --input rows.jsonl.")
     if output is not None and (rows is None or not Path(output).resolve().parent.is_dir()):
         raise click.UsageError("-o is for the rows of --input, and names a file in a folder that is there.")
-    program = load_program(artifact, lm, module)
+    program = load_program(artifact, lm, module, code)
     name = (task,) if task else ()
     if rows is None:
         prediction = program(*name, **_inputs(program, inputs))

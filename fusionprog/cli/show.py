@@ -10,6 +10,8 @@ import click
 from fusionprog.cli.artifact_file import load_program
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from rich.table import Table
 
     import fusionprog as fp
@@ -25,8 +27,8 @@ if TYPE_CHECKING:
 def show_command(artifact: str, task: str | None, node: str | None, prompt: bool, effects: bool, as_json: bool) -> None:
     """Show what a compiled program does and what its search learned.
 
-    Its scores, every node's mixtures and gates, its prompts; the effects of items, interference between tasks,
-    importance of parameters, the learning curve, and break-even.
+    What it was made from, its scores, every node's mixtures and gates, its prompts; the effects of items, interference
+    between tasks, importance of parameters, the learning curve, and break-even.
     """
     program = load_program(artifact)
     if task is not None:
@@ -84,12 +86,9 @@ def _show_json(program: fp.CompiledProgram, node: str | None) -> None:
         task: {name: mixture for name, mixture in nodes.items() if (task, name) in wanted}
         for task, nodes in data["mixtures"].items()
     }
-    choices = {
-        name: dict(settings.choices)
-        for name, settings in program.schedule.nodes.items()
-        if settings.choices and node in (None, name)
-    }
-    shown = {"scores": data["scores"], "compile": data["compile"], "mixtures": mixtures, "choices": choices}
+    choices = {name: dict(mine) for name, mine in _choices(program).items() if node in (None, name)}
+    shown = {"hash": program.content_hash, "lineage": data.get("lineage")}
+    shown |= {"scores": data["scores"], "compile": data["compile"], "mixtures": mixtures, "choices": choices}
     click.echo(json.dumps({**shown, **learned_data(program, data.get("learned"), node)}))
 
 
@@ -98,12 +97,15 @@ def _show_tables(program: fp.CompiledProgram, node: str | None, effects: bool) -
     from rich.table import Table
 
     from fusionprog.cli.learned import learned_parts
+    from fusionprog.cli.lineage import lineage_lines
     from fusionprog.cli.summary import objective_lines, summary_lines
     from fusionprog.modules import DSPyCode
 
     nodes = _nodes(program, node)
     console = Console(highlight=False)
     console.print(f"{program.graph.name}: {' → '.join(program.graph.order())}", style="bold")
+    for line in lineage_lines(program.record.lineage):
+        console.print(line, markup=False, soft_wrap=True)
     for module in (place.module for place in program.graph.nodes.values()):
         if isinstance(module, DSPyCode):
             console.print(f"runs the code of the dspy.Module {module.name!r}: load it with module=")
@@ -135,13 +137,18 @@ def _show_tables(program: fp.CompiledProgram, node: str | None, effects: bool) -
             console.print(table)
         else:
             console.print(f"{task} · {name}: {chosen.removeprefix(', ') or 'as written'}")
-    for name, settings in program.schedule.nodes.items():
+    for name, choices in _choices(program).items():
         if node in (None, name) and not program.graph.nodes[name].asks_model:
-            console.print(f"{name}: {', '.join(f'{each} {option}' for each, option in settings.choices.items())}")
+            console.print(f"{name}: {', '.join(f'{each} {option}' for each, option in choices.items())}")
     for part in learned_parts(program, node, effects):
         console.print(part, soft_wrap=isinstance(part, str), markup=False)
     if not effects and program.record.learned is not None:
         console.print("all items: --effects; one task or node: --task, --node; all numbers: --json", style="dim")
+
+
+def _choices(program: fp.CompiledProgram) -> dict[str, Mapping[str, str]]:
+    """Node → what is picked there, where anything is; of tasks that differ, the last one's."""
+    return {node: mine for task in program.tasks for node, mine in program.schedule.picks(task).items()}
 
 
 def _front_table(program: fp.CompiledProgram) -> Table:

@@ -6,7 +6,7 @@ from dataclasses import asdict
 from typing import Any
 
 from fusionprog.lm.client import Paid
-from fusionprog.runtime.record import Comparison, CompileRecord
+from fusionprog.runtime.record import Comparison, CompileRecord, TaskRecord
 from fusionprog.search.display import short
 from fusionprog.search.preflight import Job
 
@@ -19,15 +19,26 @@ def comparison_text(comparison: Comparison) -> str:
     return f"{before}→{after} ({sign}{gain} ± {short(comparison.se)}, n={comparison.after.n})"
 
 
+def score_text(task: TaskRecord) -> str:
+    """Returns what is known of a task's score: what was measured, else what was expected."""
+    if task.measured is not None:
+        return f"{'test' if task.test else 'confirmation'} {comparison_text(task.measured)}"
+    if task.adapted is None:
+        return "not measured"
+    expected = f"{task.adapted.expected:+.2f} ± {task.adapted.se:.2f}".replace("0.", ".")
+    return f"{task.adapted.rung}: expected {expected}, not measured"
+
+
 def summary_lines(record: CompileRecord) -> list[str]:
     """Returns the end of a compile: per task the scores, the cost, and why it ended."""
     lines = []
     width = max(len(name) for name in record.tasks)
     for name, task in record.tasks.items():
-        part, comparison = ("test", task.test) if task.test else ("confirmation", task.confirmation)
-        lines.append(f"{name:{width}}  {part} {comparison_text(comparison)}")
+        lines.append(f"{name:{width}}  {score_text(task)}")
     lines.append("")
     for name, task in record.tasks.items():
+        if not task.cost:
+            continue
         before, after = task.cost["before"], task.cost["after"]
         lines.append(f"{name:{width}}  per 1,000 calls: {_cost(before)} → {_cost(after)}")
     spent = record.spent

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import functools
 import types
+from collections.abc import Iterable, Iterator
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
-from pydantic import TypeAdapter
+from pydantic import BaseModel, TypeAdapter
 from pydantic.errors import PydanticUndefinedAnnotation, PydanticUserError
 
 from fusionprog._internal.canonical import canonical_json
@@ -100,6 +101,22 @@ def type_name(annotation: Any) -> str:
     if get_origin(annotation) is None and isinstance(annotation, type):
         return annotation.__name__
     return str(annotation).replace("typing.", "")
+
+
+def classes_in(annotations: Iterable[Any]) -> Iterator[type]:
+    """Yields every class that annotations name, also inside containers and models."""
+    seen: set[int] = set()
+    stack = list(annotations)
+    while stack:
+        current = stack.pop()
+        if id(current) in seen:
+            continue
+        seen.add(id(current))
+        if isinstance(current, type):
+            yield current
+            if issubclass(current, BaseModel):
+                stack += [field.annotation for field in current.model_fields.values()]
+        stack += get_args(current)
 
 
 def _adapter(annotation: Any) -> TypeAdapter[Any]:

@@ -70,6 +70,10 @@ class Schedule:
         nodes: Node → its settings; a node not named runs as written.
         as_written: Tasks in which every node runs as written, because nothing was found to help them.
         fusion: How weights become prompts.
+        by_task: Task → the schedule that it follows in place of this one: it was added later, and what the others
+            follow was left alone.
+        by_node: Node → the schedule that it follows in place of this one, in the tasks that have none of their own: it
+            was compiled apart from the others.
     """
 
     everywhere: Mapping[str, float] = field(default_factory=dict)
@@ -81,18 +85,34 @@ class Schedule:
     nodes: Mapping[str, NodeSettings] = field(default_factory=dict)
     as_written: tuple[str, ...] = ()
     fusion: str = "compose"
+    by_task: Mapping[str, Schedule] = field(default_factory=dict)
+    by_node: Mapping[str, Schedule] = field(default_factory=dict)
+
+    def of(self, node: str, task: str) -> Schedule:
+        """Returns the schedule that a node follows in a task."""
+        if task in self.by_task:
+            return self.by_task[task].of(node, task)
+        return self.by_node[node].of(node, task) if node in self.by_node else self
+
+    def is_as_written(self, task: str) -> bool:
+        """Returns whether every node of a task runs as written, but for those with a schedule of their own."""
+        return self.by_task[task].is_as_written(task) if task in self.by_task else task in self.as_written
 
     def settings(self, node: str, task: str) -> NodeSettings:
         """Returns a node's settings in a task: the default ones where it runs as written."""
-        if task in self.as_written:
+        followed = self.of(node, task)
+        if task in followed.as_written:
             return NodeSettings()
-        return self.nodes.get(node, NodeSettings())
+        return followed.nodes.get(node, NodeSettings())
 
     def picks(self, task: str) -> dict[str, Mapping[str, str]]:
         """Returns node → choice → the option that is picked in a task; none where it runs as written."""
-        if task in self.as_written:
-            return {}
-        return {node: settings.choices for node, settings in self.nodes.items() if settings.choices}
+        if task in self.by_task:
+            return self.by_task[task].picks(task)
+        known = {} if task in self.as_written else self.nodes
+        picked = {node: settings.choices for node, settings in known.items() if node not in self.by_node}
+        picked |= {node: own.picks(task).get(node, {}) for node, own in self.by_node.items()}
+        return {node: choices for node, choices in picked.items() if choices}
 
     def effect(self, node: str, task: str, embedding: tuple[float, ...], item: str) -> float:
         """Returns an item's effect at a node in a task, in units of score, where it is alone."""
@@ -129,6 +149,7 @@ class Mixer:
         self.schedule = schedule
         self._arrays: dict[tuple[str, tuple[str, ...]], tuple[Effects, Effects, Effects]] = {}
         self._mixtures: dict[Hashable, Mixture] = {}
+        self._others: dict[int, Mixer] = {}  # by schedules that this one holds: their ids stay their own
 
     def mixture(
         self,
@@ -144,6 +165,10 @@ class Mixer:
 
         With ``chosen_only`` only the items that are used are in the result: all that a prompt needs.
         """
+        followed = self.schedule.of(node, task)
+        if followed is not self.schedule:
+            mixer = self._mixer(followed)
+            return mixer.mixture(node, task, embedding, items, offered, chosen_only=chosen_only)
         keys, settings = tuple(offered), self.schedule.settings(node, task)
         alike = self._what_it_depends_on(node, task, offered) if chosen_only else None
         if alike in self._mixtures:
@@ -180,6 +205,9 @@ class Mixer:
 
     def effects(self, node: str, task: str, embedding: tuple[float, ...], keys: tuple[str, ...]) -> Effects:
         """Returns what items do alone at a node in a task, in the order of the items, shape ``(n_keys,)``."""
+        followed = self.schedule.of(node, task)
+        if followed is not self.schedule:
+            return self._mixer(followed).effects(node, task, embedding, keys)
         effects, along, _ = self._of(node, keys)
         size = min(along.shape[1], len(embedding))
         if size:
@@ -188,6 +216,9 @@ class Mixer:
         if own:
             effects = effects + np.array([own.get(key, 0.0) for key in keys])
         return np.round(effects, _DIGITS)
+
+    def _mixer(self, schedule: Schedule) -> Mixer:
+        return self._others.setdefault(id(schedule), Mixer(schedule))
 
     def _of(self, node: str, keys: tuple[str, ...]) -> tuple[Effects, Effects, Effects]:
         """What all tasks share: effects, directions and costs of the items."""

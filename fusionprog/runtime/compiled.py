@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from fusionprog._internal import sync
@@ -24,11 +25,13 @@ from fusionprog.prompts.items import Item
 from fusionprog.prompts.mixture import Mixture
 from fusionprog.prompts.schedule import Schedule
 from fusionprog.runtime.executor import Executor, Trace
+from fusionprog.runtime.lineage import Lineage
 from fusionprog.runtime.record import CompileRecord
 from fusionprog.runtime.render import RenderedPrompt, Renderer, TaskView
 
 if TYPE_CHECKING:
     from fusionprog.evaluation.results import EvaluationResult
+    from fusionprog.program.task import Task
     from fusionprog.runtime.to_dspy import DSPyProgram
     from fusionprog.search.interference import Interference
 
@@ -93,7 +96,7 @@ class CompiledProgram:
         self.basis = basis
         self.record = record
         self.models = dict(models)
-        written = models_as_written or {} if schedule.as_written else {}
+        written = models_as_written or {} if any(map(schedule.is_as_written, tasks)) else {}
         self.models_as_written = {node: model for node, model in written.items() if model is not models[node]}
         if compiled_for is None:
             compiled_for = {node: recorded_identity(model) for node, model in models.items()}
@@ -235,6 +238,17 @@ class CompiledProgram:
             raise CallError("nothing was learned about items", fix="Compile with a pool and enough calls for a search")
         return interference(effects)
 
+    def adapt(self, tasks: Task | Sequence[Task], **how: Any) -> CompiledProgram:
+        """Returns the program with more tasks; see ``fusionprog.optimizers.adapt``, which has all that it takes.
+
+        Args:
+            tasks: The new tasks: one or a list.
+            how: ``trials=0`` asks no model; ``probes=`` a few calls; ``trials=`` or ``budget=`` a search.
+        """
+        from fusionprog.optimizers.adapt import adapt  # the façade delegates upward
+
+        return adapt(self, tasks, **how)
+
     def save(self, path: str | os.PathLike[str]) -> None:
         """Writes the program as one JSON file, whole or not at all; ``fusionprog.load`` reads it.
 
@@ -245,6 +259,24 @@ class CompiledProgram:
         from fusionprog.artifacts.file import save_program  # the façade delegates upward
 
         save_program(self, path)
+
+    @cached_property
+    def content_hash(self) -> str:
+        """The hash of its artifact's content, by which a lineage or a registry knows it; saved or not.
+
+        Raises:
+            ProgramError: as ``save``.
+            ArtifactError: as ``save``.
+        """
+        from fusionprog.artifacts.file import hash_of  # the façade delegates upward
+
+        return hash_of(self)
+
+    def with_lineage(self, lineage: Lineage) -> CompiledProgram:
+        """Returns the same program with another record of what it was made from."""
+        made = self._copy(self.tasks, self.models, self.models_as_written)
+        made.record = replace(self.record, lineage=lineage)
+        return made
 
     def __getitem__(self, task: str) -> CompiledProgram:
         """Returns the program of one task alone; a call need not name it."""
@@ -293,7 +325,7 @@ class CompiledProgram:
 
     def models_in(self, task: str) -> dict[str, LanguageModel]:
         """Returns node → the model that it runs on in a task."""
-        return {**self.models, **self.models_as_written} if task in self.schedule.as_written else self.models
+        return {**self.models, **self.models_as_written} if self.schedule.is_as_written(task) else self.models
 
     def _copy(
         self,

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, get_args
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 import dspy
-from pydantic import BaseModel
 from pydantic.errors import PydanticUserError
 
 from fusionprog._internal.registry import did_you_mean
@@ -19,7 +18,7 @@ from fusionprog.modules.predict import Predict
 from fusionprog.program.calling import called_nodes, let_call
 from fusionprog.program.graph import InputRef, ProgramGraph, ProgramInput
 from fusionprog.program.signature import InputField, OutputField, Signature, SignatureType
-from fusionprog.program.types import checked_constant, type_name
+from fusionprog.program.types import checked_constant, classes_in, type_name
 
 FORWARD = "forward"
 _INDEX = re.compile(r"\[(?:(\d+)|'([^']*)'|\"([^\"]*)\")\]")
@@ -141,28 +140,12 @@ def classes_of(module: Any) -> dict[str, type]:
     """Returns the user's own classes in the signatures of a module's predictors, by name."""
     signatures = [predictor.signature for predictor in predictors_of(module).values()]
     annotations = [field.annotation for signature in signatures for field in signature.fields.values()]
-    return {kind.__name__: kind for kind in _classes(annotations) if not kind.__module__.startswith("builtins")}
-
-
-def _classes(annotations: Iterable[Any]) -> Iterator[type]:
-    """Every class that annotations name, also inside containers and models."""
-    seen: set[int] = set()
-    stack = list(annotations)
-    while stack:
-        current = stack.pop()
-        if id(current) in seen:
-            continue
-        seen.add(id(current))
-        if isinstance(current, type):
-            yield current
-            if issubclass(current, BaseModel):
-                stack += [field.annotation for field in current.model_fields.values()]
-        stack += get_args(current)
+    return {kind.__name__: kind for kind in classes_in(annotations) if not kind.__module__.startswith("builtins")}
 
 
 def _check_predictor(node: str, predictor: Any) -> None:
     for field_name, each in predictor.signature.fields.items():
-        for kind in _classes([each.annotation]):
+        for kind in classes_in([each.annotation]):
             if issubclass(kind, (dspy.Type, dspy.History)):
                 raise ProgramError(
                     f"{node}.{field_name} has a type of DSPy that fusionprog cannot keep",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
@@ -34,6 +35,45 @@ class Effect:
     def interval(self) -> tuple[float, float]:
         """Its 95% interval."""
         return self.mean - self.half_width, self.mean + self.half_width
+
+
+@dataclass(frozen=True)
+class SharedEffect:
+    """What an item does to a score near one half, in a task that the search has not seen.
+
+    Attributes:
+        mean: The change of the score in a task in the middle of those that it has seen.
+        se: How well that is known, as a standard deviation.
+        along: What is added along each direction of the basis of task embeddings; empty where that is not known.
+        along_se: How well these are known.
+    """
+
+    mean: float
+    se: float
+    along: tuple[float, ...] = ()
+    along_se: tuple[float, ...] = ()
+
+    def at(self, place: tuple[float, ...]) -> tuple[float, float]:
+        """Returns the effect and its standard deviation in a task at a place among those that were seen.
+
+        Args:
+            place: The task's coordinates in the basis.
+        """
+        mean = self.mean + math.fsum(one * other for one, other in zip(self.along, place, strict=False))
+        return mean, math.hypot(self.se, *(one * other for one, other in zip(self.along_se, place, strict=False)))
+
+
+@dataclass(frozen=True)
+class Shared:
+    """What tasks have in common: what the next compile, of other tasks, starts from.
+
+    Attributes:
+        own: How far what an item does in a single task may be from that, as a standard deviation.
+        effects: Node → item → what it does in a task that the search has not seen.
+    """
+
+    own: float
+    effects: Mapping[str, Mapping[str, SharedEffect]]
 
 
 @dataclass(frozen=True)
@@ -70,6 +110,9 @@ class Learned:
         importance: Parameter (``node.facet.item``, ``node.format``, …) → its share of what makes prompts' scores
             differ, the largest first; all parameters together have 1.
         curve: The learning curve, at most 64 points.
+        shared: What tasks have in common; ``None`` where the sampler has no model.
+        sources: What the search started from → how much of it held here, together 1; what has no name is that nothing
+            known did. Empty where it started from nothing.
     """
 
     method: Method
@@ -77,3 +120,5 @@ class Learned:
     settings: Mapping[str, Mapping[str, Mapping[str, Effect]]] = field(default_factory=dict)
     importance: Mapping[str, float] = field(default_factory=dict)
     curve: tuple[Point, ...] = ()
+    shared: Shared | None = None
+    sources: Mapping[str, float] = field(default_factory=dict)

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from fusionprog.runtime.break_even import BreakEven, break_even
 from fusionprog.runtime.learned import Learned
+from fusionprog.runtime.lineage import Lineage
+
+Rung = Literal["zero-shot", "probed", "warm-started"]
 
 
 @dataclass(frozen=True)
@@ -43,24 +46,50 @@ class Comparison:
 
 
 @dataclass(frozen=True)
+class Adapted:
+    """How a task was added to a program that had been compiled without it.
+
+    Attributes:
+        rung: ``"zero-shot"`` (by its embedding alone), ``"probed"`` (after a few calls) or ``"warm-started"`` (after a
+            search).
+        expected: The gain that was expected of its embedding alone, before anything was measured.
+        se: How well that was known, as a standard deviation.
+        sources: What the search started from → how much of it held here, together 1; what has no name is that nothing
+            known did. Empty where nothing was measured.
+    """
+
+    rung: Rung
+    expected: float
+    se: float
+    sources: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class TaskRecord:
     """What is known about one task.
 
     Attributes:
-        confirmation: On the part of val that nothing was searched on.
+        confirmation: On the part of val that nothing was searched on; ``None`` where nothing was measured.
         test: On test, where there is one.
         metric: The metric's name and arguments; enough to rebuild one of ``fusionprog.metrics``.
         cost: Tokens and dollars per 1,000 calls, ``before`` and ``after``.
         sizes: Split → number of rows.
         data: Split → digest of its rows.
+        adapted: How it was added; ``None`` where it was compiled with the program.
     """
 
-    confirmation: Comparison
+    confirmation: Comparison | None
     test: Comparison | None
     metric: Mapping[str, Any]
     cost: Mapping[str, Mapping[str, float | None]] = field(default_factory=dict)
     sizes: Mapping[str, int] = field(default_factory=dict)
     data: Mapping[str, str] = field(default_factory=dict)
+    adapted: Adapted | None = None
+
+    @property
+    def measured(self) -> Comparison | None:
+        """The comparison on test where there is one, else on confirmation; ``None`` where nothing was measured."""
+        return self.test or self.confirmation
 
 
 @dataclass(frozen=True)
@@ -107,6 +136,7 @@ class CompileRecord:
         refused: Why finalists were not returned, line by line.
         front: What was traded off, the best in quality first; empty where nothing was.
         learned: What the search learned; ``None`` if it ended before it began.
+        lineage: The programs that it was made from.
     """
 
     tasks: Mapping[str, TaskRecord]
@@ -125,6 +155,7 @@ class CompileRecord:
     refused: tuple[str, ...] = ()
     front: tuple[FrontPoint, ...] = ()
     learned: Learned | None = None
+    lineage: Lineage = field(default_factory=Lineage)
 
     @property
     def break_even(self) -> BreakEven | None:
@@ -134,7 +165,10 @@ class CompileRecord:
         """
         if not self.improved:
             return None
-        tested = [each.test for each in self.tasks.values() if each.test is not None]
-        gains = tested if len(tested) == len(self.tasks) else [each.confirmation for each in self.tasks.values()]
-        costs = [each.cost for each in self.tasks.values()]
+        measured = [each for each in self.tasks.values() if each.confirmation is not None]
+        tested = [each.test for each in measured if each.test is not None]
+        gains = (
+            tested if len(tested) == len(measured) else [each.confirmation for each in measured if each.confirmation]
+        )
+        costs = [each.cost for each in measured]
         return break_even(self.spent, costs, [(each.gain, each.se) for each in gains])

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from scipy.stats import norm
+
 from fusionprog._internal.canonical import digest
-from fusionprog.evaluation.statistics import lower_bound
+from fusionprog.evaluation.statistics import CHANGED_SHARE, lower_bound
 from fusionprog.prompts.schedule import Schedule
 from fusionprog.runtime.record import Comparison, FrontPoint
 from fusionprog.search.constraints import Usage, broken, mean_usage, point
 from fusionprog.search.objective import Objective
 from fusionprog.search.pareto import chord_distances, front
-from fusionprog.search.weighting import TaskWeights
+from fusionprog.search.weighting import EqualWeights, TaskWeights
 
+_ADDED = 4  # rows
 _MEAN_LEVEL, _TASK_LEVEL = 0.04, 0.01  # together 5%: how often what is no better may replace the program
 
 
@@ -31,6 +35,7 @@ class Finalist:
         weights: Task → how much it counted at the end of the candidate's search; all alike where it is not named.
         values: Task → the same comparison of what is left of scores when dollars have been paid, where the search
             chooses among models; scores alone decide where it is empty.
+        vouched: The mean gain that sources make one expect, and its standard error; ``None`` without sources that hold.
     """
 
     schedule: Schedule
@@ -41,6 +46,7 @@ class Finalist:
     written: Mapping[str, Usage] = field(default_factory=dict)
     weights: Mapping[str, float] = field(default_factory=dict)
     values: Mapping[str, Comparison] = field(default_factory=dict)
+    vouched: tuple[float, float] | None = None
 
     @property
     def judged(self) -> Mapping[str, Comparison]:
@@ -112,8 +118,11 @@ def decide(
     finalist passes, one may still replace it in single tasks in which it passes alone at 99%, corrected for the
     number of finalists and tasks. So what is no better, under the objective or in any task, replaces the program in at
     most 5% of compiles. Equal gains go to the cheaper prompt. What breaks a constraint of the objective is not
-    returned. Where quality is traded off, the knee of the front of all that pass is; what has no gain passes, too, if
-    it loses nothing and is cheaper.
+    returned. Where sources make one expect a gain of the mean, it is proven by what they say and the measured gain
+    together, each by its precision, as long as the measured one is not below 0.
+
+    Where quality is traded off, the knee of the front of all that pass is returned; what has no gain passes, too, if it
+    loses nothing and is cheaper.
 
     Args:
         finalists: The candidates; may be empty.
@@ -151,6 +160,12 @@ def _proven(
     gain, error = scheme.gain(finalist.gains, finalist.weights)
     bound = scheme.bound(finalist.judged, finalist.weights, tries=finalists, level=_MEAN_LEVEL)
     text = f"{scheme.gain_name} {gain:+.3f} ± {error:.3f} on confirmation"
+    if finalist.vouched is not None and not finalist.values and isinstance(scheme, EqualWeights):
+        rows = sum(each.before.n for each in finalist.gains.values())
+        together, its_error = _together(finalist.vouched, (gain, _usual_error(error, rows)))
+        text += f", {together:+.3f} ± {its_error:.3f} with what was known before"
+        if gain >= 0:
+            bound = max(bound, together + float(norm.ppf(_MEAN_LEVEL / finalists)) * its_error)
     if finalist.values:
         text += f", {scheme.gain(finalist.values, finalist.weights)[0]:+.4f} with what it costs"
     below = () if objective.below_baseline else tuple(sorted(t for t, each in finalist.gains.items() if each.gain < 0))
@@ -163,6 +178,21 @@ def _proven(
         refused.append(f"{text}: {what}")
         return None
     return kept
+
+
+def _usual_error(error: float, rows: int) -> float:
+    """A standard error to which a few rows with the usual share of changed outcomes were added.
+
+    A few rows may all change alike by chance; their own error would then be 0.
+    """
+    return math.sqrt((rows * rows * error**2 + _ADDED * CHANGED_SHARE) / (rows + _ADDED) / rows)
+
+
+def _together(one: tuple[float, float], other: tuple[float, float]) -> tuple[float, float]:
+    """Two means with their standard errors, both above 0, as one, each by its precision."""
+    precisions = [1 / each[1] ** 2 for each in (one, other)]
+    mean = (precisions[0] * one[0] + precisions[1] * other[0]) / sum(precisions)
+    return mean, sum(precisions) ** -0.5
 
 
 def _proven_alone(ranked: Sequence[Finalist], objective: Objective, tasks: int, refused: list[str]) -> list[_Kept]:

@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from fusionprog.evaluation.evaluator import TaskScorer
+from fusionprog.evaluation.metric import Metric
 from fusionprog.evaluation.variants import Variants
 from fusionprog.lm.budget import Ledger
 from fusionprog.lm.model import LanguageModel
+from fusionprog.program.task import Task
 from fusionprog.prompts.items import Item
 from fusionprog.prompts.mixture import Mixture
 from fusionprog.prompts.schedule import MODEL, Schedule
@@ -56,33 +58,17 @@ class Result:
 def emit(job: Job, scorers: Mapping[str, TaskScorer], items: Mapping[str, Item], result: Result) -> CompiledProgram:
     """Returns the compiled program with its record."""
     schedule = result.decision.schedule
-    renderer = Renderer(items)
-    variants = Variants(scorers)
-    tasks, used_at = {}, {}
-    for name, scorer in scorers.items():
-        view = scorer.view
-        asked = variants.scorer(schedule, name).view.prompting_nodes
-        mixtures = {
-            node: mixture if node in asked else Mixture({}, {})
-            for node, mixture in renderer.mixtures(schedule, view).items()
-        }
-        used = {
-            node: {item.id: view.offered[node][item.id] for facet in mixture.facets for item in mixture.chosen(facet)}
-            for node, mixture in mixtures.items()
-        }
-        used_at.update({(name, node): mine.keys() for node, mine in used.items()})
-        slim = TaskView(view.name, view.domain, view.program, view.embedding, used)
-        tasks[name] = CompiledTask(slim, job.tasks[name].description, mixtures, job.metrics[name])
+    tasks = compiled_tasks(job.tasks, scorers, items, schedule)
+    used_at = {(name, node): mine.keys() for name, task in tasks.items() for node, mine in task.view.offered.items()}
     models = _picked_models(job, schedule)
     record = CompileRecord(
         tasks={
-            name: TaskRecord(
+            name: task_record(
+                task,
+                job.metrics[name],
                 confirmation=result.decision.gains[name],
                 test=result.test.get(name),
-                metric=job.metrics[name].description,
                 cost=result.costs[name],
-                sizes={split: len(rows) for split, rows in task.rows.items() if rows},
-                data=data_digests(task),
             )
             for name, task in job.tasks.items()
         },
@@ -112,6 +98,45 @@ def emit(job: Job, scorers: Mapping[str, TaskScorer], items: Mapping[str, Item],
         record=record,
         models=models,
         models_as_written=job.models,
+    )
+
+
+def compiled_tasks(
+    tasks: Mapping[str, Task], scorers: Mapping[str, TaskScorer], items: Mapping[str, Item], schedule: Schedule
+) -> dict[str, CompiledTask]:
+    """Returns tasks with what a schedule makes of the pool in them, and with no more of it than that uses.
+
+    Args:
+        tasks: The tasks by name.
+        scorers: Task → how it is scored, with everything on offer in it.
+        items: The pool, by item id.
+        schedule: The schedule.
+    """
+    renderer, variants = Renderer(items), Variants(scorers)
+    made = {}
+    for name, scorer in scorers.items():
+        view = scorer.view
+        asked = variants.scorer(schedule, name).view.prompting_nodes
+        mixtures = {
+            node: mixture if node in asked else Mixture({}, {})
+            for node, mixture in renderer.mixtures(schedule, view).items()
+        }
+        used = {
+            node: {item.id: view.offered[node][item.id] for facet in mixture.facets for item in mixture.chosen(facet)}
+            for node, mixture in mixtures.items()
+        }
+        slim = TaskView(view.name, view.domain, view.program, view.embedding, used)
+        made[name] = CompiledTask(slim, tasks[name].description, mixtures, scorer.metric)
+    return made
+
+
+def task_record(task: Task, metric: Metric, **measured: Any) -> TaskRecord:
+    """Returns what is recorded of a task: its metric and data, and what was ``measured``."""
+    return TaskRecord(
+        metric=metric.description,
+        sizes={split: len(rows) for split, rows in task.rows.items() if rows},
+        data=data_digests(task),
+        **measured,
     )
 
 

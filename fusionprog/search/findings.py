@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence, Set
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
 
-from fusionprog.runtime.learned import Effect, Learned, Method, Point
+from fusionprog.runtime.learned import Effect, Learned, Method, Point, Shared, SharedEffect
 
 Vector = npt.NDArray[np.float64]
 Counts = npt.NDArray[np.int64]
@@ -48,6 +48,8 @@ class Findings:
         effects: (task, node) → the effects of the node's items, in their order.
         settings: Node → setting → value → its effect.
         importance: Parameter → its share, of all together 1; empty if nothing explains the scores.
+        shared: What tasks have in common; ``None`` where there is no model of that.
+        sources: What the search started from → how much of it held.
     """
 
     method: Method
@@ -55,6 +57,8 @@ class Findings:
     effects: Mapping[Place, Table]
     settings: Settings
     importance: Mapping[str, float]
+    shared: Shared | None = None
+    sources: Mapping[str, float] = field(default_factory=dict)
 
 
 def combined(findings: Sequence[Findings]) -> Findings:
@@ -80,6 +84,8 @@ def combined(findings: Sequence[Findings]) -> Findings:
         {place: _pooled([each.effects[place] for each in findings if place in each.effects]) for place in places},
         _pooled_settings([each.settings for each in findings]),
         {name: sum(each.get(name, 0.0) for each in importance) / len(importance) for name in names},
+        _pooled_shared([each.shared for each in findings if each.shared is not None]),
+        {name: sum(each.sources[name] for each in findings) / len(findings) for name in findings[0].sources},
     )
 
 
@@ -123,6 +129,8 @@ def kept(findings: Findings, curve: Sequence[Point], used: Mapping[Place, Set[st
         settings=findings.settings,
         importance={name: shares[name] for name in largest[:MOST_IMPORTANT]},
         curve=tuple(curve),
+        shared=None if findings.shared is None else _kept_shared(findings.shared),
+        sources={name: round(share, _DIGITS) for name, share in findings.sources.items()},
     )
 
 
@@ -135,6 +143,48 @@ def shares_of(parts: Mapping[str, float]) -> dict[str, float]:
 def rounded_effect(mean: float, se: float, n: int) -> Effect:
     """Returns an effect with as many digits as are kept."""
     return Effect(round(float(mean), _DIGITS) + 0.0, round(float(se), _DIGITS), int(n))
+
+
+def _pooled_shared(found: Sequence[Shared]) -> Shared | None:
+    """What the searches of all folds found tasks to have in common, on average."""
+    if not found:
+        return None
+    count = len(found)
+    effects: dict[str, dict[str, SharedEffect]] = {}
+    for node, items in found[0].effects.items():
+        for item in items:
+            each = [mine.effects[node][item] for mine in found]
+            width = min(len(one.along) for one in each)
+            effects.setdefault(node, {})[item] = SharedEffect(
+                sum(one.mean for one in each) / count,
+                sum(one.se for one in each) / count**1.5,
+                tuple(sum(one.along[place] for one in each) / count for place in range(width)),
+                tuple(sum(one.along_se[place] for one in each) / count**1.5 for place in range(width)),
+            )
+    return Shared(sum(mine.own for mine in found) / count, effects)
+
+
+def _kept_shared(shared: Shared) -> Shared:
+    """Rounded; of more than 20,000 effects those that are known best to be none of 0."""
+    places = [(node, item) for node, items in shared.effects.items() for item in items]
+    if len(places) > MOST_EFFECTS:
+
+        def strength(place: tuple[str, str]) -> float:
+            each = shared.effects[place[0]][place[1]]
+            return round(abs(each.mean) / max(each.se, _TINY), 6)
+
+        kept_places = set(sorted(places, key=lambda place: (-strength(place), place))[:MOST_EFFECTS])
+        places = [place for place in places if place in kept_places]
+    effects: dict[str, dict[str, SharedEffect]] = {}
+    for node, item in places:
+        each = shared.effects[node][item]
+        effects.setdefault(node, {})[item] = SharedEffect(
+            round(each.mean, _DIGITS) + 0.0,
+            round(each.se, _DIGITS),
+            tuple(round(value, _DIGITS) + 0.0 for value in each.along),
+            tuple(round(value, _DIGITS) for value in each.along_se),
+        )
+    return Shared(round(shared.own, _DIGITS), effects)
 
 
 def _first(items: Sequence[str], tables: Mapping[str, Table], used: Sequence[Set[str]], limit: int) -> list[int]:

@@ -11,7 +11,7 @@ from fusionprog.program.graph import ProgramGraph
 from fusionprog.program.signature import closed_choice
 from fusionprog.program.task import Task, TaskProgram
 from fusionprog.prompts.embedders import Embedder, Subject
-from fusionprog.prompts.embedding import Basis, task_text
+from fusionprog.prompts.embedding import Basis, Vectors, task_text
 from fusionprog.prompts.items import Item
 
 _ROWS_EMBEDDED = 8
@@ -23,30 +23,40 @@ class Places:
 
     Attributes:
         basis: The basis of the tasks' vectors.
+        vectors: Task → its vector, shape ``(n_features,)``.
         tasks: Task → coordinates.
         items: Item → its unit direction; empty where it has none.
     """
 
     basis: Basis
+    vectors: Mapping[str, Vectors]
     tasks: Mapping[str, tuple[float, ...]]
     items: Mapping[str, tuple[float, ...]]
 
     @classmethod
-    def of(cls, embedder: Embedder, tasks: Mapping[str, Subject], items: Mapping[str, Subject]) -> Places:
-        """Returns the places of tasks and items, in a basis that is made for the tasks.
+    def of(
+        cls,
+        embedder: Embedder,
+        tasks: Mapping[str, Subject],
+        items: Mapping[str, Subject],
+        basis: Basis | None = None,
+    ) -> Places:
+        """Returns the places of tasks and items.
 
         Args:
             embedder: Makes the vectors.
             tasks: Task → what is embedded of it, with all that the embedder needs.
             items: Item → likewise.
+            basis: The basis that they are seen in; one is made for the tasks, if not given.
 
         Raises:
             EmbedderError: if something cannot be embedded.
         """
         vectors = embedder.embed([*tasks.values(), *items.values()])
-        basis = Basis.fit(vectors[: len(tasks)])
+        basis = Basis.fit(vectors[: len(tasks)]) if basis is None else basis
         return cls(
             basis,
+            dict(zip(tasks, vectors, strict=False)),
             {name: basis.coordinates(vector) for name, vector in zip(tasks, vectors, strict=False)},
             {
                 name: basis.direction(vector) if vector.any() else ()
@@ -58,7 +68,7 @@ class Places:
     def nowhere(cls, tasks: Sequence[str]) -> Places:
         """Returns the places of tasks of which nothing is known yet: none is told from another."""
         nothing = np.zeros((0, 0))
-        return cls(Basis(np.zeros(0), nothing, np.zeros(0)), dict.fromkeys(tasks, ()), {})
+        return cls(Basis(np.zeros(0), nothing, np.zeros(0)), {}, dict.fromkeys(tasks, ()), {})
 
 
 def task_subject(graph: ProgramGraph, program: TaskProgram, task: Task) -> Subject:

@@ -40,7 +40,7 @@ async def placed(job: Job, bench: Bench, client: LMClient) -> Job:
         rows = probe_rows(job.tasks, job.metrics, job.folds, needs.rows)
     known = {key: item_subject(item) for key, item in items.items()}
     tasks, known = await with_measured(job.embedder, tasks, known, bench, client, items, rows)
-    return replace(job, places=Places.of(job.embedder, tasks, known))
+    return replace(job, places=Places.of(job.embedder, tasks, known, job.basis))
 
 
 async def with_measured(

@@ -48,7 +48,7 @@ class PlainStrategy:
     def starts(self, screened: Mapping[tuple[str, str], float]) -> Sequence[Mapping[str, Any]]:
         """Returns what other compiles have found, then what screening has."""
         space = self._setting.space
-        known = [space.start(space.effects_of(schedule), wide=True) for schedule in self._setting.prior]
+        known = [space.start(source.mean_effects(), wide=True) for source in self._setting.prior]
         return [*known, space.start(screened, wide=True), space.start(screened, wide=False)]
 
     def sampler(self, number: int) -> optuna.samplers.BaseSampler:
@@ -86,6 +86,10 @@ class PlainStrategy:
         return list(tried)
 
     def forecast(self, schedule: Schedule) -> None:
+        """Knows nothing of schedules that were not measured."""
+        return None
+
+    def vouched_gain(self, schedule: Schedule) -> None:
         """Knows nothing of schedules that were not measured."""
         return None
 

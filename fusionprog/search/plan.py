@@ -14,6 +14,7 @@ DEFAULT_TRIALS = 64
 _CONFIRMATION, _BOOTSTRAP, _SCREENING = 0.25, 0.05, 0.2
 _NARROWING, _FRESH_NARROWING = 0.2, 0.1
 _MIN_TRIALS, _MIN_CONFIRMATION = 8, 12
+_MIN_VOUCHED_TRIALS, _MIN_VOUCHED_CONFIRMATION = 4, 2
 _LEAST_BLOCK, _USUAL_BLOCK, _MAX_BLOCK = 4, 8, 16
 _MANY_TRIALS = 128  # after which more rows a trial are as good as more trials
 _USUAL_CONFIRMATION = 100
@@ -99,6 +100,7 @@ class Sizes:
         tasks: How many tasks there are.
         finalists: Candidates that are compared with the program as written.
         narrows: Whether the finalists of a search that forecasts what candidates score must be measured all the same.
+        vouched: Whether other compiles say what to expect, so that few calls can do.
         placing: Calls that it takes to say how tasks differ, before the search.
     """
 
@@ -112,12 +114,19 @@ class Sizes:
     tasks: int = 1
     finalists: int = FINALISTS
     narrows: bool = False
+    vouched: bool = False
     placing: int = 0
 
     @property
     def least_confirmation(self) -> int:
         """Rows of every task without which nothing can be confirmed: enough over all tasks together."""
-        return min(self.confirmation_rows, max(2, math.ceil(_MIN_CONFIRMATION / self.tasks)))
+        rows = _MIN_VOUCHED_CONFIRMATION if self.vouched else _MIN_CONFIRMATION
+        return min(self.confirmation_rows, max(2, math.ceil(rows / self.tasks)))
+
+    @property
+    def least_trials(self) -> int:
+        """Trials without which there is no search."""
+        return _MIN_VOUCHED_TRIALS if self.vouched else _MIN_TRIALS
 
 
 def make_plan(budget: Budget, trials: int | None, sizes: Sizes) -> Plan:
@@ -137,11 +146,11 @@ def make_plan(budget: Budget, trials: int | None, sizes: Sizes) -> Plan:
     bootstrap = int(share * folds * _BOOTSTRAP) if sizes.traces else 0
     left = share - confirmation * (sizes.finalists + 1) - bootstrap / folds
     same, moving = _same(left, budget, trials, sizes), _moving(left, trials, sizes)
-    least = min(_MIN_TRIALS, trials or _MIN_TRIALS)
+    least = min(sizes.least_trials, trials or sizes.least_trials)
     if min(same.trials, moving.trials) < least or confirmation < sizes.least_confirmation:
         raise BudgetError(
             "the budget is too small for a search",
-            expected=f"at least {_least_calls(trials, sizes)} calls: {_MIN_TRIALS} trials, screening, and "
+            expected=f"at least {_least_calls(trials, sizes)} calls: {least} trials, screening, and "
             f"{sizes.finalists} of the candidates and your program on {sizes.least_confirmation} rows of every task",
             found=f"{total} calls",
             fix=f"Pass budget=fusionprog.Budget(calls={_least_calls(trials, sizes)}) or more",
@@ -166,7 +175,7 @@ def _same(left: float, budget: Budget, trials: int | None, sizes: Sizes) -> Shap
     left -= screening + narrowing * (CONTENDERS + 1)
     block = _block(left / ((trials or DEFAULT_TRIALS) + 1), sizes)
     if trials is None:  # fewer trials that can be told apart are better than many of a row each
-        block = max(block, min(_LEAST_BLOCK, sizes.search_rows, int(left / (2 * _MIN_TRIALS + 1))))
+        block = max(block, min(_LEAST_BLOCK, sizes.search_rows, int(left / (2 * sizes.least_trials + 1))))
     count = int(left / block) - 1
     most = trials if trials is not None or budget.calls is not None else DEFAULT_TRIALS
     return Shape(
@@ -217,6 +226,6 @@ def _least_calls(trials: int | None, sizes: Sizes) -> int:
     """The smallest budget that is not refused."""
     by_confirmation = sizes.least_confirmation * (sizes.finalists + 1) / _CONFIRMATION
     rest = 1 - _CONFIRMATION - _BOOTSTRAP
-    least = min(_MIN_TRIALS, trials or _MIN_TRIALS) + 1
+    least = min(sizes.least_trials, trials or sizes.least_trials) + 1
     by_search = max((least + 1) / (1 - _SCREENING - _NARROWING), least + CONTENDERS + 1) / rest
     return math.ceil((max(by_confirmation, by_search) + 1) * sizes.folds * sizes.calls_per_row) + sizes.placing

@@ -26,9 +26,11 @@ from fusionprog.program.signature import closed_choice
 from fusionprog.program.task import Task, TaskProgram, bind, check_tasks
 from fusionprog.program.variants import options_of
 from fusionprog.prompts.embedders import AskedModel, Embedder, EmbedderSpec, Probes, embedder_named
+from fusionprog.prompts.embedding import Basis
 from fusionprog.prompts.items import Family, Item
 from fusionprog.prompts.pool import PromptPool
 from fusionprog.prompts.schedule import FORMATS, Format
+from fusionprog.runtime.compiled import CompiledProgram
 from fusionprog.runtime.render import TaskView
 from fusionprog.search.choices import Choices, priced_choices
 from fusionprog.search.estimate import Estimate, call_costs, estimate, plan_within
@@ -58,6 +60,7 @@ class Job:
         offered: Node → name → model, for the searched nodes that the search may choose a model for.
         choices: What else than items and formats there is to choose at the searched nodes.
         embedder: Makes task and item vectors.
+        basis: The basis that tasks are seen in, where they are added to others; else one is made for them.
         places: Where tasks and items lie; not known yet where calls must say it.
         folds: How val is split.
         plan: How the budget is shared out.
@@ -79,6 +82,7 @@ class Job:
     offered: Mapping[str, Mapping[str, LanguageModel]]
     choices: Choices
     embedder: Embedder
+    basis: Basis | None
     places: Places
     folds: tuple[Fold, ...]
     plan: Plan
@@ -114,9 +118,12 @@ def preflight(
     seed: int,
     formats: Sequence[Format] = FORMATS,
     objective: Objective | None = None,
+    vouched: CompiledProgram | None = None,
     embedder: EmbedderSpec = None,
 ) -> Job:
     """Checks everything that can be checked without a model, and plans the compile.
+
+    What is not told here is as ``compile`` has it; ``vouched`` is the program that the tasks are to be added to.
 
     Raises:
         FusionProgError: the first thing that is wrong, with the remedy.
@@ -160,12 +167,16 @@ def preflight(
     objective = objective or Objective()
     check_objective(objective, scorers)
     prompting = [node for node in searched if graph.nodes[node].asks_model]
+    basis = None if vouched is None else vouched.basis
     embeds = with_probes(embedder_named(embedder), open_items, prompting, tasks)
     check_bounds(budget, _asked(scorers, embeds))
     sizes = _sizes(tasks, scorers, open_items, prompting, folds, traces)
     sizes = replace(sizes, placing=_placing_calls(embeds, tasks, metrics, scorers, folds, len(items)))
     plan = plan_within(
-        budget, trials, replace(sizes, finalists=objective.finalists, narrows=objective.is_measured), costs
+        budget,
+        trials,
+        replace(sizes, finalists=objective.finalists, narrows=objective.is_measured, vouched=vouched is not None),
+        costs,
     )
     notes += _visible_notes(tasks, folds, plan)
     return Job(
@@ -186,7 +197,8 @@ def preflight(
             {task.name: task.rows["val"][0].columns for task in tasks},
         ),
         embedder=embeds,
-        places=_places(embeds, graph, programs, tasks, items),
+        basis=basis,
+        places=_places(embeds, graph, programs, tasks, items, basis),
         folds=folds,
         plan=plan,
         budget=budget,
@@ -203,12 +215,13 @@ def _places(
     programs: Mapping[str, TaskProgram],
     tasks: Sequence[Task],
     items: Iterable[Item],
+    basis: Basis | None,
 ) -> Places:
     """Where tasks and items lie, if their texts are enough to say it."""
     if embedder.needs is not None:
         return Places.nowhere([task.name for task in tasks])
     subjects = {task.name: task_subject(graph, programs[task.name], task) for task in tasks}
-    return Places.of(embedder, subjects, {item.id: item_subject(item) for item in items})
+    return Places.of(embedder, subjects, {item.id: item_subject(item) for item in items}, basis)
 
 
 def _placing_calls(

@@ -113,21 +113,15 @@ class Space:
         facet = self.items[node][item].facet
         return Schedule(at_node={node: {item: 1.0}}, nodes={node: NodeSettings(DEFAULT_TEMPERATURE, {facet: 1.0})})
 
-    def effects_of(self, schedule: Schedule) -> dict[tuple[str, str], float]:
-        """Returns (node, item) → the effect that another schedule gives it, for the items in play here."""
-        return {
-            (node, key): schedule.everywhere.get(key, 0.0) + schedule.at_node.get(node, {}).get(key, 0.0)
-            for node, items in self.items.items()
-            for key in items
-        }
-
     def start(self, effects: Mapping[tuple[str, str], float], *, wide: bool) -> dict[str, Any]:
         """Returns parameters to begin with, from the items' effects alone (a value of 0 or less keeps one shut).
 
         Args:
-            effects: (node, item) → effect, in units of score; items that are not named stay shut.
+            effects: (node, item) → effect, in units of score; items that are not named stay shut, and those that are
+                not in play do not count.
             wide: Whether all helpful items of a facet come in, or only the best one.
         """
+        effects = {place: value for place, value in effects.items() if place[1] in self.items.get(place[0], ())}
         largest = max((abs(value) for value in effects.values()), default=0.0) or 1.0
         params: dict[str, Any] = {}
         for node, items in self.items.items():

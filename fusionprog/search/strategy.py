@@ -15,6 +15,7 @@ from fusionprog.runtime.render import RenderedPrompt
 from fusionprog.search.bench import Bench, Outcomes
 from fusionprog.search.findings import Findings
 from fusionprog.search.objective import Value
+from fusionprog.search.sources import Source
 from fusionprog.search.space import Space
 
 PRICES = (1.0, 10.0, 100.0)
@@ -32,7 +33,7 @@ class Setting:
         objective: How the tasks' scores become one number, under the task weights of now.
         seed: For all draws.
         trials: How many trials there will be.
-        prior: Schedules that other compiles have found, matched by item id.
+        prior: What other compiles make one expect, matched by item id.
         prices: Factors of what a token must bring, at which candidates are named, the usual one first.
     """
 
@@ -42,7 +43,7 @@ class Setting:
     objective: Value
     seed: int
     trials: int
-    prior: Sequence[Schedule]
+    prior: Sequence[Source]
     prices: Sequence[float] = (1.0,)
 
 
@@ -109,6 +110,13 @@ class Strategy(Protocol):
 
     def forecast(self, schedule: Schedule) -> float | None:
         """Returns what a schedule is expected to come to; ``None`` if the strategy cannot say."""
+        ...
+
+    def vouched_gain(self, schedule: Schedule) -> tuple[float, float] | None:
+        """Returns the mean gain over the program as written that sources make it expect, and its standard error.
+
+        ``None`` where it has no sources, or what they say does not hold here.
+        """
         ...
 
     def expected(self) -> float | None:

@@ -54,9 +54,9 @@ CHANGES: dict[str, tuple[Callable[[dict[str, Any]], object], tuple[str, str, Any
         lambda d: d["tasks"]["shop"]["signatures"]["triage"]["outputs"][0]["type"]["enum"].append("other"),
         (
             "structure",
-            "tasks.shop.signatures.triage.outputs.team.type.enum",
-            ["delivery", "billing", 'it\'s "x"\n'],
-            ["delivery", "billing", 'it\'s "x"\n', "other"],
+            "tasks.shop.signatures.triage.outputs.team.type",
+            {"enum": ["delivery", "billing", 'it\'s "x"\n']},
+            {"enum": ["delivery", "billing", 'it\'s "x"\n', "other"]},
         ),
     ),
     "a model": (lambda d: d["lm"]["short"].update(version=2), ("models", "lm.short.version", 1, 2)),
@@ -108,6 +108,14 @@ def test_a_difference_is_named(name: str, diff: Diff) -> None:
     assert (found.part, found.path) == (part, path)
     assert before is ... or (found.before == before and type(found.before) is type(before))
     assert after is ... or (found.after == after and type(found.after) is type(after))
+
+
+def test_a_type_that_differs_is_told_in_words(diff: Diff) -> None:
+    outputs = "tasks.shop.signatures.triage.outputs"
+    (found,) = diff(CHANGES["a label set"][0])
+    assert (found.path, found.words) == (f"{outputs}.team.type", ("label 'other' is new",))
+    (found,) = diff(lambda d: d["tasks"]["shop"]["signatures"]["triage"]["outputs"][0].update(type={"enum": 5}))
+    assert (found.path, found.words) == (f"{outputs}.team.type", ()), "a type that is not sound has no words"
 
 
 def test_one_difference_is_one(diff: Diff) -> None:

@@ -127,6 +127,7 @@ def test_a_compile_that_moves_only_numbers_changes_only_the_end(
     program.schedule = dataclasses.replace(compiled.schedule, nodes=nodes, at_node=at_node)
     tasks = {}
     for name, each in compiled.record.tasks.items():
+        assert each.confirmation is not None
         moved = dataclasses.replace(each.confirmation, after=Score(0.123, 0.01, 8))
         tasks[name] = dataclasses.replace(each, confirmation=moved)
     program.record = dataclasses.replace(compiled.record, tasks=tasks, spent={"calls": 1.5}, fingerprint="0" * 32)
@@ -165,6 +166,8 @@ def test_every_number_in_the_file_is_rounded(assemble: Callable[..., CompiledPro
         pairs={"ask": {"a": {"b": third}}},
         nodes={"ask": NodeSettings(1e-9, {"hint": third})},
     )
+    own = Schedule(everywhere={"b": third}, nodes=schedule.nodes)
+    schedule = dataclasses.replace(schedule, by_task={"two": Schedule(by_node={"ask": own})})
     graph = fp.ProgramGraph("asked")
     graph.add("ask", fp.modules.Predict("question -> answer"))
     graph.connect("question", "ask.question")
@@ -187,7 +190,8 @@ def test_every_number_in_the_file_is_rounded(assemble: Callable[..., CompiledPro
     assert loaded.schedule.nodes["ask"].temperature == 1e-6
     assert loaded.schedule.everywhere["a"] == pytest.approx(third, abs=1e-6)
     assert loaded.schedule.pairs["ask"]["a"]["b"] == pytest.approx(third, abs=1e-6)
-    assert loaded.prompt("one", node="ask") == program.prompt("one", node="ask")
+    for task in ("one", "two"):
+        assert loaded.prompt(task, node="ask") == program.prompt(task, node="ask")
     loaded.save(tmp_path / "b.json")
     assert (tmp_path / "a.json").read_bytes() == (tmp_path / "b.json").read_bytes()
 

@@ -17,7 +17,7 @@ from fusionprog.artifacts.learned_codec import decode_learned, learned_spec
 from fusionprog.artifacts.rounding import rounded
 from fusionprog.errors import ArtifactError, CallError
 from fusionprog.runtime.compiled import CompiledProgram
-from fusionprog.runtime.learned import Effect, Learned, Point
+from fusionprog.runtime.learned import Effect, Learned, Point, Shared, SharedEffect
 
 Write = Callable[[Path, dict[str, Any]], Path]
 
@@ -26,6 +26,10 @@ floats = st.floats(-1e6, 1e6).map(rounded)
 counts = st.integers(0, 10**9)
 effects = st.builds(Effect, floats, floats.map(abs), counts)
 nested = st.dictionaries(names, st.dictionaries(names, st.dictionaries(names, effects)))
+along = st.lists(floats.map(abs), max_size=2).map(tuple)
+shared = st.builds(SharedEffect, floats, floats.map(abs), along, along).filter(
+    lambda each: len(each.along) == len(each.along_se)
+)
 learned = st.builds(
     Learned,
     method=st.sampled_from(["posterior", "comparison"]),
@@ -33,13 +37,18 @@ learned = st.builds(
     settings=nested,
     importance=st.dictionaries(names, st.floats(0, 1).map(rounded)),
     curve=st.lists(st.builds(Point, counts, counts, floats, st.none() | floats, counts), max_size=64).map(tuple),
+    shared=st.none()
+    | st.builds(
+        Shared, floats.map(abs), st.dictionaries(names, st.dictionaries(names, shared, max_size=2), max_size=2)
+    ),
+    sources=st.dictionaries(names, st.floats(0, 1).map(rounded)),
 )
 
 
 @given(learned)
 def test_what_was_learned_is_read_back(value: Learned) -> None:
     spec = learned_spec(value, "abü")
-    assert decode_learned(spec, "abü", "abü", "abü") == value
+    assert decode_learned(spec, "abü", "abü", "abü", 2) == value
     again = type(spec).model_validate(json.loads(spec.model_dump_json(exclude_defaults=True)))
     assert again == spec
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,10 +10,12 @@ from typing import Any
 import pytest
 
 import fusionprog as fp
-from fusionprog.artifacts import file, migrations
+from fusionprog.artifacts import document, migrations
+from fusionprog.artifacts.file import read_artifact
 from fusionprog.artifacts.migrations import STEPS, check_version, migrate
 from fusionprog.artifacts.schema import SCHEMA_VERSION
 from fusionprog.errors import ArtifactError, ArtifactHashError, ArtifactVersionError
+from fusionprog.runtime.lineage import Lineage, Parent
 
 
 def renamed(data: dict[str, Any]) -> dict[str, Any]:
@@ -23,6 +26,10 @@ def renamed(data: dict[str, Any]) -> dict[str, Any]:
 def counted(data: dict[str, Any]) -> dict[str, Any]:
     """Version 3 counts them."""
     return {**data, "count": len(data["nodes"])}
+
+
+def read_hash(path: Path) -> str:
+    return str(json.loads(path.read_text(encoding="utf-8"))["hash"])
 
 
 TWO = {1: renamed, 2: counted}
@@ -96,10 +103,15 @@ def test_an_older_file_is_checked_migrated_and_loaded(
     with pytest.raises(ArtifactError, match="is no artifact"):
         fp.load(path)
 
-    monkeypatch.setattr(file, "migrate", migrate_from_earlier)
-    monkeypatch.setattr(file, "check_version", lambda data, where: data["schema_version"])
-    fp.load(path).save(tmp_path / "newer.json")
+    monkeypatch.setattr(document, "migrate", migrate_from_earlier)
+    monkeypatch.setattr(document, "check_version", lambda data, where: data["schema_version"])
+    newer = fp.load(path)
+    older_hash = read_hash(path)
+    assert newer.record.lineage == Lineage((Parent(older_hash, "Everything", "migrate", "schema version 0 to 1"),))
+    newer.with_lineage(Lineage()).save(tmp_path / "newer.json")
     assert (tmp_path / "newer.json").read_bytes() == artifact.read_bytes()
+    newer.save(tmp_path / "child.json")
+    assert read_artifact(path).hash == newer.content_hash == read_hash(tmp_path / "child.json")
 
     path.write_text(path.read_text(encoding="utf-8").replace("Antworte", "Antwort"), encoding="utf-8")
     with pytest.raises(ArtifactHashError):

@@ -130,7 +130,8 @@ def test_what_a_compiled_program_knows_comes_back(compiled: CompiledProgram, art
     assert loaded.tasks["shop"].description == "Messages\nto a shop\u2028."
     assert loaded.record.fingerprint == compiled.record.fingerprint
     assert loaded.record.versions == compiled.record.versions
-    assert loaded.record.tasks["shop"].confirmation.after.n == compiled.record.tasks["shop"].confirmation.after.n
+    one, other = loaded.record.tasks["shop"].confirmation, compiled.record.tasks["shop"].confirmation
+    assert one is not None and other is not None and one.after.n == other.after.n
     assert loaded.record.spent.keys() == compiled.record.spent.keys()
     assert loaded.basis.components.shape == compiled.basis.components.shape
     assert loaded.embedder == compiled.embedder

@@ -110,14 +110,14 @@ def test_a_file_that_may_not_be_read_is_refused(
 
 
 def test_a_file_that_is_too_large_is_not_read_whole(artifact: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("fusionprog.artifacts.file.MAX_BYTES", 1_000)
+    monkeypatch.setattr("fusionprog.artifacts.document.MAX_BYTES", 1_000)
     with pytest.raises(ArtifactError, match="is too large: expected at most 1,000 bytes"):
         fp.load(artifact)
 
 
 @pytest.mark.skipif(not Path("/dev/zero").exists(), reason="there is no endless file here")
 def test_a_file_without_an_end_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("fusionprog.artifacts.file.MAX_BYTES", 1_000_000)
+    monkeypatch.setattr("fusionprog.artifacts.document.MAX_BYTES", 1_000_000)
     with pytest.raises(ArtifactError, match="is too large"):
         fp.load("/dev/zero")
 
@@ -406,6 +406,16 @@ CHANGES: dict[str, tuple[Change, str]] = {
     "effects in a task of no item": (
         lambda d: d["schedule"].update(in_task={"shop": {"triage": {"x": 1.0}}}),
         "names 'x', which is no item",
+    ),
+    "a schedule of no node": (lambda d: d["schedule"].update(by_node={"x": {"fusion": "compose"}}), "'x', which is no"),
+    "a schedule of no task": (lambda d: d["schedule"].update(by_task={"x": {"fusion": "compose"}}), "'x', which is no"),
+    "a schedule of an item there is not": (
+        lambda d: d["schedule"].update(by_task={"shop": {"fusion": "compose", "costs": {"x": 0.1}}}),
+        "'x', which is no item",
+    ),
+    "schedules in schedules without end": (
+        lambda d: [d["schedule"].update(by_node={"triage": {**d["schedule"], "fusion": "compose"}}) for _ in range(20)],
+        "too deep in each other",
     ),
     "a pair of no node": (lambda d: d["schedule"].update(pairs={"x": {}}), "names 'x', which is no node"),
     "a pair of no item": (

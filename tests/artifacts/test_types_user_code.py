@@ -131,10 +131,10 @@ def test_an_enumeration_may_be_given() -> None:
 def test_another_class_is_refused_with_the_difference() -> None:
     encoded = encode_type(Order, where="answer.order")
     changed = pydantic.create_model("Item", kind=(Kind, Kind.A), price=(float, 0), sizes=(list[int], []))
-    with pytest.raises(ArtifactError, match=r"answer\.order: Item .*properties\.price\.type: 'number' .*'integer'"):
+    with pytest.raises(ArtifactError, match=r"answer\.order: Item .*found Item\.price was int, is float\."):
         decode_type(encoded, types={"Item": changed}, where="answer.order")
     short = pydantic.create_model("Item", kind=(Kind, Kind.A), price=(int, 0))
-    with pytest.raises(ArtifactError, match=r"properties\.sizes: missing"):
+    with pytest.raises(ArtifactError, match=r"Item\.sizes is gone"):
         decode_type(encoded, types={"Item": short}, where="answer.order")
     swapped = pydantic.create_model("Item", price=(int, 0), kind=(Kind, Kind.A), sizes=(list[int], []))
     with pytest.raises(ArtifactError, match="order"):

@@ -55,6 +55,16 @@ def test_run_prints_the_outputs(command: Command, desk: Path) -> None:
     assert as_json.data == {"team": value}
 
 
+def test_a_program_file_beside_the_artifact_is_compared(command: Command, desk: Path, tmp_path: Path) -> None:
+    line = ("run", desk / "desk.json", "--task", "shop", "message=about the parcel here", "--program")
+    assert command(*line, desk / "program.py").code == 0
+    other = (desk / "program.py").read_text(encoding="utf-8").replace('"billing", "delivery"', '"money", "delivery"')
+    (tmp_path / "program.py").write_text(other, encoding="utf-8")
+    ran = command(*line, tmp_path / "program.py")
+    assert ran.code == 3
+    assert "task shop, triage.team: label 'money' is new; task shop, triage.team: label 'billing' is gone" in ran.err
+
+
 def test_a_value_may_hold_an_equals_sign_and_text_stays_text(command: Command, typed: Path) -> None:
     given = ("note=1=one", 'words=["x", "y"]', "most=3")
     assert command("run", typed, *given, "--json").code == 0  # the only task need not be named

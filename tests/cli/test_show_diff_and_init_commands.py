@@ -20,15 +20,20 @@ from fusionprog.evaluation.statistics import compare
 from fusionprog.runtime.record import FrontPoint
 
 Command = Callable[..., Any]
-COMMANDS = ["compile", "diff", "eval", "init", "run", "show"]
+COMMANDS = ["compile", "diff", "eval", "init", "label", "migrate", "pull", "push", "registry", "run", "show"]
 OPTIONS = {
     "compile": "--lm --objective --trials --max-calls --max-usd --max-tokens --max-time -j --task --limit --storage "
     "--seed --fresh --dry-run --yes --json -o",
-    "run": "--task --input -o --lm --module --json",
-    "eval": "--task --data --metric --lm --module --fail-under --json",
+    "run": "--task --input -o --lm --module --program --json",
+    "eval": "--task --data --metric --lm --module --program --fail-under --json",
     "show": "--task --node --prompt --effects --json",
     "diff": "--exit-code --json",
     "init": "--json",
+    "label": "--json",
+    "migrate": "-o --in-place --json",
+    "pull": "-o --json",
+    "push": "--name --label --json",
+    "registry": "--json",
 }
 
 
@@ -38,7 +43,7 @@ OPTIONS = {
 def test_the_help_lists_the_commands_and_the_exit_codes(command: Command) -> None:
     ran = command("--help")
     assert ran.code == 0 and ran.err == ""
-    assert [line.split()[0] for line in ran.out.partition("Commands:\n")[2].splitlines()[:6]] == COMMANDS
+    assert [line.split()[0] for line in ran.out.partition("Commands:\n")[2].splitlines()[: len(COMMANDS)]] == COMMANDS
     for code in (0, 1, 2, 3, 130):
         assert re.search(rf"^ *{code}  +\w", ran.out, re.MULTILINE)
     assert command("-h").out == ran.out
@@ -165,7 +170,9 @@ def test_show_prompt_as_json(command: Command, desk: Path) -> None:
 
 def test_show_as_json_has_scores_compile_and_mixtures(command: Command, desk: Path) -> None:
     data = command("show", desk / "desk.json", "--json").data
-    assert set(data) == {"scores", "compile", "mixtures", "choices", "learned", "interference", "break_even"}
+    parts = {"scores", "compile", "mixtures", "choices", "learned", "interference", "break_even"}
+    assert set(data) == {"hash", "lineage", *parts}
+    assert data["hash"] == json.loads((desk / "desk.json").read_text(encoding="utf-8"))["hash"]
     assert set(data["scores"]) == set(data["mixtures"]) == {"shop", "bank"}
     one = command("show", desk / "desk.json", "--task", "bank", "--json").data
     assert set(one["mixtures"]) == {"bank"} and one["mixtures"]["bank"] == data["mixtures"]["bank"]
@@ -205,7 +212,21 @@ def test_differences_as_json(command: Command, desk: Path, other: Path) -> None:
     ran = command("diff", desk / "desk.json", other, "--json", "--exit-code")
     assert ran.code == 1
     (seed,) = [each for each in ran.data if each["path"] == "compile.seed"]
-    assert seed == {"part": "compile", "path": "compile.seed", "before": 0, "after": 3}
+    assert seed == {"part": "compile", "path": "compile.seed", "before": 0, "after": 3, "words": []}
+
+
+def test_labels_that_differ_are_listed_in_words(command: Command, desk: Path, tmp_path: Path) -> None:
+    data = json.loads((desk / "desk.json").read_text(encoding="utf-8"))
+    data["tasks"]["shop"]["signatures"]["triage"]["outputs"][0]["type"]["enum"][0] = "money"
+    data["hash"] = content_hash(data)
+    (tmp_path / "other.json").write_text(json.dumps(data), encoding="utf-8")
+    ran = command("diff", desk / "desk.json", tmp_path / "other.json")
+    assert ran.out.splitlines() == [
+        "structure",
+        "  tasks.shop.signatures.triage.outputs.team.type",
+        "    label 'money' is new",
+        "    label 'billing' is gone",
+    ]
 
 
 def test_diff_needs_two_artifacts(command: Command, desk: Path, tmp_path: Path) -> None:

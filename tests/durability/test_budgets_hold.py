@@ -112,7 +112,7 @@ def test_what_is_cut_stays_inside_and_is_the_same_at_any_concurrency(
     assert record.spent["tokens"] == cut[0].spent["tokens"]
     assert record.spent["usd"] == pytest.approx(cut[0].spent["usd"], abs=1e-6)
     assert set(record.tasks) == {"shop", "bank"}  # each with what it was compared on
-    assert all(task.confirmation.after.n > 0 for task in record.tasks.values())
+    assert all(task.confirmation and task.confirmation.after.n > 0 for task in record.tasks.values())
 
 
 @pytest.mark.parametrize("calls", [380, 600])

@@ -139,3 +139,28 @@ def test_the_order_of_tasks_and_of_what_is_learned_changes_nothing(tasks: dict[s
 
 def test_the_formats_are_those_of_the_design() -> None:
     assert FORMATS == ("chat", "json", "xml")
+
+
+def test_a_task_or_node_with_a_schedule_of_its_own_follows_that_and_no_other() -> None:
+    brief = Schedule(everywhere={"brief": 1.0}, nodes={"answer": OPEN}, as_written=("written",))
+    shots = Schedule(everywhere={"shots": 1.0}, nodes={"answer": NodeSettings(1.0, OPEN.gates, choices={"lm": "b"})})
+    schedule = Schedule(
+        everywhere={"careful": 1.0},
+        nodes={"answer": OPEN, "other": NodeSettings(choices={"module": "x"})},
+        as_written=("brief",),
+        by_task={"brief": brief, "written": brief, "deep": Schedule(by_node={"answer": shots})},
+    )
+    assert used(schedule, "old") == {"careful", "house"}
+    assert used(schedule, "brief") == {"brief", "house"}
+    assert used(schedule, "deep") == {"shots", "house"}
+    assert schedule.effect("answer", "brief", (), "careful") == 0.0
+    assert schedule.settings("answer", "deep").choices == {"lm": "b"}
+    assert schedule.settings("answer", "written") == NodeSettings()
+    assert [schedule.is_as_written(task) for task in ("old", "brief", "written", "deep")] == [False, False, True, False]
+    assert schedule.picks("old") == {"other": {"module": "x"}}
+    assert schedule.picks("brief") == schedule.picks("written") == {}
+    assert schedule.picks("deep") == {"answer": {"lm": "b"}}
+
+    apart = Schedule(everywhere=schedule.everywhere, nodes=schedule.nodes, by_node={"answer": shots})
+    assert used(apart, "old") == {"shots", "house"}
+    assert apart.picks("old") == {"answer": {"lm": "b"}, "other": {"module": "x"}}

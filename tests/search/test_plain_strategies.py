@@ -11,6 +11,7 @@ from fusionprog.prompts.items import Fragment
 from fusionprog.prompts.schedule import Schedule
 from fusionprog.search.objective import mean
 from fusionprog.search.plain import PlainStrategy, nsga2, random, tpe
+from fusionprog.search.sources import Expected, Source
 from fusionprog.search.space import Space
 from fusionprog.search.strategies import strategy_registry
 from fusionprog.search.strategy import Setting
@@ -23,7 +24,7 @@ NO_BENCH = cast(Any, None)
 SCREENED = {("n", "good"): 0.2, ("n", "useless"): -0.1}
 
 
-def setting(prior: tuple[Schedule, ...] = (), trials: int = 40, seed: int = 0) -> Setting:
+def setting(prior: tuple[Source, ...] = (), trials: int = 40, seed: int = 0) -> Setting:
     return Setting(SPACE, NO_BENCH, {"a": (1.0, 0.0)}, mean, seed, trials, prior)
 
 
@@ -45,7 +46,8 @@ def test_the_starts_are_what_screening_found_wide_and_narrow(name: str) -> None:
 
 
 def test_what_other_compiles_found_comes_first(name: str) -> None:
-    prior = Schedule(everywhere={"useless": 0.3}, at_node={"n": {"good": 0.1}, "another": {"good": 9.0}})
+    here = {"n": {"useless": Expected(0.3, 0.1), "good": Expected(0.1, 0.1)}, "another": {"good": Expected(9.0, 0.1)}}
+    prior = Source("other", 0.9, {"a": here})
     first, *rest = strategy_registry.get(name)(setting((prior,))).starts(SCREENED)
     assert first == SPACE.start({("n", "good"): 0.1, ("n", "useless"): 0.3}, wide=True)
     assert len(rest) == 2

@@ -6,14 +6,13 @@ from collections.abc import Mapping
 from typing import Any
 
 import optuna
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 import fusionprog as fp
 from fusionprog.prompts.items import FACETS, Facet, Item
 from fusionprog.prompts.mixture import CAPS, Mixture
-from fusionprog.prompts.schedule import FORMATS, Schedule
+from fusionprog.prompts.schedule import FORMATS
 from fusionprog.search.preflight import Job, preflight
 from fusionprog.search.space import Space, make_space
 from fusionprog.search.views import make_scorers
@@ -194,16 +193,6 @@ def test_a_single_opens_one_item_at_one_node() -> None:
     answer = schedule.mixture("answer", "shop", (1.0, 0.0), TEXTS, OFFERED)
     assert [each.id for facet in FACETS for each in triage.chosen(facet)] == ["guide"]
     assert not any(answer.chosen(facet) for facet in FACETS)
-
-
-def test_effects_of_another_schedule_are_read_for_the_items_in_play() -> None:
-    other = Schedule(everywhere={"short": 0.1, "gone": 9.0}, at_node={"triage": {"guide": 0.4, "short": 0.2}})
-    effects = SPACE.effects_of(other)
-    assert set(effects) == {(node, key) for node, items in SPACE.items.items() for key in items}
-    assert effects["triage", "short"] == pytest.approx(0.3)
-    assert effects["answer", "short"] == pytest.approx(0.1)
-    assert effects["triage", "guide"] == pytest.approx(0.4)
-    assert effects["triage", "tone"] == 0.0
 
 
 def job_of(program: fp.Program, tasks: list[fp.Task], pool: fp.PromptPool, freeze: tuple[str, ...] = ()) -> Job:

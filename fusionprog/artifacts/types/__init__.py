@@ -45,11 +45,12 @@ from typing import Any
 
 import pydantic
 
+from fusionprog.artifacts.types.changes import type_changes
 from fusionprog.artifacts.types.decode import TypeDecoder
 from fusionprog.artifacts.types.encode import TypeEncoder
 from fusionprog.artifacts.types.validators import lost_validators
 from fusionprog.artifacts.types.values import shorten
-from fusionprog.errors import ArtifactError, ProgramError
+from fusionprog.errors import ArtifactError, ArtifactMismatchError, ProgramError
 
 __all__ = ["decode_type", "encode_type", "lost_validators"]
 
@@ -101,18 +102,20 @@ def decode_type(encoded: Mapping[str, Any], *, types: Mapping[str, type] | None 
         The annotation.
 
     Raises:
-        ArtifactError: If the description is malformed, or if one of the user's classes has another JSON
-            schema than the one that was saved.
+        ArtifactError: If the description is malformed; ``ArtifactMismatchError`` if one of the user's classes has
+            another JSON schema than the one that was saved.
     """
     rebuilt, classes = _rebuild(encoded, {}, where)
     supplied = _supplied({name: cls for name, cls in (types or {}).items() if name in classes}, where)
     for name, cls in supplied.items():
         difference = _first_difference(_json_schema(classes[name]), _json_schema(cls)) if name in classes else ""
         if difference:
-            raise ArtifactError(
+            lines = type_changes(_alone(name, encoded["$defs"]), TypeEncoder(where).document(cls)) or [difference]
+            raise ArtifactMismatchError(
                 f"{where}: {name} in types is not the class that was saved",
-                found=f"at {difference}",
+                found="; ".join(lines),
                 fix=f"Give the {name} that the program was compiled with, or leave it out of types",
+                differences=tuple(lines),
             )
     if not supplied:
         return rebuilt
@@ -175,6 +178,10 @@ def _supplied(types: Mapping[str, type], where: str) -> dict[str, type]:
                     fix="Give one of them, and let the others use it",
                 )
     return supplied
+
+
+def _alone(name: str, definitions: Mapping[str, Any]) -> dict[str, Any]:
+    return {"$ref": f"#/$defs/{name}", "$defs": definitions}
 
 
 def _one_line(error: Exception) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Set
 
 import numpy as np
 
-from fusionprog.runtime.learned import Effect
+from fusionprog.runtime.learned import Effect, Shared, SharedEffect
 from fusionprog.search.effects.columns import Column, Columns, Shown, Vector
 from fusionprog.search.effects.link import Levels
 from fusionprog.search.effects.model import Posterior
@@ -59,6 +59,7 @@ def findings_of(
     sightings: Sightings,
     offered: Mapping[Place, Set[str]],
     facets: Mapping[str, str],
+    own_scale: float,
 ) -> Findings:
     """Returns what the posterior says of items and settings.
 
@@ -76,6 +77,7 @@ def findings_of(
         sightings: What was shown how often.
         offered: (task, node) → the items on offer there.
         facets: Item → its facet.
+        own_scale: How far a single task may be from what tasks have in common, as a standard deviation.
     """
     effects: dict[Place, Table] = {}
     parts: dict[str, float] = defaultdict(float)
@@ -96,7 +98,29 @@ def findings_of(
     for node, mine in settings.items():
         for setting, found in mine.items():
             parts[f"{node}.{setting}"] = float(np.var([0.0, *(each.mean for each in found.values())]))
-    return Findings("posterior", columns.nodes, effects, settings, shares_of(parts))
+    shared = Shared(own_scale, _shared(columns, known.times(levels.link.steepest)))
+    return Findings("posterior", columns.nodes, effects, settings, shares_of(parts), shared)
+
+
+def _shared(columns: Columns, posterior: Posterior) -> dict[str, dict[str, SharedEffect]]:
+    """Node → item → what it does in a task that was not seen: everywhere, at the node, and by kind of task."""
+    made: dict[str, dict[str, SharedEffect]] = {}
+    for node, items in columns.nodes.items():
+        if not items:
+            continue
+        places, values = columns.common_parts(node)
+        means, spread = posterior.mean[places] * values, posterior.spread(places[:, :2], values[:, :2])
+        along_se = np.sqrt(np.diag(posterior.covariance)[places[:, 2:]]) * values[:, 2:]
+        made[node] = {
+            item: SharedEffect(
+                float(means[number, :2].sum()),
+                float(spread[number]),
+                tuple(means[number, 2:].tolist()),
+                tuple(along_se[number].tolist()),
+            )
+            for number, item in enumerate(items)
+        }
+    return made
 
 
 def _settings(columns: Columns, posterior: Posterior, sightings: Sightings) -> dict[str, dict[str, dict[str, Effect]]]:

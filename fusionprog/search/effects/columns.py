@@ -130,6 +130,24 @@ class Columns:
         amounts = np.array([1.0, 1.0, 1.0, *self.embeddings[task][: places.shape[1] - 3]])
         return places, np.where(places > 0, amounts, 0.0)
 
+    def common_parts(self, node: str) -> tuple[Places, Vector]:
+        """Returns what items' effects at a node have in common in all tasks: everywhere, at the node, by kind of task.
+
+        Args:
+            node: The node.
+
+        Returns:
+            As ``parts``, of shape ``(n_items, 2 + n_kinds)``, with an amount of 1 of each.
+        """
+        kinds = range(self._components if "by_task_kind" in self._kinds else 0)
+        found = [
+            [self.index.get(name, 0) for name in (("everywhere", item), ("at_node", node, item))]
+            + [self.index.get(("by_task_kind", node, item, str(kind)), 0) for kind in kinds]
+            for item in self.nodes[node]
+        ]
+        places = np.array(found, dtype=np.intp).reshape(len(found), 2 + len(kinds))
+        return places, np.where(places > 0, 1.0, 0.0)
+
     def atoms(self, shown: Mapping[str, Shown]) -> Places:
         """Returns what prompts show as numbers: a place for every item, then one for every setting.
 

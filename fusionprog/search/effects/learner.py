@@ -12,8 +12,10 @@ from fusionprog.search.effects.history import History, Measured
 from fusionprog.search.effects.link import Identity, Levels, Link, Logistic
 from fusionprog.search.effects.model import USUAL, EffectsModel, Posterior
 from fusionprog.search.effects.openings import find_opening
+from fusionprog.search.effects.prior import Hypothesis
 
 _FIRST, _GROWTH = 100, 1.5  # outcomes after which prior scales and columns are looked at, and looked at again
+_FIRST_WEIGHED, _WEIGHED_GROWTH = 12, 1.3  # outcomes after which hypotheses are weighed, and weighed again
 _OPENED_AT_ONCE = 4
 
 
@@ -22,7 +24,7 @@ class Learner:
 
     Args:
         columns: The columns to begin with.
-        prior: Column → the mean of its prior, in units of score.
+        hypotheses: What may be believed of the effects before anything is seen, see ``EffectsModel``.
         usual: Kind of column → how much its effects usually come to, see ``EffectsModel``.
 
     Attributes:
@@ -30,13 +32,12 @@ class Learner:
         fit: How the model's forecasts compare with a constant.
     """
 
-    def __init__(self, columns: Columns, prior: Mapping[Column, float], usual: Mapping[Kind, float] = USUAL) -> None:
+    def __init__(self, columns: Columns, hypotheses: Sequence[Hypothesis], usual: Mapping[Kind, float] = USUAL) -> None:
         self.columns = columns
         self.fit = Fit()
-        self._prior = prior
-        self._model = EffectsModel(columns.names, prior, Logistic(), usual)
+        self._model = EffectsModel(columns.names, hypotheses, Logistic(), usual)
         self._history = History()
-        self._next = float(_FIRST)
+        self._next, self._next_weighed = float(_FIRST), float(_FIRST_WEIGHED)
 
     @property
     def posterior(self) -> Posterior:
@@ -47,6 +48,21 @@ class Learner:
     def goes_by_kind(self) -> bool | None:
         """See ``EffectsModel.goes_by_kind``."""
         return self._model.goes_by_kind
+
+    def draw(self, seed: int) -> Vector:
+        """Returns one draw of all effects, in units of score, shape ``(n_columns,)``."""
+        return self._model.draw(seed)
+
+    @property
+    def shares(self) -> dict[str, float]:
+        """Hypothesis → how probable it is; what is as usual has no name."""
+        names = [each.name for each in self._model.hypotheses]
+        return dict(zip(names, self._model.shares.tolist(), strict=True))
+
+    @property
+    def own_scale(self) -> float:
+        """How far a single task may be from what tasks have in common, as a standard deviation near one half."""
+        return self._model.own_scale
 
     @property
     def known(self) -> Posterior:
@@ -68,6 +84,25 @@ class Learner:
         rows = [self.columns.row(task, self.columns.atoms(mine)) for task, mine in shown.items()]
         return dict(zip(shown, self._model.expected(np.stack(rows)).tolist(), strict=True))
 
+    def gain(
+        self, shown: Mapping[str, Mapping[str, Shown]], written: Mapping[str, Mapping[str, Shown]]
+    ) -> tuple[float, float]:
+        """Returns the gain that is expected, on average over tasks, and how well that is known.
+
+        Args:
+            shown: Task → node → what its prompt shows.
+            written: The same, of the program as written.
+        """
+        after, before = (
+            np.stack([self.columns.row(task, self.columns.atoms(mine)) for task, mine in each.items()])
+            for each in (shown, written)
+        )
+        known, link = self._model.known, self._model.link
+        slopes = link.slope((after @ known.mean + before @ known.mean) / 2)
+        change = (slopes[:, np.newaxis] * (after - before)).mean(axis=0)
+        gain = (self._model.expected(after) - self._model.expected(before)).mean()
+        return float(gain), float(np.sqrt(max(0.0, change @ known.covariance @ change)))
+
     def observe(self, outcomes: Sequence[tuple[str, Mapping[str, Shown], Sequence[float]]]) -> None:
         """Takes in the outcomes of a trial.
 
@@ -85,7 +120,10 @@ class Learner:
         self._history.add(measured, seen, *self._model.add(seen))
 
     def think(self) -> None:
-        """Now and then chooses prior scales again, and opens columns; takes long where there are many columns."""
+        """Now and then weighs hypotheses, chooses scales and opens columns; takes long where there are many columns."""
+        if self._model.count >= self._next_weighed:
+            self._next_weighed = self._model.count * _WEIGHED_GROWTH
+            self._model.weigh()
         if self._model.count < self._next:
             return
         self._next = self._model.count * _GROWTH
@@ -109,7 +147,7 @@ class Learner:
         """Takes in what was measured so far once more, by another link."""
         before = self._history.measured
         self._history = History()
-        self._model = EffectsModel(self.columns.names, self._prior, link, self._model.usual)
+        self._model = EffectsModel(self.columns.names, self._model.hypotheses, link, self._model.usual)
         for each in before:
             seen = [each.observed(self.columns)]
             self._history.add([each], seen, *self._model.add(seen))

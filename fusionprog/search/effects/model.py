@@ -13,8 +13,10 @@ import numpy as np
 from scipy.linalg import cho_factor, cho_solve, solve_triangular
 from threadpoolctl import ThreadpoolController
 
+from fusionprog._internal.canonical import seed_of
 from fusionprog.search.effects.columns import Column, Kind, Places, Vector
 from fusionprog.search.effects.link import Link, Logistic
+from fusionprog.search.effects.prior import Hypothesis
 
 _libraries = functools.cache(ThreadpoolController)  # finding them takes a while
 
@@ -43,6 +45,8 @@ _NONE = 1e-3
 _FACTORS = [
     (shared, own, by_kind) for by_kind in (1.0, _NONE) for shared in (0.2, 0.5, 1.0, 2.0) for own in (0.3, 1.0, 3.0)
 ]
+
+_DROPPED = 0.01  # a hypothesis that is less probable than this counts no more
 
 Factors = tuple[float, float, float]
 
@@ -117,14 +121,15 @@ class EffectsModel:
 
     Args:
         names: The columns, the level first.
-        prior: Column → the mean of its prior in units of score; 0 where it is not named, and what tasks usually score
-            for the level.
+        hypotheses: What may be believed of the effects before anything is seen, at least one. The prior is their
+            mixture, with its mean and variance, by how probable they are by what was seen.
         link: What is between a sum of effects and a score.
         usual: Kind of column → the standard deviation of its effects before anything is known, in units of score.
 
     Attributes:
         factors: Scales of the priors, as factors of the usual ones: of what all tasks share, of how they differ, and
-            of how much of that goes by their kind.
+            of how much of that goes by their kind. They do not touch scales that a hypothesis names.
+        shares: How probable each hypothesis is.
 
     Note:
         Everything is computed from the ordered history on one BLAS thread, so that the same history gives the same
@@ -132,16 +137,18 @@ class EffectsModel:
 
     References:
         Bishop, "Pattern Recognition and Machine Learning", 2006, section 3.3 (posterior) and 3.5 (evidence).
+        Hoeting, Madigan, Raftery and Volinsky, "Bayesian Model Averaging: A Tutorial", 1999.
     """
 
     names: Sequence[Column]
-    prior: Mapping[Column, float] = field(default_factory=dict)
+    hypotheses: Sequence[Hypothesis] = (Hypothesis(),)
     link: Link = field(default_factory=Logistic)
     usual: Mapping[Kind, float] = field(default_factory=lambda: USUAL)
 
     def __post_init__(self) -> None:
         size = len(self.names)
         self.factors: Factors = (1.0, 1.0, 1.0)
+        self.shares = _normalised(np.array([each.weight for each in self.hypotheses]))
         self._products = np.zeros((size, size))
         self._sums = np.zeros(size)
         self._fit = self._squares = self._total = self._weight = 0.0
@@ -152,9 +159,13 @@ class EffectsModel:
 
     def _describe(self) -> None:
         """What is said of the columns by their names."""
-        known = {name: value / self.link.steepest for name, value in self.prior.items()}
         level = self.link.sum_of(_LEVEL)
-        self._centre = np.array([known.get(name, level if name[0] == "level" else 0.0) for name in self.names])
+        usual_centre = np.array([level if name[0] == "level" else 0.0 for name in self.names])
+        means = [[each.means.get(name, np.nan) for name in self.names] for each in self.hypotheses]
+        scales = [[each.scales.get(name, np.nan) for name in self.names] for each in self.hypotheses]
+        known = np.array(means) / self.link.steepest
+        self._centres = np.where(np.isnan(known), usual_centre, known)  # shape (n_hypotheses, n_columns)
+        self._scales = np.array(scales) / self.link.steepest  # nan: the usual one
         usual = [self.usual[name[0]] for name in self.names]  # type: ignore[index]
         self._usual = np.array(usual) / self.link.steepest
         self._is_shared = np.array([name[0] in _SHARED for name in self.names])
@@ -233,7 +244,7 @@ class EffectsModel:
     def known(self) -> Posterior:
         """What was known of the effects when the posterior was last asked for, in the link's units."""
         if self._known is None:
-            self._known, _ = self._solve(self.factors)
+            self._known, _ = self._solve(self.factors, self.shares)
             self._stale = False
         return self._known
 
@@ -243,6 +254,19 @@ class EffectsModel:
         if self._stale:
             self._known = None
         return self.known.times(self.slope)
+
+    def draw(self, seed: int) -> Vector:
+        """Returns one draw of all effects in units of score, shape ``(n_columns,)``; equal seeds draw alike.
+
+        Where there are several hypotheses one is drawn first, by how probable they are. So what a wrong one is sure of
+        is still tried in the other way now and then, and it is found out.
+        """
+        alive = int((self.shares > 0).sum())
+        if alive == 1:
+            return self.posterior.draw(seed)
+        chosen = int(np.random.default_rng(seed_of(seed, "hypothesis")).choice(len(self.shares), p=self.shares))
+        known, _ = self._solve(self.factors, np.eye(len(self.shares))[chosen])
+        return known.times(self.slope).draw(seed)
 
     def expected(self, rows: Vector) -> Vector:
         """Returns the scores that are expected of rows, by what was known when the posterior was last asked for.
@@ -259,7 +283,17 @@ class EffectsModel:
         Args:
             factors: As in the attribute ``factors``, all above 0.
         """
-        return self._solve(factors)[1]
+        return self._solve(factors, self.shares)[1]
+
+    def weigh(self) -> None:
+        """Finds out how probable the hypotheses are by what was seen; those that are not at all are dropped."""
+        if len(self.hypotheses) == 1:
+            return
+        evidence = np.array([self._solve(self.factors, each)[1] for each in np.eye(len(self.hypotheses))])
+        prior = np.array([each.weight for each in self.hypotheses])
+        shares = _normalised(prior * np.exp(np.round(evidence - evidence.max(), 6)))
+        self.shares = _normalised(np.where(shares < _DROPPED, 0.0, shares))
+        self._known = None
 
     def learn_scales(self) -> None:
         """Chooses the prior scales under which what was seen is most probable (empirical Bayes)."""
@@ -273,14 +307,29 @@ class EffectsModel:
         self._known = None
 
     @property
+    def own_scale(self) -> float:
+        """How far a single task may be from what tasks have in common, as a standard deviation near one half."""
+        scale = self.usual["in_task"] * self.factors[1]
+        return scale if self._is_by_kind.any() else float(np.hypot(scale, self.usual["by_task_kind"]))
+
+    @property
     def goes_by_kind(self) -> bool | None:
         """Whether tasks that are alike were found to need alike; ``None`` where that is not in the model."""
         return self.factors[2] != _NONE if self._is_by_kind.any() else None
 
-    def _solve(self, factors: Factors) -> tuple[Posterior, float]:
+    def _prior(self, factors: Factors, shares: Vector) -> tuple[Vector, Vector]:
+        """Means and standard deviations of the mixture of the hypotheses, both of shape ``(n_columns,)``."""
         scales = self._usual * self.unit
         for of, factor in zip((self._is_shared, self._is_own, self._is_by_kind), factors, strict=True):
             scales = scales * np.where(of, factor, 1.0)
+        if len(self.hypotheses) == 1:
+            return self._centres[0], scales
+        centre = shares @ self._centres
+        variances = np.where(np.isnan(self._scales), scales, self._scales * self.unit) ** 2
+        return centre, np.sqrt(shares @ (variances + (self._centres - centre) ** 2))
+
+    def _solve(self, factors: Factors, shares: Vector) -> tuple[Posterior, float]:
+        centre, scales = self._prior(factors, shares)
         precision = 1.0 / scales**2
         noise = self.noise
         with one_thread():
@@ -288,8 +337,12 @@ class EffectsModel:
             matrix[np.diag_indices_from(matrix)] += precision
             # Handed over transposed, which is the same: LAPACK then works in place instead of on a copy.
             factor, _ = cho_factor(matrix.T, lower=True, overwrite_a=True, check_finite=False)
-            right = precision * self._centre + self._sums / noise
+            right = precision * centre + self._sums / noise
             mean = cho_solve((factor, True), right, check_finite=False)
         logs = np.log(scales).sum() + np.log(np.diag(factor)).sum()
-        fit = self._fit / noise + precision @ self._centre**2 - right @ mean
+        fit = self._fit / noise + precision @ centre**2 - right @ mean
         return Posterior(mean, factor), float(-logs - 0.5 * fit)
+
+
+def _normalised(weights: Vector) -> Vector:
+    return np.asarray(weights / weights.sum())

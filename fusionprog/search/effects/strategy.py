@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
@@ -21,6 +22,7 @@ from fusionprog.search.effects.attribution import Sightings, findings_of
 from fusionprog.search.effects.columns import AMOUNTS, Columns, Kind, Shown, Vector
 from fusionprog.search.effects.learner import Learner
 from fusionprog.search.effects.model import USUAL
+from fusionprog.search.effects.prior import hypotheses_of
 from fusionprog.search.effects.regret import Regret
 from fusionprog.search.effects.sampler import EffectsSampler
 from fusionprog.search.effects.schedules import DIGITS, best_settings, chances_of, probable_schedule, schedule_of
@@ -31,10 +33,8 @@ _PROBABLE = (0.9, 0.8, 0.65, 0.5)  # how probable it must be that an item is wor
 _MAY_LOSE = 0.01  # score that may be lost, as far as the model can tell, for prompts without items that may be useless
 _SMALL_REGRET = 0.005  # score below which a search is over
 _LOOKED_EVERY = 4  # trials between two looks at the regret of a draw
+_DOUBTED = 0.5  # how probable it may be that no source holds, for what they say to count in the final choice
 _LOOKED_AT = 32  # tried schedules that are ranked by what the model expects of them
-# What other compiles have found counts up to this: an item must be able to prove the opposite here, and for that it
-# must be drawn now and then.
-_MOST_KNOWN = 0.16
 
 
 @strategy_registry.register("effects")
@@ -66,12 +66,8 @@ class EffectsStrategy:
         self._options = setting.space.option_distributions
         uncertain = frozenset(node for scorer in setting.bench.scorers.values() for node in scorer.uncertain)
         self._costs = self._worth_of_tokens()
-        known = {key: _known(setting.prior, key) for key in self._items}
-        self._learner = Learner(
-            Columns(nodes, setting.embeddings, setting.space.options, uncertain),
-            {("everywhere", key): value for key, value in known.items() if value},
-            usual,
-        )
+        columns = Columns(nodes, setting.embeddings, setting.space.options, uncertain)
+        self._learner = Learner(columns, hypotheses_of(setting.prior, columns), usual)
         self._drawn: dict[int, tuple[Columns, Vector]] = {}
         self._regret = Regret(_SMALL_REGRET)
         self._sightings = Sightings()
@@ -98,7 +94,7 @@ class EffectsStrategy:
         """Draws the effects of a trial and returns what Optuna sees of them; in a thread, as it may take long."""
         self._learner.think()
         columns = self._learner.columns
-        effects = self._learner.posterior.draw(seed_of(self._seed, "effects", number))
+        effects = self._learner.draw(seed_of(self._seed, "effects", number))
         self._drawn[number] = columns, effects
         if number % _LOOKED_EVERY == 0:
             self._regret.add(columns, self._learner.posterior.mean, effects, self._costs)
@@ -159,6 +155,11 @@ class EffectsStrategy:
         if self._learner.goes_by_kind is not None:
             found = "were" if self._learner.goes_by_kind else "were not"
             notes.append(f"tasks with like descriptions {found} found to need like items")
+        if len(self._learner.shares) > 1:
+            parts = [f"{share:.0%} {name or 'nothing known'}" for name, share in self._learner.shares.items() if share]
+            dropped = [name for name, share in self._learner.shares.items() if name and not share]
+            ended = f"; dropped: {', '.join(dropped)}" if dropped else ""
+            notes.append(f"what was started from holds here as: {', '.join(parts)}{ended}")
         return notes
 
     def ranked(self, tried: Sequence[Schedule], values: Sequence[float]) -> list[Schedule]:
@@ -194,7 +195,18 @@ class EffectsStrategy:
         facets = {key: item.facet for key, item in self._items.items()}
         offered = offered_items(self._bench)
         learner = self._learner
-        return findings_of(learner.columns, learner.known, learner.levels, self._sightings, offered, facets)
+        found = findings_of(
+            learner.columns, learner.known, learner.levels, self._sightings, offered, facets, learner.own_scale
+        )
+        return replace(found, sources=learner.shares if len(learner.shares) > 1 else {})
+
+    def vouched_gain(self, schedule: Schedule) -> tuple[float, float] | None:
+        """Returns the mean gain that sources and outcomes make the model expect; ``None`` where no source holds."""
+        if self._learner.shares.get("", 1.0) > _DOUBTED:
+            return None
+        tasks = self._learner.columns.embeddings
+        shown = {task: self._shown(schedule, task) for task in tasks}
+        return self._learner.gain(shown, {task: self._shown(Schedule(), task) for task in tasks})
 
     def forecast(self, schedule: Schedule) -> float:
         """Returns what the model expects of a schedule."""
@@ -230,17 +242,6 @@ def _by_ran(outcomes: Sequence[Outcome]) -> list[tuple[frozenset[str] | None, li
     for each in outcomes:
         groups.setdefault(each.ran, []).append(each)
     return list(groups.items())
-
-
-def _known(prior: Sequence[Schedule], key: str) -> float:
-    """What other compiles have found an item to do, on average over them and their nodes."""
-    found = []
-    for schedule in prior:
-        own = [mine[key] for mine in schedule.at_node.values() if key in mine]
-        if key in schedule.everywhere or own:
-            found.append(schedule.everywhere.get(key, 0.0) + (sum(own) / len(own) if own else 0.0))
-    mean = sum(found) / len(found) if found else 0.0
-    return min(_MOST_KNOWN, max(-_MOST_KNOWN, mean))
 
 
 def _amount(prompt: RenderedPrompt) -> float:

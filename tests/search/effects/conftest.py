@@ -18,6 +18,7 @@ from fusionprog.prompts.items import Content, Fragment
 from fusionprog.prompts.schedule import Schedule
 from fusionprog.search.bench import Outcomes
 from fusionprog.search.objective import mean
+from fusionprog.search.sources import Source
 from fusionprog.search.space import Space
 from fusionprog.search.strategy import Setting, Strategy
 
@@ -140,7 +141,7 @@ class PlantedPool:
     def charge(self, schedule: Schedule, outcomes: Outcomes) -> None:
         self.ledger.calls += sum(map(len, outcomes.values()))
 
-    def setting(self, seed: int = 0, trials: int = 20, prior: Sequence[Schedule] = ()) -> Setting:
+    def setting(self, seed: int = 0, trials: int = 20, prior: Sequence[Source] = ()) -> Setting:
         """What a strategy is made for here."""
         space = Space({node: dict(self.items) for node in self.nodes}, {})
         bench: Any = self

@@ -14,6 +14,7 @@ from fusionprog.search.effects.attribution import Sightings, findings_of
 from fusionprog.search.effects.columns import Columns, Shown
 from fusionprog.search.effects.link import Identity, Levels, Logistic
 from fusionprog.search.effects.model import EffectsModel, Observations
+from fusionprog.search.effects.prior import Hypothesis
 from fusionprog.search.effects.strategy import EffectsStrategy
 from fusionprog.search.findings import kept
 
@@ -72,12 +73,11 @@ def test_importance_is_of_what_makes_a_difference(learnt: tuple[Any, EffectsStra
 def test_importance_is_the_variance_between_prompts_that_show_everything_as_often_as_not() -> None:
     columns = Columns({"n": ["a", "b"]}, {"t": ()}, {"n": FORMATS})
     means = {("everywhere", "a"): 0.3, ("everywhere", "b"): -0.1, ("choice", "n", "format", "json"): 0.2}
-    posterior = EffectsModel(columns.names, means, Identity()).known
+    posterior = EffectsModel(columns.names, (Hypothesis(means=means),), Identity()).known
     sightings = Sightings()
     sightings.add("t", {"n": Shown(frozenset("a"))}, [], 1)
-    importance = findings_of(
-        columns, posterior, SCORES, sightings, {("t", "n"): {"a", "b"}}, dict.fromkeys("ab", "hint")
-    ).importance
+    offered, facets = {("t", "n"): {"a", "b"}}, dict.fromkeys("ab", "hint")
+    importance = findings_of(columns, posterior, SCORES, sightings, offered, facets, 0.1).importance
     drawn = [0.3 * a - 0.1 * b + form for a in (0, 1) for b in (0, 1) for form in (0.0, 0.2, 0.0)]
     assert importance["n.hint.a"] * np.var(drawn) == pytest.approx(np.var([0, 0.3]))
     assert importance["n.hint.b"] * np.var(drawn) == pytest.approx(np.var([0, 0.1]))
@@ -97,7 +97,7 @@ def test_what_is_not_on_offer_or_never_asked_has_no_effect(planted: Any) -> None
     sightings.add("left", {"n": Shown(frozenset({"a"}))}, [], 4)
     offered = {(task, node): {"a"} for task in TASKS for node in ("n", "m")}
     facets = {key: item.facet for key, item in pool.items.items()}
-    found = findings_of(columns, EffectsModel(columns.names).known, SCORES, sightings, offered, facets)
+    found = findings_of(columns, EffectsModel(columns.names).known, SCORES, sightings, offered, facets, 0.1)
     assert set(found.effects) == {("left", "n")}
     table = found.effects["left", "n"]
     assert np.isfinite(table.se).tolist() == [True, False]
@@ -127,7 +127,14 @@ def test_effects_are_sums_of_columns_and_settings_are_columns() -> None:
         model.add([Observations(row, 1, score, score**2)])
         sightings.add("left", shown, [columns.names[place] for place in np.flatnonzero(row)], 1)
     posterior = model.posterior
-    found = findings_of(columns, posterior, SCORES, sightings, {("left", "n"): {"a", "b"}}, {"a": "hint", "b": "hint"})
+    offered, facets = {("left", "n"): {"a", "b"}}, {"a": "hint", "b": "hint"}
+    found = findings_of(columns, posterior, SCORES, sightings, offered, facets, 0.1)
+    assert found.shared is not None and found.shared.own == 0.1
+    everywhere = columns.index["everywhere", "a"]
+    common = found.shared.effects["n"]["a"]
+    assert common.mean == pytest.approx(posterior.mean[everywhere])
+    assert common.along == ()
+    assert common.se == pytest.approx(posterior.covariance[everywhere, everywhere] ** 0.5)
     places = [columns.index["everywhere", "a"], columns.index["in_task", "left", "n", "a"]]
     table = found.effects["left", "n"]
     assert table.mean[0] == pytest.approx(posterior.mean[places].sum())

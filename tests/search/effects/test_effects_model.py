@@ -15,6 +15,7 @@ from scipy.stats import multivariate_normal
 from fusionprog.search.effects.columns import Column, Vector
 from fusionprog.search.effects.link import Identity
 from fusionprog.search.effects.model import EffectsModel, Observations
+from fusionprog.search.effects.prior import Hypothesis
 
 NAMES: tuple[Column, ...] = (
     ("level",),
@@ -146,12 +147,14 @@ def test_spreads_are_those_of_the_sums(seed: int) -> None:
 @given(SEEDS, st.floats(-0.3, 0.3))
 def test_prior_means_shift_the_posterior(seed: int, known: float) -> None:
     rows, scores = outcomes(seed)
-    model = model_of(rows, scores, prior={("everywhere", "item1"): known})
+    model = model_of(rows, scores, hypotheses=(Hypothesis(means={("everywhere", "item1"): known}),))
     centre = centre_of()
     centre[4] = known
     mean, _ = naive(rows, scores, model.noise, centre, USUAL)
     assert model.posterior.mean == pytest.approx(mean, abs=1e-9)
-    assert EffectsModel(NAMES, {("level",): 0.8}, Identity()).posterior.mean == pytest.approx(centre_of(0.8))
+    assert EffectsModel(NAMES, (Hypothesis(means={("level",): 0.8}),), Identity()).posterior.mean == pytest.approx(
+        centre_of(0.8)
+    )
 
 
 @given(st.lists(st.integers(0, 1), min_size=1, max_size=60))

@@ -10,6 +10,7 @@ import pytest
 from fusionprog.search.effects import columns as effects_columns
 from fusionprog.search.effects.columns import Column, Columns, Shown
 from fusionprog.search.effects.learner import Learner
+from fusionprog.search.effects.prior import Hypothesis
 
 ITEMS = [f"item{place}" for place in range(8)]
 
@@ -24,7 +25,7 @@ def learned(
     """
     names = [f"t{place}" for place in range(tasks)]
     columns = Columns({node: ITEMS for node in nodes}, {task: () for task in names}, {})
-    learner, draw = Learner(columns, {}), np.random.default_rng(seed)
+    learner, draw = Learner(columns, (Hypothesis(),)), np.random.default_rng(seed)
     for _ in range(trials):
         outcomes = []
         for task in names:
@@ -82,7 +83,7 @@ def test_a_column_that_is_opened_late_is_as_if_it_had_been_there() -> None:
 
 def test_scores_above_1_make_the_model_linear() -> None:
     columns = Columns({"n": ITEMS}, {"t": ()}, {})
-    learner, straight = Learner(columns, {}), Learner(columns, {})
+    learner, straight = Learner(columns, (Hypothesis(),)), Learner(columns, (Hypothesis(),))
     draw = np.random.default_rng(1)
     trials = []
     for _ in range(60):

@@ -18,6 +18,7 @@ from fusionprog.search.effects.columns import Columns
 from fusionprog.search.effects.model import EffectsModel, Observations
 from fusionprog.search.effects.schedules import chances_of, probable_schedule, schedule_of
 from fusionprog.search.effects.strategy import EffectsStrategy
+from fusionprog.search.sources import Expected, Source
 
 NAMES = ("calm", "brief", "careful", "kind", "exact", "plain")
 
@@ -135,7 +136,7 @@ def test_draws_depend_on_the_seed_and_on_what_was_observed(planted: Any, pool: A
 # What other compiles know.
 
 
-def opens(pool: Any, item: str, prior: tuple[Schedule, ...] = ()) -> int:
+def opens(pool: Any, item: str, *prior: Source) -> int:
     """How many of the first draws open an item."""
     return sum(
         item in pool.opened(ask(EffectsStrategy(pool.setting(seed=seed, prior=prior)), 0)[1], "t0")["n"]
@@ -143,28 +144,54 @@ def opens(pool: Any, item: str, prior: tuple[Schedule, ...] = ()) -> int:
     )
 
 
-@pytest.mark.parametrize("where", ["everywhere", "at_node"])
-def test_an_item_that_is_known_to_be_good_is_opened_more_often(pool: Any, where: str) -> None:
-    def prior(value: float) -> tuple[Schedule, ...]:
-        if where == "everywhere":
-            return (Schedule(everywhere={"calm": value}),)
-        return (Schedule(at_node={"another node": {"calm": value}}),)
+def source(pool: Any, item: str, mean: float, *, weight: float = 0.9) -> Source:
+    """A source that knows what one item does."""
+    known = {"n": {item: Expected(mean, 0.02)}, "another node": {item: Expected(9.0, 0.02)}}
+    return Source("other", weight, dict.fromkeys(pool.tasks, known))
 
-    assert opens(pool, "calm", prior(0.15)) > opens(pool, "calm") + 5
-    assert opens(pool, "calm", prior(-0.15)) < opens(pool, "calm") - 5
-    assert opens(pool, "brief", prior(0.15)) == opens(pool, "brief")
+
+def test_an_item_that_is_known_to_be_good_is_opened_more_often(pool: Any) -> None:
+    assert opens(pool, "calm", source(pool, "calm", 0.15)) > opens(pool, "calm") + 5
+    assert opens(pool, "calm", source(pool, "calm", -0.15)) < opens(pool, "calm") - 5
+    assert opens(pool, "brief", source(pool, "calm", 0.15)) == opens(pool, "brief")
 
 
 def test_what_is_known_from_elsewhere_can_always_be_proven_wrong_here(pool: Any) -> None:
-    """Other samplers' effects have another unit: theirs may be anything in [-1, 1]."""
-    assert 0 < opens(pool, "calm", (Schedule(everywhere={"calm": -1.0}),))
-    assert opens(pool, "calm", (Schedule(everywhere={"calm": 1.0}),)) < 40
+    """Some doubt is left, however much a source claims."""
+    assert 0 < opens(pool, "calm", source(pool, "calm", -1.0, weight=1.0))
+    assert opens(pool, "calm", source(pool, "calm", 1.0, weight=1.0)) < 40
 
 
-def test_several_priors_are_averaged(pool: Any) -> None:
-    good, bad = Schedule(everywhere={"calm": 0.1}), Schedule(everywhere={"calm": -0.1})
-    assert opens(pool, "calm", (good, bad)) == opens(pool, "calm")
-    assert opens(pool, "calm", (good, Schedule(everywhere={"brief": 0.1}))) == opens(pool, "calm", (good,))
+def test_a_source_that_is_wrong_here_is_dropped_and_one_that_is_right_is_kept(planted: Any) -> None:
+    tasks = planted.tasks_at(2)
+
+    def chance(task: str, shown: dict[str, frozenset[str]]) -> float:
+        return 0.5 + 0.3 * ("good" in shown["n"]) - 0.3 * ("bad" in shown["n"])
+
+    pool = planted.Pool(planted.hints("good", "bad", "idle"), tasks, chance)
+
+    def told(right: float) -> EffectsStrategy:
+        known = {"n": {"good": Expected(right, 0.03), "bad": Expected(-right, 0.03)}}
+        strategy = EffectsStrategy(pool.setting(prior=[Source("told", 0.9, dict.fromkeys(tasks, known))]))
+        planted.learn(strategy, pool, 60, planted.rows_of(tasks, 60), 1)
+        return strategy
+
+    wrong, right = told(-0.25), told(0.25)
+    assert wrong.findings(optuna.create_study()).sources == {"": 1.0, "told": 0.0}
+    assert {"good"} == pool.opened(wrong.ranked([], [])[0], "t0")["n"]
+    assert any(note.endswith("dropped: told") for note in wrong.notes())
+    assert wrong.vouched_gain(Schedule()) is None
+    assert right.findings(optuna.create_study()).sources["told"] > 0.9
+
+
+def test_sources_that_hold_vouch_for_a_gain(pool: Any) -> None:
+    strategy = EffectsStrategy(pool.setting(prior=[source(pool, "calm", 0.2)]))
+    schedule = strategy.ranked([], [])[0]
+    assert pool.opened(schedule, "t0")["n"] == {"calm"}
+    gain, error = strategy.vouched_gain(schedule) or (0.0, 0.0)
+    assert 0.1 < gain < 0.4 and 0.0 < error < gain
+    assert strategy.vouched_gain(Schedule()) == (0.0, 0.0)
+    assert EffectsStrategy(pool.setting()).vouched_gain(schedule) is None
 
 
 # What may be returned.

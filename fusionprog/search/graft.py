@@ -1,0 +1,64 @@
+"""Tasks that were added later become part of a program; what the others follow is left alone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from fusionprog.prompts.items import Item
+from fusionprog.prompts.schedule import Schedule
+from fusionprog.runtime.compiled import CompiledProgram, CompiledTask
+from fusionprog.runtime.learned import Learned
+from fusionprog.runtime.record import CompileRecord, TaskRecord
+
+
+def graft(
+    program: CompiledProgram,
+    tasks: Mapping[str, CompiledTask],
+    records: Mapping[str, TaskRecord],
+    *,
+    items: Mapping[str, Item],
+    schedule: Schedule | None = None,
+    record: CompileRecord | None = None,
+) -> CompiledProgram:
+    """Returns a program with more tasks.
+
+    Args:
+        program: The program.
+        tasks: The new tasks by name.
+        records: What is recorded of them.
+        items: The pool, by item id: the program's, and perhaps more.
+        schedule: What the new tasks follow; the program's own schedule, if not given.
+        record: What the search for them recorded; nothing was searched, if not given.
+    """
+    by_task = {**program.schedule.by_task, **({} if schedule is None else dict.fromkeys(tasks, schedule))}
+    kept = {name: each for name, each in program.tasks.items() if name not in tasks}
+    made = replace(record or program.record, tasks={**{name: program.record.tasks[name] for name in kept}, **records})
+    if record is not None:
+        made = replace(
+            made,
+            improved=program.record.improved or record.improved,
+            weights=program.record.weights,
+            front=program.record.front,
+            learned=_learned(program.record.learned, record.learned),
+        )
+    return CompiledProgram(
+        graph=program.graph,
+        items=items,
+        schedule=replace(program.schedule, by_task=by_task),
+        tasks={**kept, **tasks},
+        embedder=program.embedder,
+        basis=program.basis,
+        record=made,
+        models=program.models,
+        models_as_written=program.models_as_written,
+        compiled_for=program.compiled_for,
+        written_for=program.written_for,
+    )
+
+
+def _learned(before: Learned | None, new: Learned | None) -> Learned | None:
+    """What was learned of all tasks; what they have in common is what the first compile found."""
+    if before is None or new is None:
+        return before or new
+    return replace(before, effects={**before.effects, **new.effects}, sources=new.sources)
