@@ -168,7 +168,7 @@ def preflight(
     check_objective(objective, scorers)
     prompting = [node for node in searched if graph.nodes[node].asks_model]
     basis = None if vouched is None else vouched.basis
-    embeds = with_probes(embedder_named(embedder), open_items, prompting, tasks)
+    embeds = with_probes(embedder_named(embedder), open_items, list(offers), prompting, tasks)
     check_bounds(budget, _asked(scorers, embeds))
     sizes = _sizes(tasks, scorers, open_items, prompting, folds, traces)
     sizes = replace(sizes, placing=_placing_calls(embeds, tasks, metrics, scorers, folds, len(items)))

@@ -32,7 +32,7 @@ def task(name: str = "shop", *, train: int = 12, val: int = 60, private: bool = 
 
 
 def chosen(items: list[Item], tasks: list[fp.Task] | None = None) -> tuple[str, ...]:
-    made = with_probes(Functional(), items, ["triage", "answer"], tasks or [task()])
+    made = with_probes(Functional(), items, ["triage", "answer", "frozen"], ["triage", "answer"], tasks or [task()])
     assert isinstance(made.needs, Probes) and made.needs.nodes == ("triage", "answer")
     return made.needs.items
 
@@ -61,9 +61,10 @@ def test_what_a_new_task_could_not_be_measured_with_is_left_out() -> None:
 
 def test_other_embedders_are_left_as_they_are() -> None:
     hashed = HashedNgrams()
-    assert with_probes(hashed, [], ["triage"], [task()]) is hashed
-    named = with_probes(Functional(["c", "a", "b"], rows=2), [fragment(name) for name in "abc"], ["triage"], [task()])
-    assert named.needs == Probes(("c", "a", "b"), ("triage",), 2)
+    assert with_probes(hashed, [], ["triage"], ["triage"], [task()]) is hashed
+    items: list[Item] = [fragment(name) for name in "abc"]
+    named = with_probes(Functional(["c", "a", "b"], ["one"], rows=2), items, ["one", "two"], ["two"], [task()])
+    assert named.needs == Probes(("c", "a", "b"), ("one",), 2)
 
 
 # On which rows.
