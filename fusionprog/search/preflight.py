@@ -17,7 +17,7 @@ from fusionprog.lm.dspy_adapters import type_text
 from fusionprog.lm.embedding_model import embedding_model, requests_for
 from fusionprog.lm.model import LanguageModel
 from fusionprog.lm.offline import can_fill
-from fusionprog.lm.offline_model import OFFLINE
+from fusionprog.lm.offline_model import EMBEDDED
 from fusionprog.lm.resolve import LMSpec, offered_models
 from fusionprog.program.data_checks import check_data
 from fusionprog.program.graph import ProgramGraph
@@ -172,7 +172,7 @@ def preflight(
     objective = objective or Objective()
     check_objective(objective, scorers)
     prompting = [node for node in searched if graph.nodes[node].asks_model]
-    embeds = with_probes(embedder_named(embedder), open_items, prompting, tasks)
+    embeds = with_probes(embedder_named(embedder), open_items, list(offers), prompting, tasks)
     check_bounds(budget, _asked(scorers, embeds))
     sizes = _sizes(tasks, scorers, open_items, prompting, folds, traces)
     sizes = replace(sizes, placing=_placing_calls(embeds, tasks, metrics, scorers, folds, len(items)))
@@ -293,7 +293,7 @@ def _offline_notes(programs: Mapping[str, TaskProgram], models: Mapping[str, Lan
     for program in programs.values():
         for node, model in models.items():
             signature = program.prompted(node)
-            if model.name != OFFLINE or signature is None:
+            if model.name not in EMBEDDED or signature is None:
                 continue
             for name, output in signature.output_fields.items():
                 choices = closed_choice(output.annotation)
