@@ -20,7 +20,7 @@ from fusionprog.evaluation.statistics import compare
 from fusionprog.runtime.record import FrontPoint
 
 Command = Callable[..., Any]
-COMMANDS = ["compile", "diff", "eval", "init", "label", "migrate", "pull", "push", "registry", "run", "show"]
+COMMANDS = "compile diff eval init label merge migrate pull push registry run show".split()
 OPTIONS = {
     "compile": "--lm --objective --trials --max-calls --max-usd --max-tokens --max-time -j --task --limit --storage "
     "--seed --fresh --dry-run --yes --json -o",
@@ -30,6 +30,7 @@ OPTIONS = {
     "diff": "--exit-code --json",
     "init": "--json",
     "label": "--json",
+    "merge": "--base --registry -o --json",
     "migrate": "-o --in-place --json",
     "pull": "-o --json",
     "push": "--name --label --json",
