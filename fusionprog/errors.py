@@ -9,6 +9,7 @@ Every message says what was expected, what was found and what to do::
     ├── PoolError           a fragment, demonstration set or family is not sound
     ├── MetricError         a metric failed or returned something that is no score
     ├── BudgetError         a budget cannot pay for what was asked
+    ├── EmbedderError       tasks cannot be embedded, or not as those of an artifact were
     ├── LMError             a language model gave no answer, or none that can be used
     │   ├── LMConfigurationError   it cannot answer before something is set: no retry
     │   │   ├── LMAuthError           the provider refused the key
@@ -93,6 +94,10 @@ class MetricError(FusionProgError):
 
 class BudgetError(FusionProgError):
     """A budget cannot pay for what was asked."""
+
+
+class EmbedderError(FusionProgError):
+    """Tasks cannot be embedded, or not as those of an artifact were."""
 
 
 class LMError(FusionProgError):

@@ -9,8 +9,10 @@ from contextlib import ExitStack
 from typing import Any
 
 from fusionprog._internal import sync
+from fusionprog._internal.canonical import digest
 from fusionprog._internal.heap import settled_heap
 from fusionprog.artifacts.file import load
+from fusionprog.artifacts.program_codec import encode_program
 from fusionprog.errors import LMError
 from fusionprog.lm.budget import Budget
 from fusionprog.lm.client import LMClient
@@ -21,6 +23,7 @@ from fusionprog.optimizers.registry import Optimizer, optimizer_registry
 from fusionprog.program.graph import ProgramGraph
 from fusionprog.program.program import Program
 from fusionprog.program.task import Task
+from fusionprog.prompts.embedders import EmbedderSpec, check_embedder
 from fusionprog.prompts.pool import PromptPool
 from fusionprog.prompts.schedule import FORMATS, Format
 from fusionprog.runtime.compiled import CompiledProgram
@@ -31,7 +34,6 @@ from fusionprog.search.kept_study import KeptStudy
 from fusionprog.search.objective import Objective, objective_of
 from fusionprog.search.preflight import Job, preflight
 from fusionprog.search.provenance import study_parts
-from fusionprog.search.sources import sources_of
 from fusionprog.store.store import Store
 
 
@@ -50,6 +52,7 @@ def compile(
     limits: LimitsSpec = None,
     freeze: Sequence[str] = (),
     formats: Sequence[Format] = FORMATS,
+    embedder: EmbedderSpec = None,
     prior: Sequence[CompiledProgram | str | os.PathLike[str]] = (),
     storage: str | None = None,
     fresh: bool = False,
@@ -80,6 +83,8 @@ def compile(
         limits: Requests and tokens per minute, timeout and retries: ``fusionprog.Limits``, or a mapping model → those.
         freeze: Names of nodes and items that are left alone; such a node keeps its first options.
         formats: How prompts may be written: ``"chat"``, ``"json"`` and ``"xml"``; programs as written are in chat.
+        embedder: How tasks are told apart: ``"hashed_ngrams"``, ``"functional"``, ``"litellm/MODEL"``,
+            ``"sentence-transformers/PACKAGE"``, or an embedder; hashed n-grams, if not given.
         prior: Compiled programs or artifacts whose effects are tried first; they become its parents.
         storage: Where measurements are kept: a file name or a SQLAlchemy URL; only this process, if not given. The
             same call on several machines with one PostgreSQL URL is one search that they share.
@@ -105,6 +110,7 @@ def compile(
         seed=seed,
         objective=objective_of(objective),
         formats=formats,
+        embedder=embedder,
     )
     chosen: Optimizer = optimizer_registry.get(optimizer)(sampler=sampler, objective=objective)
     known = [each if isinstance(each, CompiledProgram) else load(each) for each in prior]
@@ -152,14 +158,15 @@ def run_job(
     fresh: bool = False,
 ) -> CompiledProgram:
     """Runs what passed preflight, and keeps its study beside its measurements."""
-    sources = sources_of(prior, job.vectors)
+    for program in prior:
+        check_embedder(program.embedder, job.embedder)
     named = limits_of(limits, {model.name for model in job.asked})
     client = LMClient(store, concurrency, limits=named, fresh=fresh, needs_all=True)
-    parts = study_parts(job, {**optimizer.arguments(), "prior": [repr(source) for source in sources]})
+    parts = study_parts(job, {**optimizer.arguments(), "prior": [digest(encode_program(program)) for program in prior]})
     with settled_heap(), KeptStudy(store, parts) as kept:
         for callback in callbacks:
             callback(Note(kept.standing))
-        work = optimizer.compile(job, client, callbacks, sources, kept)
+        work = optimizer.compile(job, client, callbacks, prior, kept)
         return sync.run(work, interrupted=lambda: client.stop(LMError("interrupted")))
 
 

@@ -34,9 +34,10 @@ from fusionprog.search.kept_study import KeptStudy
 from fusionprog.search.learning import Learning
 from fusionprog.search.narrowing import narrow
 from fusionprog.search.objective import Objective, objective_of
+from fusionprog.search.placing import PHASES, placed
 from fusionprog.search.preflight import Job
 from fusionprog.search.scoring import Scoring
-from fusionprog.search.sources import Source
+from fusionprog.search.sources import Source, sources_of
 from fusionprog.search.space import Space, make_space
 from fusionprog.search.strategies import strategy_registry
 from fusionprog.search.strategy import PRICES, Setting
@@ -74,7 +75,7 @@ class Fusion:
         job: Job,
         client: LMClient,
         callbacks: Sequence[Callback],
-        prior: Sequence[Source],
+        prior: Sequence[CompiledProgram],
         kept: KeptStudy,
     ) -> CompiledProgram:
         """Returns the best program that was found; the one as written if nothing beat it.
@@ -83,7 +84,7 @@ class Fusion:
             job: What passed preflight.
             client: Makes and keeps the model calls.
             callbacks: Are told what happens.
-            prior: What other compiles make one expect.
+            prior: Programs whose knowledge the search starts from.
             kept: Keeps the trials.
         """
         run = _Run(self, job, client, callbacks, prior, kept)
@@ -99,7 +100,7 @@ class _Run:
         job: Job,
         client: LMClient,
         callbacks: Sequence[Callback],
-        prior: Sequence[Source],
+        prior: Sequence[CompiledProgram],
         kept: KeptStudy,
     ) -> None:
         self.compiler = compiler
@@ -108,6 +109,7 @@ class _Run:
         self.kept = kept
         self.books = Books(job, callbacks)
         self.bench: Bench
+        self.sources: tuple[Source, ...] = ()
         self._client = client
 
     async def compile(self, optimizer: Mapping[str, Any]) -> CompiledProgram:
@@ -123,7 +125,12 @@ class _Run:
             traces = await bootstrap_traces(job, self._bench(bare, evaluator, {}), evaluator)
         scorers = make_scorers(job, traces)
         items = {item.id: item for item in job.pool}
+        if job.embedder.needs is not None:
+            self.books.tell(PhaseStarted(PHASES[type(job.embedder.needs)]))
+            job = self.job = await placed(job, self._bench(scorers, evaluator, items), self._client)
+            scorers = make_scorers(job, traces)
         self.bench = self._bench(scorers, evaluator, items)
+        self.sources = sources_of(self.prior, job.places.vectors)
         space = make_space(job, {name: scorer.view for name, scorer in scorers.items()}, items)
         ahead = self._measure_ahead()
         try:
@@ -166,11 +173,11 @@ class _Run:
             setting = Setting(
                 space=space,
                 bench=self.bench,
-                embeddings=job.embeddings,
+                embeddings=job.places.tasks,
                 objective=scoring,
                 seed=job.seed,
                 trials=job.plan.same.trials,
-                prior=self.prior,
+                prior=self.sources,
                 prices=PRICES if objective.is_priced else (1.0,),
             )
             strategy = self.compiler.strategy(setting)

@@ -12,7 +12,6 @@ from fusionprog.runtime.compiled import CompiledProgram
 from fusionprog.search.events import Callback
 from fusionprog.search.kept_study import KeptStudy
 from fusionprog.search.preflight import Job
-from fusionprog.search.sources import Source
 
 
 class Optimizer(Protocol):
@@ -27,7 +26,7 @@ class Optimizer(Protocol):
         job: Job,
         client: LMClient,
         callbacks: Sequence[Callback],
-        prior: Sequence[Source],
+        prior: Sequence[CompiledProgram],
         kept: KeptStudy,
     ) -> CompiledProgram:
         """Returns the best program that was found; the one as written if nothing beat it.
@@ -36,7 +35,7 @@ class Optimizer(Protocol):
             job: What passed preflight.
             client: Makes and keeps the model calls.
             callbacks: Are told what happens.
-            prior: What other compiles make one expect.
+            prior: Programs whose knowledge the search starts from.
             kept: Keeps the trials.
         """
         ...

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from fusionprog._internal.canonical import jsonable
 from fusionprog.program.signature import closed_choice
-from fusionprog.prompts.embedding import HashedNgrams
+from fusionprog.prompts.embedders import HashedNgrams
 from fusionprog.prompts.items import BuildContext, Demo
 
 
@@ -68,4 +68,4 @@ def by_label(context: BuildContext, rows: Sequence[Demo]) -> list[list[Demo]]:
 
 def vectors(texts: Sequence[str]) -> NDArray[np.float64]:
     """Returns unit vectors of hashed word n-grams, shape ``(n_texts, 1024)``."""
-    return HashedNgrams(features=1024).embed(texts)
+    return HashedNgrams(features=1024).embed_texts(texts)

@@ -24,6 +24,12 @@ if TYPE_CHECKING:
 @click.option(
     "--objective", metavar="NAME", help="What to reach over the tasks: mean, worst, …  [default: the program file's]"
 )
+@click.option(
+    "--embedder",
+    metavar="NAME",
+    help="How tasks are told apart: hashed_ngrams, functional, litellm/MODEL, sentence-transformers/PACKAGE.  "
+    "[default: the program file's]",
+)
 @click.option("--trials", type=click.IntRange(min=1), help="Trials of the search.")
 @click.option("--max-calls", type=click.IntRange(min=1), help="Model calls at most.")
 @click.option("--max-usd", type=click.FloatRange(min=0, min_open=True), help="Dollars at most.")
@@ -49,6 +55,7 @@ def compile_command(
     output: str | None,
     lm: str | None,
     objective: str | None,
+    embedder: str | None,
     trials: int | None,
     max_calls: int | None,
     max_usd: float | None,
@@ -70,9 +77,9 @@ def compile_command(
 ) -> None:
     """Compile the program that PROGRAM.py defines into one JSON file.
 
-    The file defines `program` and `tasks` and, if it likes, `pool`, `lm`, `budget`, `limits` and `objective`. The same
-    command again continues: finished model calls are not made twice. On several machines with one PostgreSQL URL as
-    --storage it is one search that they share.
+    The file defines `program` and `tasks` and, if it likes, `pool`, `lm`, `budget`, `limits`, `objective` and
+    `embedder`. The same command again continues: finished model calls are not made twice. On several machines with one
+    PostgreSQL URL as --storage it is one search that they share.
     """
     if output is None and not dry_run:
         raise click.UsageError("Say where the artifact goes: -o desk.json")
@@ -110,6 +117,7 @@ def compile_command(
         freeze=(),
         seed=seed,
         objective=wanted,
+        embedder=embedder or file.embedder,
     )
     if dry_run:
         click.echo(json.dumps(job.estimate.__dict__) if as_json else "\n".join(dry_run_lines(job)))

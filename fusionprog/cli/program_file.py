@@ -28,6 +28,7 @@ class ProgramFile:
     budget: Any
     limits: Any
     objective: Any
+    embedder: Any
 
 
 def read_program_file(reference: str) -> ProgramFile:
@@ -49,7 +50,7 @@ def read_program_file(reference: str) -> ProgramFile:
     tasks = _variable(module, "tasks", reference)
     if not isinstance(tasks, Iterable):
         raise ProgramError(f"{reference}: tasks is no list", found=type(tasks).__name__)
-    others = (getattr(module, each, None) for each in ("pool", "lm", "budget", "limits", "objective"))
+    others = (getattr(module, each, None) for each in ("pool", "lm", "budget", "limits", "objective", "embedder"))
     return ProgramFile(program, list(tasks), *others)
 
 

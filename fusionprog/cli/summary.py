@@ -78,6 +78,7 @@ def dry_run_lines(job: Job) -> list[str]:
         *([f"chosen: {', '.join(chosen)}"] if chosen else []),
         f"at most {estimate.calls:,} calls and {estimate.test_calls:,} for the test report: "
         f"about {estimate.tokens:,} tokens, {usd}",
+        *([f"{plan.placing:,} of these calls tell tasks apart, before the search"] if plan.placing else []),
         f"{plan.moving.trials} trials of {plan.moving.block} rows a task; {best} and your program on "
         f"{plan.confirmation}",
     ]

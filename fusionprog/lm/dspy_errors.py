@@ -11,16 +11,19 @@ import json
 import re
 from collections.abc import Callable, Iterator
 
+from dspy.clients.errors import wrap_error
 from dspy.utils import exceptions
 
 from fusionprog.errors import (
     LMAuthError,
     LMBillingError,
     LMConfigurationError,
+    LMContextError,
     LMError,
     LMIncompleteError,
     LMNotFoundError,
     LMRateLimitError,
+    LMRefusedError,
     LMServerError,
     LMTimeoutError,
     LMTransportError,
@@ -146,6 +149,23 @@ def explained(kind: type[LMError], error: Exception, name: str, provider: str, c
     if issubclass(kind, LMUnavailableError):
         return kind(problem, found=words, fix=fix, retry_after=getattr(error, "retry_after", None))
     return kind(problem, found=words, fix=fix)
+
+
+def failure(error: Exception, name: str, clean: Callable[[str], str]) -> LMError:
+    """Returns the error of the tree that a failed call of LiteLLM's becomes, where an answer has no ends of its own.
+
+    Args:
+        error: What was raised, inside of DSPy's ``litellm_errors``.
+        name: The model's, with its provider.
+        clean: As in ``explained``.
+    """
+    wrapped = wrap_error(error, model=name)
+    if wrapped is not error:
+        wrapped.__cause__ = error
+    kind = meaning(wrapped)
+    if isinstance(kind, str):
+        kind = LMContextError if kind == "context" else LMRefusedError
+    return explained(kind, wrapped, name, name.partition("/")[0], clean)
 
 
 def cleaned(error: LMError, clean: Callable[[str], str]) -> LMError:

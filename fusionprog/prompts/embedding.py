@@ -1,15 +1,12 @@
-"""Task and item embeddings, and the basis that they are seen in."""
+"""The text that a task's embedding reads, and the basis that embeddings are seen in."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
-from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.feature_extraction.text import HashingVectorizer
 
 from fusionprog.program.data import Row
 from fusionprog.program.graph import ProgramGraph
@@ -18,50 +15,6 @@ Vectors = NDArray[np.float64]
 MAX_COMPONENTS = 4
 _DIGITS = 6
 _LEAST_SCALE = 1e-4  # tasks that differ by less along a direction do not differ
-
-
-class Embedder(Protocol):
-    """Turns texts into vectors; its identity is kept in the artifact."""
-
-    @property
-    def identity(self) -> Mapping[str, Any]:
-        """Name and arguments, as JSON data."""
-        ...
-
-    def embed(self, texts: Sequence[str]) -> Vectors:
-        """Returns unit vectors of shape ``(n_texts, n_features)``."""
-        ...
-
-
-class HashedNgrams:
-    """Hashed word n-grams: needs no model, no download, and is the same in every process.
-
-    Args:
-        features: Length of the vectors.
-        longest: Longest n-gram, in words.
-    """
-
-    def __init__(self, features: int = 256, longest: int = 2) -> None:
-        self.features = features
-        self.longest = longest
-
-    @property
-    def identity(self) -> Mapping[str, Any]:
-        """Name and arguments."""
-        return {"name": "hashed_ngrams", "features": self.features, "longest": self.longest}
-
-    @cached_property
-    def _vectorizer(self) -> HashingVectorizer:
-        return HashingVectorizer(
-            n_features=self.features, ngram_range=(1, self.longest), norm="l2", token_pattern=r"(?u)\b\w+\b"
-        )
-
-    def embed(self, texts: Sequence[str]) -> Vectors:
-        """Returns unit vectors of shape ``(n_texts, features)``; an empty text is all zeros."""
-        if not texts:
-            return np.zeros((0, self.features))
-        dense: Vectors = self._vectorizer.transform(texts).toarray()
-        return dense
 
 
 def task_text(graph: ProgramGraph, description: str, domain: str, labels: Sequence[str], rows: Sequence[Row]) -> str:

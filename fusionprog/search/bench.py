@@ -9,6 +9,7 @@ from typing import Any
 from fusionprog._internal.canonical import digest
 from fusionprog._internal.together import together
 from fusionprog.evaluation.evaluator import Evaluator, Outcome, TaskScorer
+from fusionprog.evaluation.metrics import Metric
 from fusionprog.evaluation.variants import Variants
 from fusionprog.lm.budget import Cost, Ledger
 from fusionprog.lm.client import LMClient
@@ -199,6 +200,11 @@ class Bench:
 def block(rows: Rows, start: int, count: int) -> dict[str, Sequence[Row]]:
     """Returns ``count`` rows of every task from ``start`` on, or as many as it has."""
     return {task: mine[start : start + count] for task, mine in rows.items()}
+
+
+def labelled(metric: Metric, rows: Sequence[Row]) -> list[Row]:
+    """Returns the rows that have all the gold values that a metric compares with."""
+    return [row for row in rows if all(column in row.columns for column in metric.gold)]
 
 
 def task_means(outcomes: Outcomes) -> dict[str, float]:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from fusionprog._internal.together import together
 from fusionprog.evaluation.evaluator import Evaluator, TaskScorer
-from fusionprog.program.data import Row
 from fusionprog.program.graph import Constant, FieldRef
 from fusionprog.prompts.items import Demo
 from fusionprog.prompts.schedule import Schedule
 from fusionprog.runtime.executor import Trace
 from fusionprog.runtime.render import Renderer
-from fusionprog.search.bench import Bench, block
+from fusionprog.search.bench import Bench, block, labelled
 from fusionprog.search.preflight import Job
 
 RIGHT = 1.0
@@ -24,7 +23,7 @@ async def bootstrap_traces(job: Job, bench: Bench, evaluator: Evaluator) -> dict
         bench: Measures the tasks with nothing on offer, as far as the budget goes.
         evaluator: The bench's own; it has the runs.
     """
-    train = {name: _labelled(bench.scorers[name], task.rows["train"]) for name, task in job.tasks.items()}
+    train = {name: labelled(job.metrics[name], task.rows["train"]) for name, task in job.tasks.items()}
     rows = block(train, 0, job.plan.bootstrap)
     (outcomes,) = await bench.measure_all([Schedule()], rows)
     traces: dict[str, dict[str, list[Demo]]] = {}
@@ -40,10 +39,6 @@ async def bootstrap_traces(job: Job, bench: Bench, evaluator: Evaluator) -> dict
             for node in scorer.asking
         }
     return traces
-
-
-def _labelled(scorer: TaskScorer, rows: tuple[Row, ...]) -> list[Row]:
-    return [row for row in rows if all(column in row.columns for column in scorer.metric.gold)]
 
 
 def _node_demos(scorer: TaskScorer, node: str, run: Trace) -> list[Demo]:

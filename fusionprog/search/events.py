@@ -32,7 +32,7 @@ class Spent:
 
 @dataclass(frozen=True)
 class PhaseStarted:
-    """A part of the compile begins: bootstrap, screening, search, narrowing, confirmation or test.
+    """A part of the compile begins: bootstrap, embedding, probing, screening, search, narrowing, confirmation or test.
 
     Attributes:
         steps: How many steps it has, where that is known.

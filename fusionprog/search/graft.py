@@ -9,7 +9,6 @@ from fusionprog.prompts.items import Item
 from fusionprog.prompts.schedule import Schedule
 from fusionprog.runtime.compiled import CompiledProgram, CompiledTask
 from fusionprog.runtime.learned import Learned
-from fusionprog.runtime.lineage import Lineage
 from fusionprog.runtime.record import CompileRecord, TaskRecord
 
 
@@ -43,7 +42,6 @@ def graft(
             front=program.record.front,
             learned=_learned(program.record.learned, record.learned),
         )
-    made = replace(made, lineage=Lineage.of("adapt", [(program, f"added {', '.join(tasks)}")]))
     return CompiledProgram(
         graph=program.graph,
         items=items,

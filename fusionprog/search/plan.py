@@ -53,6 +53,7 @@ class Plan:
         bootstrap: Training rows of every task that the program as written is run on, for families that need it.
         calls: All calls at most, without the test report.
         test_calls: Calls of the test report at most.
+        placing: Those of the calls that say how tasks differ, before the search.
     """
 
     same: Shape
@@ -63,6 +64,7 @@ class Plan:
     bootstrap: int
     calls: int
     test_calls: int
+    placing: int = 0
 
     def shape(self, moves_on: bool) -> Shape:
         """Returns how a search uses its calls, by whether every trial takes the next rows."""
@@ -99,6 +101,7 @@ class Sizes:
         finalists: Candidates that are compared with the program as written.
         narrows: Whether the finalists of a search that forecasts what candidates score must be measured all the same.
         vouched: Whether other compiles say what to expect, so that few calls can do.
+        placing: Calls that it takes to say how tasks differ, before the search.
     """
 
     calls_per_row: int
@@ -112,6 +115,7 @@ class Sizes:
     finalists: int = FINALISTS
     narrows: bool = False
     vouched: bool = False
+    placing: int = 0
 
     @property
     def least_confirmation(self) -> int:
@@ -136,7 +140,7 @@ def make_plan(budget: Budget, trials: int | None, sizes: Sizes) -> Plan:
     """
     folds = sizes.folds
     total = budget.calls if budget.calls is not None else _usual_calls(trials or DEFAULT_TRIALS, sizes)
-    share = total / folds / sizes.calls_per_row  # in rows of every task, per fold
+    share = max(0, total - sizes.placing) / folds / sizes.calls_per_row  # in rows of every task, per fold
     most = sizes.confirmation_rows if budget.calls is not None else min(sizes.confirmation_rows, _USUAL_CONFIRMATION)
     confirmation = min(most, int(share * _CONFIRMATION / (sizes.finalists + 1)))
     bootstrap = int(share * folds * _BOOTSTRAP) if sizes.traces else 0
@@ -160,6 +164,7 @@ def make_plan(budget: Budget, trials: int | None, sizes: Sizes) -> Plan:
         bootstrap=bootstrap,
         calls=total,
         test_calls=sizes.test_calls,
+        placing=sizes.placing,
     )
 
 
@@ -214,7 +219,7 @@ def _usual_calls(trials: int, sizes: Sizes) -> int:
     search = (trials + 1) * block / (1 - _SCREENING - _NARROWING)
     confirmation = min(sizes.confirmation_rows, _USUAL_CONFIRMATION) * (sizes.finalists + 1)
     rows = max(search + confirmation, confirmation / _CONFIRMATION) / (1 - _BOOTSTRAP)
-    return max(math.ceil(rows * sizes.folds * sizes.calls_per_row), _least_calls(trials, sizes))
+    return max(math.ceil(rows * sizes.folds * sizes.calls_per_row) + sizes.placing, _least_calls(trials, sizes))
 
 
 def _least_calls(trials: int | None, sizes: Sizes) -> int:
@@ -223,4 +228,4 @@ def _least_calls(trials: int | None, sizes: Sizes) -> int:
     rest = 1 - _CONFIRMATION - _BOOTSTRAP
     least = min(sizes.least_trials, trials or sizes.least_trials) + 1
     by_search = max((least + 1) / (1 - _SCREENING - _NARROWING), least + CONTENDERS + 1) / rest
-    return math.ceil((max(by_confirmation, by_search) + 1) * sizes.folds * sizes.calls_per_row)
+    return math.ceil((max(by_confirmation, by_search) + 1) * sizes.folds * sizes.calls_per_row) + sizes.placing

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
-
-import numpy as np
 
 from fusionprog.artifacts.types import lost_validators
 from fusionprog.builders.offers import default_families
@@ -17,6 +14,7 @@ from fusionprog.evaluation.program import make_scorer, read_nodes
 from fusionprog.evaluation.statistics import visible_gain
 from fusionprog.lm.budget import Budget
 from fusionprog.lm.dspy_adapters import type_text
+from fusionprog.lm.embedding_model import embedding_model, requests_for
 from fusionprog.lm.model import LanguageModel
 from fusionprog.lm.offline import can_fill
 from fusionprog.lm.offline_model import OFFLINE
@@ -27,7 +25,8 @@ from fusionprog.program.program import Program, program_graph
 from fusionprog.program.signature import closed_choice
 from fusionprog.program.task import Task, TaskProgram, bind, check_tasks
 from fusionprog.program.variants import options_of
-from fusionprog.prompts.embedding import Basis, HashedNgrams, Vectors, task_text
+from fusionprog.prompts.embedders import AskedModel, Embedder, EmbedderSpec, Probes, embedder_named
+from fusionprog.prompts.embedding import Basis
 from fusionprog.prompts.items import Family, Item
 from fusionprog.prompts.pool import PromptPool
 from fusionprog.prompts.schedule import FORMATS, Format
@@ -37,11 +36,11 @@ from fusionprog.search.choices import Choices, priced_choices
 from fusionprog.search.estimate import Estimate, call_costs, estimate, plan_within
 from fusionprog.search.objective import Objective
 from fusionprog.search.objective_check import check_objective
+from fusionprog.search.places import Places, item_subject, task_subject
 from fusionprog.search.plan import Plan, Sizes
+from fusionprog.search.probing import probe_rows, probing_calls, with_probes
 from fusionprog.search.split import Fold, split_val
 from fusionprog.search.worst_case import check_bounds
-
-_ROWS_EMBEDDED = 8
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,9 +60,8 @@ class Job:
         offered: Node → name → model, for the searched nodes that the search may choose a model for.
         choices: What else than items and formats there is to choose at the searched nodes.
         embedder: Makes task and item vectors.
-        vectors: Task → its vector, shape ``(n_features,)``.
-        basis: The basis of the tasks' vectors.
-        embeddings: Task → coordinates.
+        basis: The basis that tasks are seen in, where they are added to others; else one is made for them.
+        places: Where tasks and items lie; not known yet where calls must say it.
         folds: How val is split.
         plan: How the budget is shared out.
         budget: What may be spent.
@@ -83,10 +81,9 @@ class Job:
     models: Mapping[str, LanguageModel]
     offered: Mapping[str, Mapping[str, LanguageModel]]
     choices: Choices
-    embedder: HashedNgrams
-    vectors: Mapping[str, Vectors]
-    basis: Basis
-    embeddings: Mapping[str, tuple[float, ...]]
+    embedder: Embedder
+    basis: Basis | None
+    places: Places
     folds: tuple[Fold, ...]
     plan: Plan
     budget: Budget
@@ -97,7 +94,7 @@ class Job:
 
     def bare_view(self, task: str) -> TaskView:
         """Returns a task with nothing on offer."""
-        return TaskView(task, self.tasks[task].domain, self.programs[task], self.embeddings[task])
+        return TaskView(task, self.tasks[task].domain, self.programs[task], self.places.tasks[task])
 
     def bare_scorer(self, task: str) -> TaskScorer:
         """Returns how a task is scored with nothing on offer."""
@@ -105,8 +102,8 @@ class Job:
 
     @property
     def asked(self) -> tuple[LanguageModel, ...]:
-        """The models that are asked anything: those of nodes that a metric reads, and the metrics' own."""
-        return _asked([self.bare_scorer(task) for task in self.tasks])
+        """The models that are asked anything: those of nodes that a metric reads, the metrics' own, the embedder's."""
+        return _asked([self.bare_scorer(task) for task in self.tasks], self.embedder)
 
 
 def preflight(
@@ -122,6 +119,7 @@ def preflight(
     formats: Sequence[Format] = FORMATS,
     objective: Objective | None = None,
     vouched: CompiledProgram | None = None,
+    embedder: EmbedderSpec = None,
 ) -> Job:
     """Checks everything that can be checked without a model, and plans the compile.
 
@@ -149,9 +147,6 @@ def preflight(
     offered = {node: mine for node, mine in offers.items() if len(mine) > 1 and node in searched}
     notes += _offline_notes(programs, models)
     notes += _lost_notes(programs)
-    embedder = HashedNgrams()
-    vectors = embed_tasks(embedder.identity, graph, tasks)
-    basis = Basis.fit(np.stack(list(vectors.values()))) if vouched is None else vouched.basis
     folds = split_val({task.name: task.rows["val"] for task in tasks}, seed)
     scorers = [
         make_scorer(
@@ -169,11 +164,14 @@ def preflight(
     used = [item for item in items if item.pinned or item.id not in freeze]
     traces = any(isinstance(item, Family) and item.needs_traces for item in used)
     costs = call_costs(tasks, scorers)
-    check_bounds(budget, _asked(scorers))
     objective = objective or Objective()
     check_objective(objective, scorers)
     prompting = [node for node in searched if graph.nodes[node].asks_model]
+    basis = None if vouched is None else vouched.basis
+    embeds = with_probes(embedder_named(embedder), open_items, prompting, tasks)
+    check_bounds(budget, _asked(scorers, embeds))
     sizes = _sizes(tasks, scorers, open_items, prompting, folds, traces)
+    sizes = replace(sizes, placing=_placing_calls(embeds, tasks, metrics, scorers, folds, len(items)))
     plan = plan_within(
         budget,
         trials,
@@ -198,10 +196,9 @@ def preflight(
             {scorer.view.name: scorer for scorer in scorers},
             {task.name: task.rows["val"][0].columns for task in tasks},
         ),
-        embedder=embedder,
-        vectors=vectors,
+        embedder=embeds,
         basis=basis,
-        embeddings={name: basis.coordinates(vector) for name, vector in vectors.items()},
+        places=_places(embeds, graph, programs, tasks, items, basis),
         folds=folds,
         plan=plan,
         budget=budget,
@@ -212,22 +209,35 @@ def preflight(
     )
 
 
-def embed_tasks(embedder: Mapping[str, Any], graph: ProgramGraph, tasks: Sequence[Task]) -> dict[str, Vectors]:
-    """Returns task → its vector, shape ``(n_features,)``, by the embedder of an identity."""
-    made = HashedNgrams(**{key: value for key, value in embedder.items() if key != "name"})
-    texts = [_embedded_text(graph, bind(graph, task), task) for task in tasks]
-    return dict(zip((task.name for task in tasks), made.embed(texts), strict=True))
+def _places(
+    embedder: Embedder,
+    graph: ProgramGraph,
+    programs: Mapping[str, TaskProgram],
+    tasks: Sequence[Task],
+    items: Iterable[Item],
+    basis: Basis | None,
+) -> Places:
+    """Where tasks and items lie, if their texts are enough to say it."""
+    if embedder.needs is not None:
+        return Places.nowhere([task.name for task in tasks])
+    subjects = {task.name: task_subject(graph, programs[task.name], task) for task in tasks}
+    return Places.of(embedder, subjects, {item.id: item_subject(item) for item in items}, basis)
 
 
-def _embedded_text(graph: ProgramGraph, program: TaskProgram, task: Task) -> str:
-    labels = [
-        str(label)
-        for signature in program.signatures.values()
-        for output in signature.output_fields.values()
-        for label in closed_choice(output.annotation)
-    ]
-    rows = () if task.private else task.rows["train"][:_ROWS_EMBEDDED]
-    return task_text(graph, task.description, task.domain, labels, rows)
+def _placing_calls(
+    embedder: Embedder,
+    tasks: Sequence[Task],
+    metrics: Mapping[str, Metric],
+    scorers: Sequence[TaskScorer],
+    folds: Sequence[Fold],
+    items: int,
+) -> int:
+    """The calls that it takes to say where tasks and items lie."""
+    needs = embedder.needs
+    if isinstance(needs, Probes):
+        rows = probe_rows({task.name: task for task in tasks}, metrics, folds, needs.rows)
+        return probing_calls(needs, rows, {scorer.view.name: scorer.calls_per_example for scorer in scorers})
+    return 0 if needs is None else requests_for(len(tasks) + items)
 
 
 def _check_formats(formats: Sequence[str]) -> None:
@@ -328,9 +338,13 @@ def _sizes(
     )
 
 
-def _asked(scorers: Sequence[TaskScorer]) -> tuple[LanguageModel, ...]:
-    models = [model for scorer in scorers for node in scorer.asking for model in _models_of(scorer, node)]
+def _asked(scorers: Sequence[TaskScorer], embedder: Embedder) -> tuple[LanguageModel, ...]:
+    models: list[LanguageModel] = [
+        model for scorer in scorers for node in scorer.asking for model in _models_of(scorer, node)
+    ]
     models += [model for scorer in scorers for judges in scorer.judges.values() for model in judges.values()]
+    if isinstance(embedder.needs, AskedModel):
+        models.append(embedding_model(embedder.needs))
     return tuple({id(model): model for model in models}.values())
 
 

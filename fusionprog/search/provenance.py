@@ -10,6 +10,7 @@ from typing import Any
 from fusionprog._internal.canonical import digest
 from fusionprog.artifacts.graph_codec import encode_graph, encode_signatures
 from fusionprog.program.task import Task
+from fusionprog.prompts.embedders import HashedNgrams
 from fusionprog.prompts.pool import item_entry
 from fusionprog.prompts.schedule import FORMATS
 from fusionprog.search.preflight import Job
@@ -54,6 +55,8 @@ def study_parts(job: Job, optimizer: Mapping[str, Any]) -> dict[str, str]:
     parts["the optimizer"] = digest([dict(optimizer), sorted(job.frozen)])
     if tuple(job.formats) != FORMATS:
         parts["the formats of prompts"] = digest(list(job.formats))
+    if job.embedder.identity != HashedNgrams().identity:
+        parts["the embedder"] = digest(job.embedder.identity)
     parts["the versions of packages"] = digest(versions())
     return parts
 

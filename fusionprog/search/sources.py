@@ -86,7 +86,7 @@ def sources_of(programs: Sequence[CompiledProgram], vectors: Mapping[str, Vector
         together = Source(
             f"{prefix}all tasks",
             (_ALL if len(likeness) > 1 else _ALL + _SINGLE) / len(programs),
-            {task: _effects_of_all(program, place) for task, place in coordinates.items()},
+            {task: effects_at(program, place) for task, place in coordinates.items()},
             settings,
             program.schedule.pairs,
         )
@@ -112,8 +112,8 @@ def _likeness(program: CompiledProgram, coordinates: Coordinates) -> dict[str, f
     return made
 
 
-def _effects_of_all(program: CompiledProgram, place: tuple[float, ...]) -> ItemEffects:
-    """What all tasks of a program together show, for a task at a place among them."""
+def effects_at(program: CompiledProgram, place: tuple[float, ...]) -> ItemEffects:
+    """Returns what all tasks of a program together make one expect of a task at a place among them."""
     learned = program.record.learned
     if learned is not None and learned.shared is not None:
         own = learned.shared.own

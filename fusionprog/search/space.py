@@ -146,7 +146,6 @@ def _steps(facet: Facet) -> int:
 
 def make_space(job: Job, views: Mapping[str, TaskView], items: Mapping[str, Item]) -> Space:
     """Returns what is searched: at every searched node the items on offer in some task, less pinned and frozen ones."""
-    vectors = job.embedder.embed([item.key_text for item in items.values()])
     return Space(
         items={
             node: {
@@ -159,7 +158,7 @@ def make_space(job: Job, views: Mapping[str, TaskView], items: Mapping[str, Item
             for node in job.searched
             if job.graph.nodes[node].asks_model
         },
-        directions={key: job.basis.direction(vector) for key, vector in zip(items, vectors, strict=True)},
+        directions=job.places.items,
         formats=job.formats,
         choices=job.choices,
     )

@@ -23,6 +23,6 @@ def make_scorers(job: Job, traces: Mapping[str, Mapping[str, Sequence[Demo]]]) -
         program = job.programs[name]
         nodes = [node for node in job.models if program.prompted(node) is not None]
         offered = offers(job.pool, task, program, nodes, traces.get(name, {}), job.seed)
-        view = TaskView(name, task.domain, program, job.embeddings[name], offered)
+        view = TaskView(name, task.domain, program, job.places.tasks[name], offered)
         scorers[name] = make_scorer(view, job.metrics[name], dict(job.models), job.offered)
     return scorers

@@ -15,13 +15,12 @@ from fusionprog.evaluation.metrics import as_metric
 from fusionprog.evaluation.program import make_scorer
 from fusionprog.program.data_checks import check_rows
 from fusionprog.program.task import Task, bind
-from fusionprog.prompts.embedding import Vectors
 from fusionprog.prompts.items import Family, Item
 from fusionprog.runtime.compiled import CompiledProgram, CompiledTask
 from fusionprog.runtime.record import Adapted, TaskRecord
 from fusionprog.runtime.render import TaskView
 from fusionprog.search.emit import compiled_tasks, task_record
-from fusionprog.search.sources import Expected, sources_of
+from fusionprog.search.sources import Expected, effects_at
 
 _STEEPEST = 0.25  # score per unit of log odds, where it is one half
 _CERTAIN = 0.03
@@ -41,7 +40,7 @@ class Placed:
 
 
 def zero_shot(
-    program: CompiledProgram, tasks: Sequence[Task], items: Mapping[str, Item], vectors: Mapping[str, Vectors]
+    program: CompiledProgram, tasks: Sequence[Task], items: Mapping[str, Item], places: Mapping[str, tuple[float, ...]]
 ) -> Placed:
     """Places tasks in a program: families make their texts for them, and the schedule says what of it is used.
 
@@ -49,7 +48,7 @@ def zero_shot(
         program: The program.
         tasks: The tasks.
         items: The pool, by item id.
-        vectors: Task → its vector by the program's embedder, shape ``(n_features,)``.
+        places: Task → its coordinates in the program's basis.
 
     Raises:
         DataError: if a task has no training rows and the pool has families, or its rows do not fit the program.
@@ -63,18 +62,16 @@ def zero_shot(
             check_rows(bound, task.rows["train"], f"task {task.name!r}, train", ())
         nodes = [node for node in program.models if bound.prompted(node) is not None]
         offered = offers(list(items.values()), task, bound, nodes, {}, program.record.seed)
-        place = program.basis.coordinates(vectors[task.name])
-        view = TaskView(task.name, task.domain, bound, place, offered)
+        view = TaskView(task.name, task.domain, bound, places[task.name], offered)
         scorers[task.name] = make_scorer(view, metric, dict(program.models))
     named = {task.name: task for task in tasks}
     made = compiled_tasks(named, scorers, items, program.schedule)
-    (together, *_) = sources_of([program], vectors)
-    records = {}
-    for name, part in made.items():
-        gain, error = _expected_gain(program, part, together.effects.get(name, {}))
-        adapted = Adapted("zero-shot", round(gain, 5) + 0.0, round(error, 5))
-        metric = scorers[name].metric
-        records[name] = task_record(named[name], metric, confirmation=None, test=None, adapted=adapted)
+    records = {
+        name: task_record(
+            named[name], scorers[name].metric, confirmation=None, test=None, adapted=expected_of(program, part)
+        )
+        for name, part in made.items()
+    }
     return Placed(made, records)
 
 
@@ -93,14 +90,20 @@ def check_training_rows(task: Task, items: Mapping[str, Item]) -> None:
         )
 
 
-def _expected_gain(
-    program: CompiledProgram, task: CompiledTask, effects: Mapping[str, Mapping[str, Expected]]
-) -> tuple[float, float]:
-    """The gain that is expected over the program as written, and how well that is known.
+def expected_of(program: CompiledProgram, task: CompiledTask) -> Adapted:
+    """Returns the gain over the program as written that a program makes one expect of a task that is placed in it.
 
     Effects add up as log odds, from where the program's tasks scored as written; where scores are not in [0, 1] they
     add up as they are.
     """
+    gain, error = _expected_gain(program, task, effects_at(program, task.view.embedding))
+    return Adapted("zero-shot", round(gain, 5) + 0.0, round(error, 5))
+
+
+def _expected_gain(
+    program: CompiledProgram, task: CompiledTask, effects: Mapping[str, Mapping[str, Expected]]
+) -> tuple[float, float]:
+    """The gain, and how well it is known."""
     found: list[Expected] = []
     together = 0.0
     for node, offered in task.view.offered.items():

@@ -20,7 +20,8 @@ from fusionprog.evaluation.metrics import as_metric
 from fusionprog.lm.offline_model import OfflineModel
 from fusionprog.program.program import program_graph
 from fusionprog.program.task import bind
-from fusionprog.prompts.embedding import Basis, HashedNgrams
+from fusionprog.prompts.embedders import HashedNgrams
+from fusionprog.prompts.embedding import Basis
 from fusionprog.prompts.items import FACETS, Item
 from fusionprog.prompts.schedule import Format, NodeSettings, Schedule
 from fusionprog.runtime.compiled import CompiledProgram, CompiledTask
@@ -81,7 +82,7 @@ def assemble_program(
     schedule = schedule or open_schedule(asking, items, form)
     by_id = {item.id: item for item in items}
     embedder = HashedNgrams(32)
-    vectors = embedder.embed([f"{task.description} {task.domain}" for task in tasks])
+    vectors = embedder.embed_texts([f"{task.description} {task.domain}" for task in tasks])
     basis = Basis.fit(vectors)
     renderer = Renderer(by_id)
     made = {}

@@ -12,6 +12,7 @@ import pytest
 import fusionprog as fp
 from fusionprog.artifacts.lineage_codec import decode_lineage, lineage_spec
 from fusionprog.errors import ArtifactError
+from fusionprog.prompts.embedders import embedder_of
 from fusionprog.runtime.lineage import Lineage, Parent
 
 Write = Callable[[Path, dict[str, Any]], Path]
@@ -68,6 +69,7 @@ def test_priors_are_the_parents_of_a_compile(assemble: Callable[..., fp.Compiled
         trials=1,
         budget=fp.Budget(calls=130),
         prior=[tmp_path / "first.json", first],
+        embedder=embedder_of(first.embedder),
         progress=False,
     )
     assert second.record.lineage == Lineage((Parent(first.content_hash, "Desk", "compile", "prior"),))

@@ -69,6 +69,17 @@ def test_an_objective_is_named_on_the_command_line_or_in_the_file(
     assert ran.code == 3 and "no objective called 'wurst'. Did you mean 'worst'" in ran.err
 
 
+def test_an_embedder_is_named_on_the_command_line_or_in_the_file(
+    command: Command, tmp_path: Path, new_program: Command, endings: Mapping[str, str]
+) -> None:
+    program = new_program(tmp_path, endings["offline"] + 'embedder = "functional"\n')
+    said = "of these calls tell tasks apart, before the search"
+    assert said in command("compile", program, "--dry-run").out
+    assert said not in command("compile", program, "--dry-run", "--embedder", "hashed_ngrams").out
+    ran = command("compile", program, "--dry-run", "--embedder", "functionnal")
+    assert ran.code == 3 and "no embedder called 'functionnal'. Did you mean 'functional'" in ran.err
+
+
 def test_options_reach_the_compile(command: Command, desk: Path, tmp_path: Path) -> None:
     ran = command(
         *("compile", f"{desk / 'program.py'}:second", "-o", tmp_path / "d.json", "--lm", "offline", "--trials", "3"),

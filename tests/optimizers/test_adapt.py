@@ -55,6 +55,8 @@ def test_by_its_embedding_alone_a_task_gets_what_helped_others_and_no_model_is_a
     assert record.confirmation is None and record.adapted is not None and record.adapted.rung == "zero-shot"
     assert record.adapted.expected > 2 * record.adapted.se > 0
     assert list(program.tasks) == ["shop"]
+    (parent,) = both.record.lineage.parents
+    assert (parent.hash, parent.kind, parent.change) == (program.content_hash, "adapt", "zero-shot: bank")
 
     both.save(tmp_path / "both.json")
     loaded = fp.load(tmp_path / "both.json", lm=model)

@@ -291,8 +291,8 @@ def test_nothing_is_asked_and_everything_is_planned(desk_program: fp.Program, de
     assert job.estimate.test_calls == job.plan.test_calls == 2 * 2 * 24
     assert job.estimate.tokens > 0 and job.estimate.usd is not None and job.estimate.usd > 0
     assert job.seed == 0 and len(job.folds) == 1
-    assert set(job.embeddings) == set(job.tasks) == {"shop", "bank"}
-    assert {len(place) for place in job.embeddings.values()} == {1}  # one fewer than tasks
+    assert set(job.places.tasks) == set(job.tasks) == {"shop", "bank"}
+    assert {len(place) for place in job.places.tasks.values()} == {1}  # one fewer than tasks
 
 
 def test_without_prices_the_estimate_says_that_it_is_unknown(
@@ -391,9 +391,9 @@ def test_without_a_pool_there_are_patterns_and_families(desk_program: fp.Program
 def test_a_private_tasks_rows_do_not_reach_its_embedding(desk_program: fp.Program, desk_tasks: list[fp.Task]) -> None:
     shop, bank = (replace(task, private=True) for task in desk_tasks)
     other = replace(shop, train=[{"message": "quite other words", "team": "billing"}])
-    assert check(desk_program, [shop, bank]).embeddings == check(desk_program, [other, bank]).embeddings
+    assert check(desk_program, [shop, bank]).places.tasks == check(desk_program, [other, bank]).places.tasks
     public = [replace(task, private=False) for task in (shop, other)]
-    places = [check(desk_program, [task, bank]).basis.centre.tolist() for task in public]
+    places = [check(desk_program, [task, bank]).places.basis.centre.tolist() for task in public]
     assert places[0] != places[1]
 
 
