@@ -7,6 +7,7 @@ import json
 import click
 
 from fusionprog.cli.artifact_file import load_program
+from fusionprog.cli.terminal import inert
 
 
 @click.command("merge")
@@ -33,4 +34,4 @@ def merge_command(one: str, other: str, base: str | None, registry: str | None, 
     if as_json:
         click.echo(json.dumps({"output": output, "hash": merged.content_hash, "notes": list(merged.record.notes)}))
     else:
-        click.echo("\n".join([*merged.record.notes, f"wrote {output}"]))
+        click.echo("\n".join([*map(inert, merged.record.notes), f"wrote {output}"]))
