@@ -42,9 +42,10 @@ def merged_artifact(
     if not one_basis:
         places = {name: task.view.embedding for name, task in sides[worse].tasks.items()}
         schedules[worse] = without_directions(schedules[worse], places)
-        notes.append(
-            f"what {SIDES[worse]} knows by kind of task holds in its own tasks alone: it was compiled among others"
-        )
+        if schedules[worse] != sides[worse].schedule:
+            notes.append(
+                f"what {SIDES[worse]} knows by kind of task holds in its own tasks alone: it was compiled among others"
+            )
     notes += [
         f"task {task!r}: not measured as merged; the scores are those of {SIDES[better]}"
         for task in taken.tasks

@@ -134,6 +134,15 @@ def test_a_node_that_both_changed_is_taken_from_the_side_with_the_higher_gain(
     assert merged.record.tasks["shop"].confirmation == measured
 
 
+def test_where_one_side_is_the_base_the_other_is_the_result_and_was_measured(make: Make) -> None:
+    base = make({"triage": "a", "answer": "a"}, 0.3)
+    later = make({"triage": "b", "answer": "a"}, parents=[base])
+    for merged in (fp.merge(base, later, base), fp.merge(later, base, base)):
+        assert [shows(merged, "shop", node) for node in NODES] == ["b", "a"]
+        assert not any("not measured" in line for line in merged.record.notes)
+        assert merged.record.tasks["shop"].confirmation == later.record.tasks["shop"].confirmation
+
+
 def test_what_both_changed_alike_is_no_conflict(make: Make) -> None:
     base = make({"triage": "a"})
     one, other = make({"triage": "b"}, 0.2, parents=[base]), make({"triage": "b", "answer": "c"}, parents=[base])
