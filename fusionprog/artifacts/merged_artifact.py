@@ -65,6 +65,7 @@ def merged_artifact(
         },
         "schedule": schedule_spec(schedule, taken.tasks).model_dump(mode="json", exclude_defaults=True),
         "scores": {task: data[_measured_side(taken, task)]["scores"][task] for task in taken.tasks},
+        "growth": None,  # what was measured stage by stage was measured of other programs
         "learned": _learned(data, taken, one_basis),
         "lineage": lineage_spec(_lineage(sides, taken)),
         "embedding": {**data[better]["embedding"], "tasks": _places(sides, taken)},

@@ -295,6 +295,15 @@ class TaskScoreSpec(_Strict):
     test: ComparisonSpec | None
     cost: dict[str, dict[str, Number | None]]
     adapted: AdaptedSpec | None = None
+    replaced: ComparisonSpec | None = None
+
+
+class GrowthSpec(_Strict):
+    """What every task scored after every stage; the first stage is the program as written."""
+
+    stages: Annotated[list[str], Field(fail_fast=True, min_length=2, max_length=1_000)]
+    learned_in: dict[str, Annotated[int, Field(ge=1)]]
+    scores: Annotated[list[dict[str, Number]], Field(fail_fast=True, max_length=1_000)]
 
 
 class EffectSpec(_Strict):
@@ -372,6 +381,7 @@ class Artifact(_Strict):
     schedule: ScheduleSpec
     scores: dict[str, TaskScoreSpec]
     learned: LearnedSpec | None = None
+    growth: GrowthSpec | None = None
     lineage: LineageSpec | None = None
     embedding: EmbeddingSpec
     hash: str

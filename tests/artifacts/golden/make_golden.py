@@ -29,6 +29,7 @@ from fusionprog.prompts.embedding import Basis
 from fusionprog.prompts.items import FACETS, Item
 from fusionprog.prompts.schedule import MODEL, NodeSettings, Schedule
 from fusionprog.runtime.compiled import CompiledProgram, CompiledTask
+from fusionprog.runtime.growth import Growth
 from fusionprog.runtime.learned import Effect, Learned, Point, Shared, SharedEffect
 from fusionprog.runtime.lineage import Lineage
 from fusionprog.runtime.record import Adapted, Comparison, CompileRecord, FrontPoint, Score, TaskRecord
@@ -172,7 +173,8 @@ def record(tasks: list[fp.Task]) -> CompileRecord:
         )
         for task in tasks
     }
-    last = list(made)[-1]
+    first, last = tasks[0].name, tasks[-1].name
+    made[first] = replace(made[first], replaced=compared)
     made[last] = replace(made[last], confirmation=None, adapted=Adapted("probed", 0.1, 0.02, {"all tasks": 0.75}))
     effects = {"triage": {"terms": Effect(0.1, 0.02, 30)}}
     return CompileRecord(
@@ -199,6 +201,11 @@ def record(tasks: list[fp.Task]) -> CompileRecord:
             curve=(Point(0, 10, 0.5), Point(8, 100, 0.75, 0.8, 1)),
             shared=Shared(0.05, {"triage": {"terms": SharedEffect(0.1, 0.02, (0.01,), (0.02,))}}),
             sources={"all tasks": 0.75},
+        ),
+        growth=Growth(
+            ("as written", "compiled", "hotel added"),
+            {"shop": 1, "bank": 1, "hotel": 2},
+            ({"shop": 0.5, "bank": 0.5}, {"shop": 0.75, "bank": 0.75}, {"shop": 0.75, "bank": 0.75, "hotel": 0.5}),
         ),
     )
 
@@ -244,8 +251,7 @@ def programs() -> dict[str, CompiledProgram]:
     graph = fp.from_dspy(Agent(), outputs={"answer": str}, calls=2)
     task = fp.Task("quiz", description="A quiz.", metric=fp.metrics.exact_match("answer"))
     agent = assembled(graph, [task], [fp.Fragment("brief", "Be brief.", facet="constraint")], Schedule())
-    learned = replace(agent.record, learned=None, weights={}, front=(), refused=())
-    agent.record = learned
+    agent.record = replace(agent.record, learned=None, growth=None, weights={}, front=(), refused=())
     return {"desk": desk, "dspy": agent}
 
 
