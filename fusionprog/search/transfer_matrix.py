@@ -82,7 +82,7 @@ class TransferMatrix:
         table = Table(title="gains over the program as written, ± standard error", title_justify="left")
         table.add_column("source")
         for target, gain in next(iter(self.gains.values())).items():
-            table.add_column(f"{target}\n{short(gain.before.mean)} as written, n={gain.before.n}", justify="right")
+            table.add_column(f"{target}\nfrom {short(gain.before.mean)}, n={gain.before.n}", justify="right")
         for source, mine in self.gains.items():
             cells = [
                 f"{'' if gain.gain < 0 else '+'}{short(gain.gain)} ± {short(gain.se)}"

@@ -142,15 +142,15 @@ def plan_transfer(
             notes.append(f"{name}: it costs calls to place a task, so that {ALL_TASKS!r} is left out")
         programs.append(SourceProgram(compiled, used, items, _sources(label, compiled, used), targets))
         notes += [
-            f"{task}: {name} has a task of this name; if it was compiled on the same rows, they flatter it"
+            f"{task}: {name} has a task of this name; rows that it was compiled on flatter it"
             for task in targets
             if task in compiled.tasks
         ]
     scorers = [_bare_scorer(program, target) for program in programs for target in program.targets.values()]
-    _check_models(scorers)
+    asked = _asked(programs)
     calls = _most_calls(programs)
     tokens, usd = total_cost(calls, call_costs([*tasks] * len(programs), scorers))
-    return TransferPlan(programs, calls, tokens, usd, _asked(programs, scorers), tuple(notes))
+    return TransferPlan(programs, calls, tokens, usd, asked, tuple(notes))
 
 
 def _check_programs(sources: Mapping[str, CompiledProgram]) -> None:
@@ -192,16 +192,6 @@ def _bare_scorer(program: SourceProgram, target: Target) -> TaskScorer:
     return replace(target, offered={}).scorer(target.task.name, (), program.written_for)
 
 
-def _check_models(scorers: Sequence[TaskScorer]) -> None:
-    for scorer in scorers:
-        for node in scorer.asking:
-            if isinstance(model := scorer.models[node], UnboundModel):
-                raise LMConfigurationError(
-                    f"node {node!r} has no model that can be asked: {model.name!r} cannot be made from its name",
-                    fix="Pass lm=your_lm",
-                )
-
-
 def _most_calls(programs: Sequence[SourceProgram]) -> int:
     """Every source and the program as written on every row; the latter once where it runs on the same models."""
     calls, written = 0, set()
@@ -216,10 +206,23 @@ def _most_calls(programs: Sequence[SourceProgram]) -> int:
     return calls
 
 
-def _asked(programs: Sequence[SourceProgram], scorers: Sequence[TaskScorer]) -> tuple[LanguageModel, ...]:
-    models: list[LanguageModel] = [scorer.models[node] for scorer in scorers for node in scorer.asking]
-    models += [program.compiled.models[node] for program in programs for node in program.compiled.models]
-    models += [model for scorer in scorers for judges in scorer.judges.values() for model in judges.values()]
-    needs = [program.embedder.needs for program in programs]
-    models += [embedding_model(each) for each in needs if isinstance(each, AskedModel)]
+def _asked(programs: Sequence[SourceProgram]) -> tuple[LanguageModel, ...]:
+    """The models that are asked.
+
+    Raises:
+        LMConfigurationError: if one of them is only known by its name.
+    """
+    models: list[LanguageModel] = []
+    for program in programs:
+        for target in program.targets.values():
+            scorer = _bare_scorer(program, target)
+            models += [*scorer.asked, *(program.compiled.models[node] for node in scorer.asking)]
+        if isinstance(needs := program.embedder.needs, AskedModel):
+            models.append(embedding_model(needs))
+    for model in models:
+        if isinstance(model, UnboundModel):
+            raise LMConfigurationError(
+                f"there is no model that can be asked: {model.name!r} cannot be made from its name",
+                fix="Pass lm=your_lm",
+            )
     return tuple({id(model): model for model in models}.values())
