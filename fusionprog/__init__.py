@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from fusionprog.lm.budget import Budget as Budget
     from fusionprog.lm.limits import Limits as Limits
     from fusionprog.optimizers.compile import compile as compile
+    from fusionprog.optimizers.transfer_matrix import transfer_matrix as transfer_matrix
     from fusionprog.program.choice import Choice as Choice
     from fusionprog.program.graph import ProgramGraph as ProgramGraph
     from fusionprog.program.guard import when as when
@@ -69,6 +70,7 @@ _HOMES = {
     "metrics": "fusionprog.evaluation.metrics",
     "modules": "fusionprog.modules",
     "optimizers": "fusionprog.optimizers",
+    "transfer_matrix": "fusionprog.optimizers.transfer_matrix:transfer_matrix",
     "when": "fusionprog.program.guard:when",
 }
 
@@ -99,6 +101,7 @@ __all__ = [
     "metrics",
     "modules",
     "optimizers",
+    "transfer_matrix",
     "when",
 ]
 

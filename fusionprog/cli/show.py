@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 import click
@@ -80,9 +81,10 @@ def _show_prompts(program: fp.CompiledProgram, node: str | None, as_json: bool) 
 def _show_json(program: fp.CompiledProgram, node: str | None) -> None:
     from fusionprog.artifacts.program_codec import encode_program
     from fusionprog.cli.learned import learned_data
+    from fusionprog.cli.pairs import pairs_of
 
-    data = encode_program(program)
-    wanted = {(task, name) for task, name in _nodes(program, node)}
+    data, nodes = encode_program(program), _nodes(program, node)
+    wanted = set(nodes)
     mixtures = {
         task: {name: mixture for name, mixture in nodes.items() if (task, name) in wanted}
         for task, nodes in data["mixtures"].items()
@@ -90,6 +92,7 @@ def _show_json(program: fp.CompiledProgram, node: str | None) -> None:
     choices = {name: dict(mine) for name, mine in _choices(program).items() if node in (None, name)}
     shown = {"hash": program.content_hash, "lineage": data.get("lineage")}
     shown |= {"scores": data["scores"], "compile": data["compile"], "mixtures": mixtures, "choices": choices}
+    shown["pairs"] = [asdict(pair) for pair in pairs_of(program, nodes)]
     click.echo(json.dumps({**shown, **learned_data(program, data.get("learned"), node)}))
 
 
@@ -98,7 +101,8 @@ def _show_tables(program: fp.CompiledProgram, node: str | None, effects: bool) -
 
     from fusionprog.cli.learned import learned_parts
     from fusionprog.cli.lineage import lineage_lines
-    from fusionprog.cli.summary import objective_lines, summary_lines
+    from fusionprog.cli.pairs import pair_lines, pairs_of
+    from fusionprog.cli.summary import objective_lines, score_lines
     from fusionprog.modules import DSPyCode
 
     nodes = _nodes(program, node)
@@ -111,9 +115,8 @@ def _show_tables(program: fp.CompiledProgram, node: str | None, effects: bool) -
             console.print(f"runs the code of the dspy.Module {module.name!r}: load it with module=")
     for name, source in program.graph.guards.items():
         console.print(inert(f"{name} = {source}"), soft_wrap=True)
-    for line in summary_lines(program.record)[: len(program.record.tasks)]:
-        if line.split("  ")[0].strip() in program.tasks:
-            console.print(line)
+    for line in score_lines(program.record, program.tasks):
+        console.print(inert(line), soft_wrap=True)
     if len(program.tasks) == len(program.record.tasks):
         for line in objective_lines(program.record):
             console.print(inert(line), soft_wrap=True)
@@ -137,6 +140,8 @@ def _show_tables(program: fp.CompiledProgram, node: str | None, effects: bool) -
             console.print(table)
         else:
             console.print(inert(f"{task} · {name}: {chosen.removeprefix(', ') or 'as written'}"))
+    for line in pair_lines(pairs_of(program, nodes), len(program.tasks), effects):
+        console.print(inert(line), soft_wrap=True)
     for name, choices in _choices(program).items():
         if node in (None, name) and not program.graph.nodes[name].asks_model:
             console.print(inert(f"{name}: {', '.join(f'{each} {option}' for each, option in choices.items())}"))

@@ -20,8 +20,10 @@ from fusionprog.evaluation.statistics import compare
 from fusionprog.runtime.record import FrontPoint
 
 Command = Callable[..., Any]
-COMMANDS = "compile diff eval init label merge migrate pull push registry run show".split()
+COMMANDS = "adapt compile diff eval init label merge migrate pull push registry run show store transfer-matrix".split()
 OPTIONS = {
+    "adapt": "-o --trials --probes --max-calls --max-usd --max-tokens --max-time --yes --lm -j --rpm --tpm --timeout "
+    "--retries --fresh --task --limit --storage --seed --module --program --json",
     "compile": "--lm --objective --trials --max-calls --max-usd --max-tokens --max-time -j --task --limit --storage "
     "--seed --fresh --dry-run --yes --json -o",
     "run": "--task --input -o --lm --module --program --json",
@@ -35,6 +37,9 @@ OPTIONS = {
     "pull": "-o --json",
     "push": "--name --label --json",
     "registry": "--json",
+    "store": "",
+    "transfer-matrix": "--rows --max-calls --yes --lm -j --rpm --tpm --timeout --retries --fresh --task --limit "
+    "--storage --json",
 }
 
 
@@ -171,7 +176,7 @@ def test_show_prompt_as_json(command: Command, desk: Path) -> None:
 
 def test_show_as_json_has_scores_compile_and_mixtures(command: Command, desk: Path) -> None:
     data = command("show", desk / "desk.json", "--json").data
-    parts = {"scores", "compile", "mixtures", "choices", "learned", "interference", "break_even"}
+    parts = {"scores", "compile", "mixtures", "choices", "pairs", "learned", "interference", "break_even"}
     assert set(data) == {"hash", "lineage", *parts}
     assert data["hash"] == json.loads((desk / "desk.json").read_text(encoding="utf-8"))["hash"]
     assert set(data["scores"]) == set(data["mixtures"]) == {"shop", "bank"}
