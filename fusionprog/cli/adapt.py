@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -23,6 +23,8 @@ Examples:
   fusionprog adapt desk.json hotel.py -o hotel.json --trials 0        by its embedding alone: asks no model
   fusionprog adapt desk.json hotel.py -o hotel.json --probes 60       after a first look
   fusionprog adapt desk.json hotel.py -o hotel.json --max-calls 800   after a search that starts ahead
+  fusionprog adapt desk.json all.py -o all.json --joint               all tasks together, new ones among them
+  fusionprog adapt desk.json desk.py -o other.json --port --lm L      to another model, and to desk.py as it is now
 """
 
 
@@ -32,6 +34,15 @@ Examples:
 @click.option("-o", "--output", required=True, type=click.Path(dir_okay=False), help="Where the new artifact goes.")
 @click.option("--trials", type=click.IntRange(min=0), help="Trials of the search; 0 asks no model.")
 @click.option("--probes", type=click.IntRange(min=1), metavar="N", help="N model calls at most, for a first look.")
+@click.option("--joint", is_flag=True, help="Compile all tasks together: TASKS.py has those of the program, too.")
+@click.option(
+    "--tolerance",
+    type=click.FloatRange(min=0),
+    default=0.02,
+    show_default=True,
+    help="How much lower a task may score than before, with --joint.",
+)
+@click.option("--port", is_flag=True, help="Take the program to --lm, and to TASKS.py's program as it is now.")
 @spending_options
 @click.option("--lm", help="Another model than the program was compiled on.  [default: that of TASKS.py]")
 @asking_options
@@ -50,6 +61,9 @@ def adapt_command(
     output: str,
     trials: int | None,
     probes: int | None,
+    joint: bool,
+    tolerance: float,
+    port: bool,
     spending: Spending,
     lm: str | None,
     asking: Asking,
@@ -66,16 +80,27 @@ def adapt_command(
     The file defines `tasks` and, if it likes, `pool`, `lm`, `budget`, `limits` and `embedder`; it may be a program
     file. Tasks that the program has keep their prompts. A new one is never measured worse than as written: where
     nothing better is found, it runs as written.
+
+    With --joint all tasks are compiled together, and one that would score lower than before goes on with its prompts.
+    With --port prompts are chosen again where a node's model or signature changed, or the prompts before it did.
     """
-    from fusionprog.cli.program_file import read_tasks_file
+    from fusionprog.cli.program_file import only_tasks, read_tasks_file
     from fusionprog.cli.receipt import Receipt
     from fusionprog.cli.summary import paid_line, record_data, score_lines, summary_lines
     from fusionprog.search.display import Display
 
     check_folder(output)
     file = read_tasks_file(tasks)
-    program = load_program(artifact, lm or file.lm, module, code)
-    new = new_tasks(program, file.tasks, names, limit)
+    program = load_program(artifact, None if port else lm or file.lm, module, code)
+    if port:
+        if names or joint or not (lm or file.lm or file.program):
+            raise click.UsageError("--port takes all tasks of the program, and --lm or a TASKS.py with a program.")
+        new = [task for task in only_tasks(file.tasks, (), limit) if task.name in program.tasks]
+    else:
+        new = only_tasks(file.tasks, names, limit) if joint else new_tasks(program, file.tasks, names, limit)
+    mode: dict[str, Any] = {"joint": True, "tolerance": tolerance} if joint else {}
+    if port:
+        mode = {"lm": lm or file.lm, "code": file.program}
     asks_none = trials == 0
     budget = spending.budget(None if asks_none or probes else file.budget)
     if not (asks_none or probes or budget.bounded or spending.yes) and _costs(program, new):
@@ -93,6 +118,7 @@ def adapt_command(
             seed=seed,
             callbacks=[display, receipt],
             progress=False,
+            **mode,
             **asking.how(file.limits),
         )
     adapted.save(output)

@@ -70,6 +70,25 @@ def test_a_search_says_what_it_found_and_continues(command: Command, desk: Path,
     assert (tmp_path / "three.json").read_bytes() == before
 
 
+def test_all_tasks_together_and_on_the_code_as_it_is_now(
+    command: Command, tmp_path: Path, desk: Path, new_program: Command
+) -> None:
+    program = new_program(tmp_path, INN + "tasks += [inn]\n")
+    ran = command("adapt", desk / "desk.json", program, "-o", tmp_path / "all.json", "--joint", "--max-calls", "700")
+    assert ran.code == 0, ran.err
+    assert "against what it followed before" in ran.out and "on confirmation: all tasks " in ran.out
+    assert list(fp.load(tmp_path / "all.json").tasks) == ["shop", "bank", "inn"]
+    arguments = ("adapt", desk / "desk.json", program, "-o", tmp_path / "same.json", "--port")
+    ran = command(*arguments, "--max-calls", "300")
+    assert ran.code == 0, ran.err
+    same = fp.load(tmp_path / "same.json")
+    assert same.record.lineage.parents[0].change == "other models or code at no node"
+    assert same.prompt("shop", node="triage") == fp.load(desk / "desk.json").prompt("shop", node="triage")
+    for more, said in ((("--task", "shop"), "takes all tasks"), (("--joint",), "takes all tasks")):
+        ran = command(*arguments, *more)
+        assert ran.code == 2 and said in ran.err
+
+
 def test_tasks_that_are_there_already_are_left_out(
     command: Command, tmp_path: Path, desk: Path, new_program: Command
 ) -> None:
