@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from fusionprog import modules as modules
     from fusionprog import optimizers as optimizers
     from fusionprog.artifacts.file import load as load
+    from fusionprog.artifacts.merge import merge as merge
     from fusionprog.artifacts.registry.registry import Registry as Registry
     from fusionprog.evaluation import metrics as metrics
     from fusionprog.evaluation.metrics import Metric as Metric
@@ -65,6 +66,7 @@ _HOMES = {
     "errors": "fusionprog.errors",
     "from_dspy": "fusionprog.runtime.from_dspy:from_dspy",
     "load": "fusionprog.artifacts.file:load",
+    "merge": "fusionprog.artifacts.merge:merge",
     "metrics": "fusionprog.evaluation.metrics",
     "modules": "fusionprog.modules",
     "optimizers": "fusionprog.optimizers",
@@ -95,6 +97,7 @@ __all__ = [
     "errors",
     "from_dspy",
     "load",
+    "merge",
     "metrics",
     "modules",
     "optimizers",

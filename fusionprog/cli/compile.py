@@ -18,7 +18,7 @@ from fusionprog.cli.spending import Spending, ask_first, spending_options
 @click.option(
     "-o", "--output", type=click.Path(dir_okay=False), help="Where the artifact goes (needed but for --dry-run)."
 )
-@click.option("--lm", help="Model: a LiteLLM name, or 'offline'.  [default: the program file's]")
+@click.option("--lm", help="Model: a LiteLLM name, 'offline' or 'offline-semantic'.  [default: the program file's]")
 @click.option(
     "--objective", metavar="NAME", help="What to reach over the tasks: mean, worst, …  [default: the program file's]"
 )

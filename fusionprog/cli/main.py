@@ -14,6 +14,7 @@ from fusionprog.cli.diff import diff_command
 from fusionprog.cli.evaluate import eval_command
 from fusionprog.cli.init import init_command
 from fusionprog.cli.label import label_command
+from fusionprog.cli.merge import merge_command
 from fusionprog.cli.migrate import migrate_command
 from fusionprog.cli.pull import pull_command
 from fusionprog.cli.push import push_command
@@ -54,6 +55,7 @@ for _command in (
     eval_command,
     show_command,
     diff_command,
+    merge_command,
     migrate_command,
     registry_command,
     push_command,
