@@ -15,6 +15,8 @@ from fusionprog.lm.limits import LimitsSpec, limits_of
 from fusionprog.lm.resolve import LMSpec
 from fusionprog.optimizers.growing import check_whole, grow, port
 from fusionprog.optimizers.search_from import How, search_from
+from fusionprog.program.graph import ProgramGraph
+from fusionprog.program.program import Program, program_graph
 from fusionprog.program.task import Task, bind, check_tasks
 from fusionprog.prompts.embedders import (
     AskedModel,
@@ -46,6 +48,7 @@ def adapt(
     joint: bool = False,
     tolerance: float = DEFAULT_TOLERANCE,
     lm: LMSpec = None,
+    code: Program | ProgramGraph | None = None,
     pool: PromptPool | None = None,
     embedder: EmbedderSpec = None,
     concurrency: int = 16,
@@ -68,20 +71,21 @@ def adapt(
     is measured on the same rows: a task whose score would fall by more than ``tolerance`` goes on with its prompts,
     and the record has the R matrix.
 
-    With ``lm`` the program is taken to another model. Where a node's model changes, its prompts are chosen again, and
-    so are those of nodes downstream of prompts that changed; the others keep theirs. A task in which nothing better is
-    found goes on with the prompts that it has.
+    With ``lm`` or ``code`` the program is taken to another model, or to its code as it is now. Where a node's model or
+    signature changed, its prompts are chosen again, and so are those of nodes downstream of prompts that changed; the
+    others keep theirs. A task in which nothing better is found goes on with the prompts that it has.
 
     Args:
         program: The program.
-        tasks: The new tasks: one or a list; with ``joint`` or ``lm`` all tasks that the program has, with their data,
-            too.
+        tasks: The new tasks: one or a list. With ``joint`` also all tasks that the program has, with their data; with
+            ``lm`` or ``code`` these alone.
         trials: Trials of the search; 0 for none.
         probes: Model calls at most, for a few trials and a first look.
         budget: What may be spent; the test report is outside of it.
         joint: Whether the tasks that the program has may change, too.
         tolerance: How much lower the measured score of one of these may be, for ``joint``.
         lm: Other models, in any form that ``compile`` takes.
+        code: The program's code as it is now: the same nodes, with other signatures or modules.
         pool: More fragments and families that are on offer, beside the program's own.
         embedder: What the program was compiled with, where it cannot be made from what the program says of it.
         concurrency: Model calls in flight at most; changes nothing but the time.
@@ -100,8 +104,9 @@ def adapt(
     """
     given = [tasks] if isinstance(tasks, Task) else tasks
     check_tasks(given)
+    graph = None if code is None else program_graph(code)
     for task in given:
-        bind(program.graph, task)
+        bind(program.graph if graph is None else graph, task)
     rung, budget = _rung(trials, probes, budget)
     own = PromptPool(with_builders(program.items.values()))
     items = {item.id: item for item in (own if pool is None else own | pool)}
@@ -109,15 +114,15 @@ def adapt(
     check_embedder(program.embedder, used)
     how = How(items, used, trials, budget, seed, storage, concurrency, limits, fresh, callbacks, progress)
     new = [task for task in given if task.name not in program.tasks]
-    if lm is not None:
+    if lm is not None or graph is not None:
         if new or joint:
             raise DataError(
-                "a program is taken to another model with the tasks that it has",
+                "a program is taken to another model or code with the tasks that it has",
                 found=f"new tasks {', '.join(task.name for task in new)}" if new else "joint=True",
-                fix="Do one after the other: adapt(tasks, lm=...), then adapt(new_tasks)",
+                fix="Do one after the other: first adapt(tasks, lm=...), then adapt(new_tasks)",
             )
         check_whole(program, given, asks=rung != "zero-shot")
-        return port(program, given, how, lm=lm)
+        return port(program, given, how, lm=lm, graph=graph)
     if joint:
         check_whole(program, given, asks=rung != "zero-shot")
         placed = zero_shot(program, new, items, _places(program, new, how))

@@ -7,10 +7,12 @@ from collections.abc import Sequence
 from fusionprog.errors import BudgetError, DataError
 from fusionprog.lm.resolve import LMSpec, resolve_models
 from fusionprog.optimizers.search_from import How, search_from
+from fusionprog.program.graph import ProgramGraph
 from fusionprog.program.task import Task
 from fusionprog.runtime.compiled import CompiledProgram
 from fusionprog.runtime.lineage import Lineage
 from fusionprog.search.graft import graft
+from fusionprog.search.rebasing import rebased
 from fusionprog.search.start import Start
 from fusionprog.search.state import downstream_of_changes, stale_nodes
 from fusionprog.search.zero_shot import Placed
@@ -55,18 +57,23 @@ def grow(
     return found.with_lineage(Lineage.of("adapt", [(program, f"all tasks together{added}")]))
 
 
-def port(program: CompiledProgram, tasks: Sequence[Task], how: How, *, lm: LMSpec) -> CompiledProgram:
-    """Returns a program on other models, with prompts chosen again where what they depend on changed, and only there.
+def port(
+    program: CompiledProgram, tasks: Sequence[Task], how: How, *, lm: LMSpec, graph: ProgramGraph | None
+) -> CompiledProgram:
+    """Returns a program on other models or code, with prompts chosen again where what they depend on changed.
 
     Args:
         program: The program.
         tasks: Its tasks.
         how: How each search is run.
-        lm: The models.
+        lm: The models; those that it has, if ``None``.
+        graph: The code as it is now; that which it was compiled from, if ``None``.
     """
-    found = program.with_models(resolve_models(lm, list(program.models)))
-    stale = stale_nodes(program, found)
-    lineage = Lineage.of("adapt", [(program, f"other models at {', '.join(stale) or 'no node'}")])
+    found, asked = (program, ()) if graph is None else rebased(program, graph, tasks)
+    if lm is not None:
+        found = found.with_models(resolve_models(lm, list(program.models)))
+    stale = stale_nodes(program, found, asked)
+    lineage = Lineage.of("adapt", [(program, f"other models or code at {', '.join(stale) or 'no node'}")])
     for _ in range(_SWEEPS):
         if not stale:
             break

@@ -78,7 +78,7 @@ def search_from(
     for task in tasks:
         check_training_rows(task, how.items)
     job = preflight(
-        start.program.graph,
+        (start.incumbent or start.program).graph,
         tasks,
         pool=PromptPool(list(how.items.values())),
         lm=models,

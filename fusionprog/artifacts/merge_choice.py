@@ -21,12 +21,14 @@ class Taken:
     Attributes:
         better: The side whose measured gain is higher; the first, if neither is.
         nodes: Node → side.
+        alike: The nodes that are the same on both sides.
         tasks: Task → the side that it is taken from as it is; ``None`` where each node is taken from its own side.
         why: A line for each node, and for each task that is taken as it is.
     """
 
     better: int
     nodes: Mapping[str, int]
+    alike: frozenset[str]
     tasks: Mapping[str, int | None]
     why: tuple[str, ...]
 
@@ -36,8 +38,11 @@ class Taken:
         return self.nodes[node] if whole is None else whole
 
     def sides_of(self, task: str) -> set[int]:
-        """Returns the sides that a task's nodes are taken from."""
-        return {self.side(node, task) for node in self.nodes}
+        """Returns the sides that a task's nodes are taken from, where it matters which."""
+        whole = self.tasks[task]
+        if whole is not None:
+            return {whole}
+        return {side for node, side in self.nodes.items() if node not in self.alike} or {self.better}
 
 
 def take(sides: Sequence[CompiledProgram], base: CompiledProgram) -> Taken:
@@ -56,11 +61,12 @@ def take(sides: Sequence[CompiledProgram], base: CompiledProgram) -> Taken:
     compared = [task for task in shared if task in base.tasks]
     gains = [_gain(side, shared) for side in sides]
     better = _first_best(gains)
-    nodes, tasks, why = {}, {}, []
+    nodes, alike, tasks, why = {}, set(), {}, []
     for node, place in one.graph.nodes.items():
         if place.asks_model or options_of(place):
             states = [[_state(each, node, task) for task in compared] for each in (*sides, base)]
             nodes[node], reason = _node(states, better, gains)
+            alike |= {node} if states[0] == states[1] else set()
             why.append(f"node {node!r}: {reason}")
     for task in dict.fromkeys([*one.tasks, *other.tasks]):
         tasks[task] = None if task in compared else _first_best([_gain(side, [task]) for side in sides])
@@ -69,7 +75,7 @@ def take(sides: Sequence[CompiledProgram], base: CompiledProgram) -> Taken:
             why.append(f"task {task!r}: only {SIDES[int(task in other.tasks)]} has it")
         elif task not in compared:
             why.append(f"task {task!r}: both added it; taken from {SIDES[tasks[task] or 0]}, by its gain")
-    return Taken(better, nodes, tasks, tuple(why))
+    return Taken(better, nodes, frozenset(alike), tasks, tuple(why))
 
 
 def _node(states: Sequence[Any], better: int, gains: Sequence[float]) -> tuple[int, str]:

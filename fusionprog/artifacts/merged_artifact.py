@@ -42,9 +42,10 @@ def merged_artifact(
     if not one_basis:
         places = {name: task.view.embedding for name, task in sides[worse].tasks.items()}
         schedules[worse] = without_directions(schedules[worse], places)
-        notes.append(
-            f"what {SIDES[worse]} knows by kind of task holds in its own tasks alone: it was compiled among others"
-        )
+        if schedules[worse] != sides[worse].schedule:
+            notes.append(
+                f"what {SIDES[worse]} knows by kind of task holds in its own tasks alone: it was compiled among others"
+            )
     notes += [
         f"task {task!r}: not measured as merged; the scores are those of {SIDES[better]}"
         for task in taken.tasks
@@ -64,6 +65,7 @@ def merged_artifact(
         },
         "schedule": schedule_spec(schedule, taken.tasks).model_dump(mode="json", exclude_defaults=True),
         "scores": {task: data[_measured_side(taken, task)]["scores"][task] for task in taken.tasks},
+        "growth": None,  # what was measured stage by stage was measured of other programs
         "learned": _learned(data, taken, one_basis),
         "lineage": lineage_spec(_lineage(sides, taken)),
         "embedding": {**data[better]["embedding"], "tasks": _places(sides, taken)},

@@ -2,7 +2,8 @@
 
 References:
     Prompts are chosen again for the state that they are used in, and only then (state-adaptive prompt optimisation,
-    arXiv 2606.01967). Here the state of a node is what it cannot change itself: its model and the prompts before it.
+    arXiv 2606.01967). Here the state of a node is what it cannot change itself: its model, its signature
+    and the prompts before it.
 """
 
 from __future__ import annotations
@@ -15,16 +16,18 @@ from fusionprog.program.variants import options_of
 from fusionprog.runtime.compiled import CompiledProgram, recorded_identity
 
 
-def stale_nodes(before: CompiledProgram, moved: CompiledProgram) -> tuple[str, ...]:
-    """Returns the nodes whose model is another one than their prompts were chosen for, in the graph's order.
+def stale_nodes(before: CompiledProgram, moved: CompiledProgram, asked: Collection[str]) -> tuple[str, ...]:
+    """Returns the nodes whose model or signature is another one than their prompts were chosen for, in their order.
 
     Where one of the nodes has anything to choose beside its prompts, these are all nodes: what runs may then change.
 
     Args:
         before: The program as it was compiled.
-        moved: The same on other models.
+        moved: The same on other models or code.
+        asked: The nodes that are asked something else.
     """
     changed = {node for node, model in moved.models.items() if recorded_identity(model) != before.compiled_for[node]}
+    changed |= set(asked)
     if changed and any(options_of(node) for node in before.graph.nodes.values()):
         return tuple(before.models)
     return tuple(node for node in before.models if node in changed)

@@ -15,6 +15,7 @@ from fusionprog.errors import ArtifactError, ArtifactMismatchError
 from fusionprog.lm.resolve import resolve_models
 from fusionprog.prompts.items import FACETS
 from fusionprog.prompts.schedule import Mixer, NodeSettings, Schedule
+from fusionprog.runtime.growth import Growth
 from fusionprog.runtime.lineage import Lineage
 
 NODES = ("triage", "answer")
@@ -132,6 +133,25 @@ def test_a_node_that_both_changed_is_taken_from_the_side_with_the_higher_gain(
     assert merged.record.notes[1:] == ("node 'answer': nobody changed it",), "all is from one side, so it was measured"
     measured = (other if side == "second" else one).record.tasks["shop"].confirmation
     assert merged.record.tasks["shop"].confirmation == measured
+
+
+def test_where_one_side_is_the_base_the_other_is_the_result_and_was_measured(make: Make) -> None:
+    base = make({"triage": "a", "answer": "a"}, 0.3)
+    later = make({"triage": "b", "answer": "a"}, parents=[base])
+    for merged in (fp.merge(base, later, base), fp.merge(later, base, base)):
+        assert [shows(merged, "shop", node) for node in NODES] == ["b", "a"]
+        assert not any("not measured" in line for line in merged.record.notes)
+        assert merged.record.tasks["shop"].confirmation == later.record.tasks["shop"].confirmation
+
+
+def test_what_was_measured_as_one_side_grew_is_not_said_of_the_merged_program(make: Make) -> None:
+    base = make({"triage": "a"})
+    one = make({"triage": "b"}, 0.3, parents=[base])
+    one.record = replace(
+        one.record, growth=Growth(("as written", "compiled"), {"shop": 1}, ({"shop": 0.5}, {"shop": 0.75}))
+    )
+    assert one.record.growth is not None
+    assert fp.merge(one, make({"triage": "a"}, parents=[base]), base).record.growth is None
 
 
 def test_what_both_changed_alike_is_no_conflict(make: Make) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 import fusionprog as fp
 from fusionprog._internal.canonical import seed_of
-from fusionprog.errors import BudgetError, DataError
+from fusionprog.errors import BudgetError, DataError, ProgramError
 
 TONE = "Mind the tone of the message."
 Right = Callable[[str, str, int], bool]
@@ -102,7 +102,7 @@ def test_on_another_model_prompts_are_chosen_again_and_what_is_lost_and_regained
         assert record.replaced.gain > 0.3  # against the prompts of the first model
         assert record.confirmation.gain > 0.2
     assert ported.models["triage"].name == "other"
-    assert ported.record.lineage.parents[0].change == "other models at triage, answer"
+    assert ported.record.lineage.parents[0].change == "other models or code at triage, answer"
 
 
 def test_the_same_model_is_asked_nothing(kit: Any) -> None:
@@ -158,6 +158,39 @@ def test_prompts_are_chosen_again_where_what_is_before_them_changed_and_only_the
         assert last == ["sort"]
         assert shown(ported, "shop", "sort") == shown(program, "shop", "sort")
         assert shown(ported, "shop", "check") == shown(program, "shop", "check")
+
+
+class Sharper(Chain):
+    """The same nodes; the first one is asked in other words."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.sort = fp.modules.Predict(fp.Signature("message: str -> team: str", "Name the team that takes it."))
+
+
+class Longer(Chain):
+    """One node more."""
+
+    def forward(self, message: str) -> Any:
+        """Checks twice."""
+        team = self.sort(message=message).team
+        reply = self.check(message=message, team=team).reply
+        return {"team": team, "reply": self.check(message=reply, team=team).reply}
+
+
+def test_on_other_code_only_what_is_asked_otherwise_is_chosen_again(kit: Any) -> None:
+    model = kit.Scripted(right_by(kit, lambda good, tone, task: 3 + 6 * good - 3 * tone))
+    both = fp.Metric(agrees, fields=["team", "reply"])
+    task = kit.task("shop", labels={"sort.team": list(kit.TEAMS["shop"])}, metric=both)
+    pool = kit.pool(fp.Fragment("tone", TONE, facet="hint"), useless=1)
+    program = fp.compile(Chain(), [task], pool=pool, lm=model, budget=fp.Budget(calls=900), progress=False)
+    sharper = program.adapt([task], code=Sharper(), budget=fp.Budget(calls=700), progress=False)
+    assert "Name the team that takes it." in shown(sharper, "shop", "sort")
+    assert kit.GOOD in shown(sharper, "shop", "sort")
+    assert shown(sharper, "shop", "check") == shown(program, "shop", "check")
+    assert sharper.record.lineage.parents[0].change == "other models or code at sort"
+    with pytest.raises(ProgramError, match=r"has other nodes than the program.* is new"):
+        program.adapt([task], code=Longer(), budget=fp.Budget(calls=700), progress=False)
 
 
 @pytest.mark.parametrize(

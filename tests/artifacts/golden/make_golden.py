@@ -165,7 +165,6 @@ def record(tasks: list[fp.Task]) -> CompileRecord:
     made = {
         task.name: TaskRecord(
             confirmation=compared,
-            replaced=compared,
             test=compared if task.name == "shop" else None,
             metric=as_metric(task.metric).description,
             cost={"before": {"tokens": 100.0, "usd": None}, "after": {"tokens": 200.0, "usd": 0.5}},
@@ -174,14 +173,12 @@ def record(tasks: list[fp.Task]) -> CompileRecord:
         )
         for task in tasks
     }
-    last = list(made)[-1]
-    made[last] = replace(
-        made[last], confirmation=None, replaced=None, adapted=Adapted("probed", 0.1, 0.02, {"all tasks": 0.75})
-    )
+    first, last = tasks[0].name, tasks[-1].name
+    made[first] = replace(made[first], replaced=compared)
+    made[last] = replace(made[last], confirmation=None, adapted=Adapted("probed", 0.1, 0.02, {"all tasks": 0.75}))
     effects = {"triage": {"terms": Effect(0.1, 0.02, 30)}}
     return CompileRecord(
         tasks=made,
-        growth=Growth(("as written", "before", "after"), dict.fromkeys(made, 1), [dict.fromkeys(made, 0.5)] * 3),
         improved=True,
         reason="all trials are done",
         trials=8,
@@ -204,6 +201,11 @@ def record(tasks: list[fp.Task]) -> CompileRecord:
             curve=(Point(0, 10, 0.5), Point(8, 100, 0.75, 0.8, 1)),
             shared=Shared(0.05, {"triage": {"terms": SharedEffect(0.1, 0.02, (0.01,), (0.02,))}}),
             sources={"all tasks": 0.75},
+        ),
+        growth=Growth(
+            ("as written", "compiled", "hotel added"),
+            {"shop": 1, "bank": 1, "hotel": 2},
+            ({"shop": 0.5, "bank": 0.5}, {"shop": 0.75, "bank": 0.75}, {"shop": 0.75, "bank": 0.75, "hotel": 0.5}),
         ),
     )
 
@@ -249,8 +251,7 @@ def programs() -> dict[str, CompiledProgram]:
     graph = fp.from_dspy(Agent(), outputs={"answer": str}, calls=2)
     task = fp.Task("quiz", description="A quiz.", metric=fp.metrics.exact_match("answer"))
     agent = assembled(graph, [task], [fp.Fragment("brief", "Be brief.", facet="constraint")], Schedule())
-    learned = replace(agent.record, learned=None, weights={}, front=(), refused=())
-    agent.record = learned
+    agent.record = replace(agent.record, learned=None, growth=None, weights={}, front=(), refused=())
     return {"desk": desk, "dspy": agent}
 
 
