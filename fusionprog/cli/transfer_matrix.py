@@ -48,12 +48,11 @@ def transfer_matrix_command(
     A row of the matrix is a task of an artifact, or all of them together; a column is a target. An entry is the gain
     over the program as written if the target follows what was learned there, on the same rows of its val.
     """
-    from rich.console import Console
-
     from fusionprog.cli.program_file import only_tasks, read_tasks_file
     from fusionprog.cli.receipt import Receipt
     from fusionprog.cli.spending import ask_first
     from fusionprog.cli.summary import paid_line
+    from fusionprog.cli.terminal import plain_console
     from fusionprog.optimizers.transfer_matrix import names_of, run_plan
     from fusionprog.search.display import Display
     from fusionprog.search.transfer_plan import plan_transfer
@@ -73,5 +72,5 @@ def transfer_matrix_command(
     if as_json:
         click.echo(json.dumps({**matrix.as_json(), "paid": asdict(receipt.paid)}))
         return
-    Console(highlight=False).print(matrix)
+    plain_console().print(matrix)
     click.echo(paid_line(receipt.paid))

@@ -95,7 +95,7 @@ class TransferMatrix:
         return table
 
     def __str__(self) -> str:
-        console = Console(file=io.StringIO(), width=_WIDE, color_system=None, highlight=False)
+        console = Console(file=io.StringIO(), width=_WIDE, color_system=None, highlight=False, markup=False)
         console.print(self)
         text = console.file.getvalue()  # type: ignore[attr-defined]
         return "\n".join(line.rstrip() for line in text.splitlines())
