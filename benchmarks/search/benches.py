@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
@@ -15,7 +15,7 @@ from fusionprog.runtime.render import TaskView
 from fusionprog.search.preflight import preflight
 from fusionprog.search.views import make_scorers
 from search.calls import Answer
-from search.landscape import SHAPES, Landscape
+from search.landscape import SHAPES, Landscape, Shape
 
 Rows = Sequence[Mapping[str, Any]]
 _SEED_OF_FAMILIES = 0  # all sides and seeds get the same texts
@@ -143,9 +143,22 @@ def landscape_bench(name: str, seed: int, *, left_out: int = 0) -> Bench:
         seed: Decides the effects.
         left_out: How many more tasks there are, which nothing is compiled for.
     """
-    shape = SHAPES[name]
-    if left_out:
-        shape = type(shape)(**{**vars(shape), "tasks": shape.tasks + left_out})
+    shape = replace(SHAPES[name], tasks=SHAPES[name].tasks + left_out)
+    return bench_of_shape(name, shape, seed, left_out=left_out)
+
+
+def bench_of_shape(name: str, shape: Shape, seed: int, *, left_out: int = 0) -> Bench:
+    """Returns a landscape of any shape.
+
+    Landscapes of equally many tasks and fragments have the same fragments with the same texts, if their seed is the
+    same, whatever these do.
+
+    Args:
+        name: What it is called.
+        shape: The shape, with all tasks.
+        seed: Decides the effects.
+        left_out: How many of the tasks are left out.
+    """
     known = Landscape(shape, seed)
     fragments = [
         fp.Fragment(key, text, facet=_FACETS[place % len(_FACETS)])

@@ -1,7 +1,7 @@
 """Benchmarks on real data, read by the offline reader: label-typed tasks out of a folder of data sets.
 
-The folder holds ``clinc150``, ``product_reviews``, ``bbh`` and ``legalbench``, each as JSON lines; nothing of it is
-copied.
+The folder holds ``clinc150``, ``hwu64``, ``banking77``, ``product_reviews``, ``bbh`` and ``legalbench``, each as JSON
+lines; nothing of it is copied.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,8 @@ _MOST_LABELS = 12  # of a task of BIG-Bench Hard whose answers count as labels
 _LEAST_ROWS = 20  # training rows of a source of LegalBench that is a task
 _BUILT_FROM = 1 / 3  # share of rows to build fragments from, where train and val are cut anew
 _OUT_OF_SCOPE = "oos"  # the folder of CLINC150 that is no domain
+_TEST_SHARE = 4  # every so many-th test row of BANKING77 is scored: it has 77 labels, and a call takes that much longer
+_FIND_INTENT = "Find the intent of what a user says."
 
 
 class OneLabel(fp.Program):
@@ -54,7 +57,7 @@ def data_bench(
     signature = fp.Signature(f"text -> {output}", instructions)
     tasks = []
     for task, splits in rows.items():
-        labels = sorted({row[output] for row in (*splits.train, *splits.val)})
+        labels = _labels(splits, output)
         tasks.append(make_task(task, descriptions[task], splits, output, labels={f"classify.{output}": labels}))
     families = [
         fp.builders.LabelGlossary(words=8),
@@ -77,10 +80,21 @@ def data_bench(
 
 def clinc150(data: Path) -> Bench:
     """The seven domains of CLINC150."""
-    rows = _given(data / "clinc150", "text", "intent")
-    rows.pop(_OUT_OF_SCOPE, None)
-    about = {name: f"What users say about {name.replace('_', ' ')}." for name in rows}
-    return data_bench("clinc150", "Find the intent of what a user says.", "intent", rows, about)
+    return _intents("clinc150", _clinc150_rows(data))
+
+
+def hwu64(data: Path) -> Bench:
+    """The domains of HWU64 with at least two intents: thirteen of its fifteen, without news and weather."""
+    rows = _given(data / "hwu64", "text", "intent")
+    return _intents("hwu64", {name: mine for name, mine in rows.items() if len(_labels(mine, "intent")) > 1})
+
+
+def banking77(data: Path) -> Bench:
+    """The seven domains of CLINC150, and BANKING77 with its 77 intents left out; a quarter of its test rows."""
+    mine = _splits(data / "banking77", "text", "intent")
+    rows = {**_clinc150_rows(data), "banking77": replace(mine, test=mine.test[::_TEST_SHARE])}
+    bench = _intents("banking77", rows)
+    return replace(bench, tasks=bench.tasks[:-1], left_out=bench.tasks[-1:])
 
 
 def product_reviews(data: Path) -> Bench:
@@ -126,9 +140,22 @@ def legalbench(data: Path) -> Bench:
     return data_bench("legalbench", "Answer the legal question on the clause with yes or no.", "answer", rows, about)
 
 
+def _clinc150_rows(data: Path) -> dict[str, Splits]:
+    rows = _given(data / "clinc150", "text", "intent")
+    rows.pop(_OUT_OF_SCOPE, None)
+    return rows
+
+
+def _intents(name: str, rows: Mapping[str, Splits]) -> Bench:
+    about = {domain: f"What users say about {domain.replace('_', ' ')}." for domain in rows}
+    return data_bench(name, _FIND_INTENT, "intent", rows, about)
+
+
 _SPLITS = ("train", "val", "test")
 _DATA: Mapping[str, Callable[[Path], Bench]] = {
     "clinc150": clinc150,
+    "hwu64": hwu64,
+    "banking77": banking77,
     "product_reviews": product_reviews,
     "bbh": bbh,
     "legalbench": legalbench,
@@ -157,12 +184,18 @@ def _lines(file: Path) -> list[dict[str, Any]]:
 
 def _given(folder: Path, *columns: str) -> dict[str, Splits]:
     """Task → rows that are split already, with some of their columns."""
-    return {
-        each.name: Splits(
-            *([{name: row[name] for name in columns} for row in _lines(each / f"{split}.jsonl")] for split in _SPLITS)
-        )
-        for each in _folders(folder)
-    }
+    return {each.name: _splits(each, *columns) for each in _folders(folder)}
+
+
+def _splits(folder: Path, *columns: str) -> Splits:
+    return Splits(
+        *([{name: row[name] for name in columns} for row in _lines(folder / f"{split}.jsonl")] for split in _SPLITS)
+    )
+
+
+def _labels(splits: Splits, output: str) -> list[str]:
+    """The labels that may be given: those of train and val."""
+    return sorted({row[output] for row in (*splits.train, *splits.val)})
 
 
 def _cut(rows: Sequence[Mapping[str, Any]], output: str) -> tuple[Rows, Rows]:

@@ -68,6 +68,7 @@ class Shape:
         conflicts: How many fragments help some groups as much as they harm the others.
         conflict: The size of that.
         distraction: What each word of a fragment or a demonstration costs.
+        turned: Whether all effects have the opposite sign.
     """
 
     tasks: int = 12
@@ -84,6 +85,7 @@ class Shape:
     conflicts: int = 3
     conflict: float = 0.08
     distraction: float = 0.0008
+    turned: bool = False
 
 
 @dataclass(frozen=True)
@@ -265,7 +267,7 @@ def _effects(shape: Shape, nodes: Sequence[str], cards: Sequence[Card], draw: np
         for place in draw.choice(shape.items, shape.conflicts, replace=False):
             by_group[:, place] += shape.conflict * signs
         own = draw.normal(0.0, 1.0, (len(cards), shape.items)) * shape.own
-        effects[node] = here + by_group[groups] + own
+        effects[node] = (here + by_group[groups] + own) * (-1.0 if shape.turned else 1.0)
     return effects
 
 

@@ -25,6 +25,7 @@ Examples:
   fusionprog adapt desk.json hotel.py -o hotel.json --max-calls 800   after a search that starts ahead
   fusionprog adapt desk.json all.py -o all.json --joint --max-usd 3   all tasks together, the old ones too
   fusionprog adapt desk.json desk.py -o mini.json --lm openai/gpt-4o-mini --max-usd 3   to another model
+  fusionprog adapt desk.json desk.py -o new.json --recode --max-usd 3   to the code of desk.py as it is now
 """
 
 
@@ -38,6 +39,7 @@ Examples:
 @click.option("--joint", is_flag=True, help="Compile all tasks together: those that the program has may change, too.")
 @click.option("--tolerance", type=click.FloatRange(min=0), help="How much lower these may score then.  [default: 0.02]")
 @click.option("--lm", help="Take the program to this model: prompts are chosen again, and no task is added.")
+@click.option("--recode", is_flag=True, help="Take the program to that of TASKS.py as it is now; no task is added.")
 @asking_options
 @click.option("--task", "names", multiple=True, metavar="T", help="Only this task; may be repeated.")
 @click.option("--limit", type=click.IntRange(min=1), metavar="N", help="At most N rows a split.")
@@ -58,6 +60,7 @@ def adapt_command(
     joint: bool,
     tolerance: float | None,
     lm: str | None,
+    recode: bool,
     asking: Asking,
     names: tuple[str, ...],
     limit: int | None,
@@ -71,7 +74,9 @@ def adapt_command(
 
     The file defines `tasks` and, if it likes, `pool`, `lm` (which the program runs on now), `budget`, `limits` and
     `embedder`; it may be a program file. Tasks that the program has keep their prompts, and need not be in it, but for
-    --joint and --lm. No task is measured worse than as written: where nothing better is found, it runs as written.
+    --joint, --lm and --recode. With the latter two, prompts are chosen again where a node's model or signature
+    changed, or the prompts before it did. No task is measured worse than as written: where nothing better is found, it
+    runs as written.
     """
     from fusionprog.cli.program_file import only_tasks, read_tasks_file
     from fusionprog.cli.receipt import Receipt
@@ -82,10 +87,12 @@ def adapt_command(
 
     check_folder(output)
     file = read_tasks_file(tasks)
+    if recode and file.program is None:
+        raise click.UsageError(f"{tasks} defines no program, which --recode takes.")
     program = load_program(artifact, file.lm, module, code)
     chosen = only_tasks(file.tasks, names, limit)
     if not (names or joint):
-        chosen = _fitting(program, chosen, new=lm is None)
+        chosen = _fitting(program, chosen, new=lm is None and not recode)
     asks_none = trials == 0
     budget = spending.budget(None if asks_none or probes else file.budget)
     if not (asks_none or probes or budget.bounded or spending.yes) and _costs(program, chosen, lm):
@@ -100,6 +107,7 @@ def adapt_command(
             joint=joint,
             tolerance=DEFAULT_TOLERANCE if tolerance is None else tolerance,
             lm=lm,
+            code=file.program if recode else None,
             pool=file.pool,
             embedder=file.embedder,
             storage=where,
@@ -135,7 +143,9 @@ def _fitting(program: CompiledProgram, tasks: Sequence[Task], *, new: bool) -> l
         raise DataError(
             f"the program has {'all' if new else 'none'} of these tasks",
             found=others,
-            fix="Define a new one, or pass --joint to compile all of them together" if new else "Leave --lm out",
+            fix="Define a new one, or pass --joint to compile all of them together"
+            if new
+            else "Leave --lm and --recode out",
         )
     if others:
         click.echo(f"note: left out, as the program has {'them' if new else 'none of them'}: {others}", err=True)

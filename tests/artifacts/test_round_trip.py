@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 
 import fusionprog as fp
 from fusionprog.errors import ArtifactError, CallError, ProgramError
+from fusionprog.prompts.schedule import Schedule
 from fusionprog.runtime.compiled import CompiledProgram
 from fusionprog.runtime.record import FrontPoint
 
@@ -70,6 +71,19 @@ def asked(signature: Any, assemble: Assemble, *items: Any, **task: Any) -> Compi
         graph.connect(name, f"ask.{name}")
     options: dict[str, Any] = {"metric": lambda example, prediction: 1.0, "train": [ROW], "val": [ROW], **task}
     return assemble(graph, [fp.Task("only", **options)], items)
+
+
+def test_effects_along_fewer_directions_than_tasks_lie_in_come_back(assemble: Assemble, tmp_path: Path) -> None:
+    graph = fp.ProgramGraph("asked")
+    graph.add("ask", fp.modules.Predict("question -> answer"))
+    graph.connect("question", "ask.question")
+    metric = fp.metrics.exact_match("answer")
+    tasks = [fp.Task(name, description=f"About {name}.", metric=metric, val=[ROW]) for name in ("one", "two", "six")]
+    along = {"ask": {"a": (0.2,)}}
+    program = assemble(graph, tasks, [fp.Fragment("a", "Say it.", facet="hint")], schedule=Schedule(directions=along))
+
+    assert program.basis.size == 2
+    assert saved_twice(program, tmp_path).schedule.directions == along
 
 
 def test_weights_refusals_and_the_front_come_back_and_are_left_out_where_there_are_none(

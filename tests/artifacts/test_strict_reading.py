@@ -429,7 +429,7 @@ CHANGES: dict[str, tuple[Change, str]] = {
     "as written in no task": (lambda d: d["schedule"].update(as_written=["x"]), "names 'x', which is no task"),
     "a direction that does not fit": (
         lambda d: d["schedule"].update(directions={"triage": {"role": [1.0] * 9}}),
-        "direction of 'role' at node 'triage' does not fit the embedding: expected 1 numbers, found 9",
+        "direction of 'role' at node 'triage' does not fit the embedding: expected at most 1 numbers, found 9",
     ),
     "no model of a node": (lambda d: d["lm"].pop("triage"), "the models are of other nodes"),
     "a model of a function": (lambda d: d["lm"].update(find=d["lm"]["triage"]), "the models are of other nodes"),

@@ -73,6 +73,17 @@ def test_a_search_says_what_it_found_and_continues(command: Command, desk: Path,
     assert (tmp_path / "three.json").read_bytes() == before
 
 
+def test_on_the_code_as_it_is_now(command: Command, tmp_path: Path, desk: Path, inn: Path) -> None:
+    arguments = ("adapt", desk / "desk.json", desk / "program.py", "-o", tmp_path / "same.json", "--recode")
+    ran = command(*arguments, "--max-calls", "300")
+    assert ran.code == 0, ran.err
+    same = fp.load(tmp_path / "same.json")
+    assert same.record.lineage.parents[0].change == "other models or code at no node"
+    assert same.prompt("shop", node="triage") == fp.load(desk / "desk.json").prompt("shop", node="triage")
+    ran = command("adapt", desk / "desk.json", inn, "-o", tmp_path / "x.json", "--recode")
+    assert ran.code == 2 and "defines no program" in ran.err
+
+
 def test_tasks_that_are_there_already_are_left_out(
     command: Command, tmp_path: Path, desk: Path, new_program: Command
 ) -> None:

@@ -22,8 +22,8 @@ from fusionprog.runtime.record import FrontPoint
 Command = Callable[..., Any]
 COMMANDS = "adapt compile diff eval init label merge migrate pull push registry run show store transfer-matrix".split()
 OPTIONS = {
-    "adapt": "-o --trials --probes --max-calls --max-usd --max-tokens --max-time --yes --joint --tolerance --lm -j "
-    "--rpm --tpm --timeout --retries --fresh --task --limit --storage --seed --module --program --json",
+    "adapt": "-o --trials --probes --max-calls --max-usd --max-tokens --max-time --yes --joint --tolerance --lm --recode "
+    "-j --rpm --tpm --timeout --retries --fresh --task --limit --storage --seed --module --program --json",
     "compile": "--lm --objective --trials --max-calls --max-usd --max-tokens --max-time -j --task --limit --storage "
     "--seed --fresh --dry-run --yes --json -o",
     "run": "--task --input -o --lm --module --program --json",

@@ -1,0 +1,1 @@
+"""What a compiled program is worth in tasks that it was not compiled for."""
