@@ -21,7 +21,12 @@ Examples:
 @click.command("transfer-matrix", epilog=EXAMPLES)
 @click.argument("artifacts", nargs=-1, required=True, type=click.Path(), metavar="ARTIFACT...")
 @click.argument("tasks", metavar="TASKS.py")
-@click.option("--rows", type=click.IntRange(min=1), metavar="N", help="First N rows of val.  [default: at most 100]")
+@click.option(
+    "--rows",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="N rows of val, always the same ones.  [default: at most 100]",
+)
 @click.option("--max-calls", type=click.IntRange(min=1), help="Refuse if it may take more model calls.")
 @click.option("--yes", is_flag=True, help="Do not ask before spending on a paid model without a cap.")
 @click.option("--lm", help="Another model than the programs were compiled on.  [default: that of TASKS.py]")

@@ -51,6 +51,9 @@ def test_by_its_embedding_alone_a_task_is_added_without_a_call(
     assert list(fp.load(out).tasks) == ["shop", "bank", "inn"]
     assert line in command("show", out).out.splitlines()
     assert "made by adapt from Desk" in command("show", out).out
+    differences = command("diff", desk / "desk.json", out).out.splitlines()
+    assert differences[:3] == ["structure", "  tasks.inn", "    + domain: inn"]
+    assert not any(line.startswith("  tasks.shop") for line in differences)
 
 
 def test_a_search_says_what_it_found_and_continues(command: Command, desk: Path, inn: Path, tmp_path: Path) -> None:

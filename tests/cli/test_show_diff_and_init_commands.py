@@ -20,7 +20,10 @@ from fusionprog.evaluation.statistics import compare
 from fusionprog.runtime.record import FrontPoint
 
 Command = Callable[..., Any]
-COMMANDS = "adapt compile diff eval init label merge migrate pull push registry run show store transfer-matrix".split()
+COMMANDS = [
+    *"adapt compile diff eval init label merge migrate pull push registry run show store".split(),
+    "transfer-matrix",
+]
 OPTIONS = {
     "adapt": "-o --trials --probes --max-calls --max-usd --max-tokens --max-time --yes --joint --tolerance --lm "
     "--recode -j --rpm --tpm --timeout --retries --fresh --task --limit --storage --seed --module --program --json",
