@@ -17,12 +17,14 @@ if TYPE_CHECKING:
     from fusionprog import modules as modules
     from fusionprog import optimizers as optimizers
     from fusionprog.artifacts.file import load as load
+    from fusionprog.artifacts.merge import merge as merge
     from fusionprog.artifacts.registry.registry import Registry as Registry
     from fusionprog.evaluation import metrics as metrics
     from fusionprog.evaluation.metrics import Metric as Metric
     from fusionprog.lm.budget import Budget as Budget
     from fusionprog.lm.limits import Limits as Limits
     from fusionprog.optimizers.compile import compile as compile
+    from fusionprog.optimizers.transfer_matrix import transfer_matrix as transfer_matrix
     from fusionprog.program.choice import Choice as Choice
     from fusionprog.program.graph import ProgramGraph as ProgramGraph
     from fusionprog.program.guard import when as when
@@ -64,9 +66,11 @@ _HOMES = {
     "errors": "fusionprog.errors",
     "from_dspy": "fusionprog.runtime.from_dspy:from_dspy",
     "load": "fusionprog.artifacts.file:load",
+    "merge": "fusionprog.artifacts.merge:merge",
     "metrics": "fusionprog.evaluation.metrics",
     "modules": "fusionprog.modules",
     "optimizers": "fusionprog.optimizers",
+    "transfer_matrix": "fusionprog.optimizers.transfer_matrix:transfer_matrix",
     "when": "fusionprog.program.guard:when",
 }
 
@@ -93,9 +97,11 @@ __all__ = [
     "errors",
     "from_dspy",
     "load",
+    "merge",
     "metrics",
     "modules",
     "optimizers",
+    "transfer_matrix",
     "when",
 ]
 

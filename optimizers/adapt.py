@@ -1,4 +1,4 @@
-"""``adapt``: a compiled program learns more tasks."""
+"""``adapt``: a compiled program learns more tasks, or is taken to another model."""
 
 from __future__ import annotations
 
@@ -7,18 +7,19 @@ from dataclasses import replace
 
 from fusionprog._internal import sync
 from fusionprog.builders.recorded import with_builders
-from fusionprog.errors import BudgetError, DataError, EmbedderError, LMConfigurationError
+from fusionprog.errors import BudgetError, DataError, EmbedderError
 from fusionprog.lm.budget import Budget
 from fusionprog.lm.client import LMClient
 from fusionprog.lm.embedding_model import ask_vectors
 from fusionprog.lm.limits import LimitsSpec, limits_of
-from fusionprog.lm.resolve import UnboundModel
-from fusionprog.optimizers.compile import run_stored
-from fusionprog.optimizers.fusion import Fusion
+from fusionprog.lm.resolve import LMSpec
+from fusionprog.optimizers.growing import check_whole, grow, port
+from fusionprog.optimizers.search_from import How, search_from
+from fusionprog.program.graph import ProgramGraph
+from fusionprog.program.program import Program, program_graph
 from fusionprog.program.task import Task, bind, check_tasks
 from fusionprog.prompts.embedders import (
     AskedModel,
-    Embedder,
     EmbedderSpec,
     Probes,
     check_embedder,
@@ -32,8 +33,8 @@ from fusionprog.runtime.record import Rung
 from fusionprog.search.events import Callback
 from fusionprog.search.graft import graft
 from fusionprog.search.places import task_subject
-from fusionprog.search.preflight import preflight
-from fusionprog.search.zero_shot import check_training_rows, zero_shot
+from fusionprog.search.start import DEFAULT_TOLERANCE, Start
+from fusionprog.search.zero_shot import zero_shot
 from fusionprog.store.store import Store
 
 
@@ -44,6 +45,10 @@ def adapt(
     trials: int | None = None,
     probes: int | None = None,
     budget: Budget | None = None,
+    joint: bool = False,
+    tolerance: float = DEFAULT_TOLERANCE,
+    lm: LMSpec = None,
+    code: Program | ProgramGraph | None = None,
     pool: PromptPool | None = None,
     embedder: EmbedderSpec = None,
     concurrency: int = 16,
@@ -54,20 +59,34 @@ def adapt(
     callbacks: Sequence[Callback] = (),
     progress: bool | None = None,
 ) -> CompiledProgram:
-    """Adds tasks to a compiled program; those that it has keep their prompts to the byte.
+    """Adds tasks to a compiled program, or takes it to another model.
 
-    There are three rungs. With ``trials=0`` the new tasks' embeddings alone say what of the pool they use, and no
+    There are three rungs for new tasks. With ``trials=0`` their embeddings alone say what of the pool they use, and no
     model is asked (zero-shot). With ``probes`` a few calls show which of the program's tasks they are like. Otherwise
     a search starts from all that the program knows, finds out how much of it holds here, and drops what does not. What
-    is returned was not measured to be worse than the program as written, in any task.
+    is returned was not measured to be worse than the program as written, in any task. The tasks that the program has
+    keep their prompts to the byte.
+
+    With ``joint=True`` the search is for all tasks together and may move what they share. What tasks followed before
+    is measured on the same rows: a task whose score would fall by more than ``tolerance`` goes on with its prompts,
+    and the record has the R matrix.
+
+    With ``lm`` or ``code`` the program is taken to another model, or to its code as it is now. Where a node's model or
+    signature changed, its prompts are chosen again, and so are those of nodes downstream of prompts that changed; the
+    others keep theirs. A task in which nothing better is found goes on with the prompts that it has.
 
     Args:
         program: The program.
-        tasks: The new tasks: one or a list.
+        tasks: The new tasks: one or a list. With ``joint`` also all tasks that the program has, with their data; with
+            ``lm`` or ``code`` these alone.
         trials: Trials of the search; 0 for none.
         probes: Model calls at most, for a few trials and a first look.
         budget: What may be spent; the test report is outside of it.
-        pool: More fragments and families that are on offer to the new tasks, beside the program's own.
+        joint: Whether the tasks that the program has may change, too.
+        tolerance: How much lower the measured score of one of these may be, for ``joint``.
+        lm: Other models, in any form that ``compile`` takes.
+        code: The program's code as it is now: the same nodes, with other signatures or modules.
+        pool: More fragments and families that are on offer, beside the program's own.
         embedder: What the program was compiled with, where it cannot be made from what the program says of it.
         concurrency: Model calls in flight at most; changes nothing but the time.
         limits: Requests and tokens per minute, timeout and retries, as ``compile`` takes them.
@@ -83,90 +102,81 @@ def adapt(
     Raises:
         FusionProgError: naming what is wrong and the remedy; before any call where that is possible.
     """
-    new = [tasks] if isinstance(tasks, Task) else tasks
-    check_tasks(new)
-    for task in new:
-        if task.name in program.tasks:
-            raise DataError(f"the program has a task {task.name!r} already", fix="Give the new one another name")
-        bind(program.graph, task)
+    given = [tasks] if isinstance(tasks, Task) else tasks
+    check_tasks(given)
+    graph = None if code is None else program_graph(code)
+    for task in given:
+        bind(program.graph if graph is None else graph, task)
     rung, budget = _rung(trials, probes, budget)
-    lineage = Lineage.of("adapt", [(program, f"{rung}: {', '.join(task.name for task in new)}")])
     own = PromptPool(with_builders(program.items.values()))
     items = {item.id: item for item in (own if pool is None else own | pool)}
     used = embedder_of(program.embedder) if embedder is None else embedder_named(embedder)
     check_embedder(program.embedder, used)
-    if rung == "zero-shot":
-        places = _places(program, used, new, storage=storage, concurrency=concurrency, limits=limits, fresh=fresh)
-        placed = zero_shot(program, new, items, places)
-        return graft(program, placed.tasks, placed.records, items=items).with_lineage(lineage)
-    for node, model in program.models.items():
-        if isinstance(model, UnboundModel):
-            raise LMConfigurationError(
-                f"node {node!r} has no model that can be asked: {model.name!r} cannot be made from its name",
-                fix="Load the program with lm=your_lm",
+    how = How(items, used, trials, budget, seed, storage, concurrency, limits, fresh, callbacks, progress)
+    new = [task for task in given if task.name not in program.tasks]
+    if lm is not None or graph is not None:
+        if new or joint:
+            raise DataError(
+                "a program is taken to another model or code with the tasks that it has",
+                found=f"new tasks {', '.join(task.name for task in new)}" if new else "joint=True",
+                fix="Do one after the other: first adapt(tasks, lm=...), then adapt(new_tasks)",
             )
-    for task in new:
-        check_training_rows(task, items)
-    job = preflight(
-        program.graph,
-        new,
-        pool=PromptPool(list(items.values())),
-        lm=program.models,
-        budget=budget,
-        trials=trials,
-        freeze=(),
-        seed=seed,
-        embedder=used,
-        vouched=program,
-    )
-    found = run_stored(
-        job,
-        Fusion(),
-        storage=storage,
-        concurrency=concurrency,
-        limits=limits,
-        prior=[program],
-        callbacks=callbacks,
-        progress=progress,
-        fresh=fresh,
-    )
+        check_whole(program, given, asks=rung != "zero-shot")
+        return port(program, given, how, lm=lm, graph=graph)
+    if joint:
+        check_whole(program, given, asks=rung != "zero-shot")
+        placed = zero_shot(program, new, items, _places(program, new, how))
+        return grow(program, given, placed, how, tolerance=tolerance)
+    for task in given:
+        if task.name in program.tasks:
+            raise DataError(
+                f"the program has a task {task.name!r} already",
+                fix="Give the new one another name, or pass joint=True to compile all tasks together",
+            )
+    made = _placed(program, given, how) if rung == "zero-shot" else _searched(program, given, how, rung)
+    return made.with_lineage(Lineage.of("adapt", [(program, f"{rung}: {', '.join(task.name for task in given)}")]))
+
+
+def _placed(program: CompiledProgram, tasks: Sequence[Task], how: How) -> CompiledProgram:
+    """The program with tasks that follow its schedule from where they are."""
+    placed = zero_shot(program, tasks, how.items, _places(program, tasks, how))
+    return graft(program, placed.tasks, placed.records, items=how.items, schedules=placed.schedules)
+
+
+def _searched(program: CompiledProgram, tasks: Sequence[Task], how: How, rung: Rung) -> CompiledProgram:
+    """The program with tasks that follow what a search finds for them."""
+    found = search_from(Start(program), tasks, how, models=program.models)
     sources = {} if found.record.learned is None else found.record.learned.sources
-    expected = zero_shot(program, new, items, {name: task.view.embedding for name, task in found.tasks.items()}).records
+    places = {name: task.view.embedding for name, task in found.tasks.items()}
+    expected = zero_shot(program, tasks, how.items, places).records
     records = {}
     for name, record in found.record.tasks.items():
         before = expected[name].adapted
         assert before is not None
         records[name] = replace(record, adapted=replace(before, rung=rung, sources=sources))
-    schedule = replace(found.schedule, costs=found.schedule.costs or program.schedule.costs)
-    made = graft(program, found.tasks, records, items=items, schedule=schedule, record=found.record)
-    return made.with_lineage(lineage)
+    schedules = dict.fromkeys(found.tasks, found.schedule)
+    return graft(program, found.tasks, records, items=how.items, schedules=schedules, record=found.record)
 
 
-def _places(
-    program: CompiledProgram,
-    embedder: Embedder,
-    tasks: Sequence[Task],
-    *,
-    storage: str | None,
-    concurrency: int,
-    limits: LimitsSpec,
-    fresh: bool,
-) -> dict[str, tuple[float, ...]]:
+def _places(program: CompiledProgram, tasks: Sequence[Task], how: How) -> dict[str, tuple[float, ...]]:
     """Task → its coordinates in the program's basis, without a call beyond those of an embedding model."""
+    if not tasks:
+        return {}
     subjects = {task.name: task_subject(program.graph, bind(program.graph, task), task) for task in tasks}
-    needs = embedder.needs
+    needs = how.embedder.needs
     if isinstance(needs, Probes):
         raise EmbedderError(
             "the program's tasks are told apart by what items do in them, which costs calls",
             fix="Pass probes= or budget= in place of trials=0",
         )
     if isinstance(needs, AskedModel):
-        with Store(storage) as store:
-            client = LMClient(store, concurrency, limits=limits_of(limits, {needs.name}), fresh=fresh, needs_all=True)
+        with Store(how.storage) as store:
+            limits = limits_of(how.limits, {needs.name})
+            client = LMClient(store, how.concurrency, limits=limits, fresh=how.fresh, needs_all=True)
             asked, _ = sync.run(ask_vectors(client, needs, [subject.text for subject in subjects.values()]))
         pairs = zip(subjects.items(), asked, strict=True)
         subjects = {name: replace(subject, measured=vector) for (name, subject), vector in pairs}
-    vectors = embedder.embed(list(subjects.values()))
+    vectors = how.embedder.embed(list(subjects.values()))
     return {name: program.basis.coordinates(vector) for name, vector in zip(subjects, vectors, strict=True)}
 
 

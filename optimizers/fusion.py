@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from functools import partial
 from typing import Any
 
 from fusionprog._internal.together import together
 from fusionprog.evaluation.evaluator import Evaluator, TaskScorer
-from fusionprog.evaluation.statistics import compare
 from fusionprog.lm.budget import Ledger
 from fusionprog.lm.client import LMClient
 from fusionprog.lm.slots import behind_others
@@ -22,11 +20,11 @@ from fusionprog.runtime.compiled import CompiledProgram
 from fusionprog.runtime.executor import Executor, NodeMemo
 from fusionprog.runtime.record import Comparison
 from fusionprog.runtime.render import Renderer
-from fusionprog.search.bench import Bench, Outcomes, block, mean_tokens
+from fusionprog.search.bench import Bench, block
 from fusionprog.search.books import Books
 from fusionprog.search.bootstrap import bootstrap_traces
-from fusionprog.search.confirmation import Finalist, decide
-from fusionprog.search.constraints import Usage, usage_of
+from fusionprog.search.confirmation import Decision, decide
+from fusionprog.search.confirmations import Confirmations, paired
 from fusionprog.search.emit import Result, emit
 from fusionprog.search.events import Callback, Finished, Note, PhaseStarted
 from fusionprog.search.fold_search import SUCCESSOR, search_fold
@@ -37,8 +35,10 @@ from fusionprog.search.objective import Objective, objective_of
 from fusionprog.search.placing import PHASES, placed
 from fusionprog.search.preflight import Job
 from fusionprog.search.scoring import Scoring
+from fusionprog.search.settling import Settled, settle
 from fusionprog.search.sources import Source, sources_of
 from fusionprog.search.space import Space, make_space
+from fusionprog.search.start import Incumbent
 from fusionprog.search.strategies import strategy_registry
 from fusionprog.search.strategy import PRICES, Setting
 from fusionprog.search.trials import used_up
@@ -110,6 +110,8 @@ class _Run:
         self.books = Books(job, callbacks)
         self.bench: Bench
         self.sources: tuple[Source, ...] = ()
+        start = job.start
+        self._incumbent = Incumbent(start.incumbent, job.metrics) if start and start.incumbent else None
         self._client = client
 
     async def compile(self, optimizer: Mapping[str, Any]) -> CompiledProgram:
@@ -164,10 +166,8 @@ class _Run:
     ) -> CompiledProgram:
         job, objective = self.job, self.compiler.objective
         learning = Learning(len(job.folds))
-        finalists: list[Finalist] = []
-        confirmed_on: list[Mapping[str, Sequence[Row]]] = []
-        unchanged: dict[str, Comparison] = {}
-        written: dict[str, Usage] = {}
+        before = None if self._incumbent is None else self._incumbent.schedule
+        confirmed = Confirmations(self.bench, before, priced=bool(job.offered))
         for number, fold in enumerate(job.folds):
             scoring = Scoring(objective, job.seed)
             setting = Setting(
@@ -210,29 +210,18 @@ class _Run:
             )
             self.books.tell(PhaseStarted("confirmation", len(chosen)))
             rows = block(fold.confirmation, 0, job.plan.confirmation)
-            baseline, *results = await self.bench.measure_all([Schedule(), *chosen], rows)
+            await confirmed.add(chosen, rows, scoring.weights, strategy.vouched_gain)
             if self.bench.ended_by is not None:
                 self.books.cut = self.books.cut or used_up(self.bench.ended_by)
-            rows = {task: rows[task][: len(mine)] for task, mine in baseline.items()}
-            unchanged, written = _paired(baseline, baseline), usage_of(baseline)
-            for schedule, outcomes in zip(chosen, results, strict=True):
-                gains, usage, tokens = _paired(baseline, outcomes), usage_of(outcomes), mean_tokens(outcomes)
-                values = _paired_values(baseline, outcomes) if job.offered else {}
-                vouched = strategy.vouched_gain(schedule)
-                finalists.append(
-                    Finalist(schedule, gains, unchanged, tokens, usage, written, scoring.weights, values, vouched)
-                )
-            confirmed_on += [rows] * len(chosen)
-        decision = decide(finalists, unchanged, objective, written=written)
-        known = [each.schedule for each in finalists]
-        unclipped = replace(decision.schedule, as_written=())
-        measured_on = confirmed_on[known.index(unclipped)] if decision.improved else rows
+        decision = decide(confirmed.finalists, confirmed.unchanged, objective, written=confirmed.written)
+        settled = self._settle(decision, confirmed)
         self.books.tell(Note(decision.why))
         self.books.tell(PhaseStarted("test"))
         tested = self.books.ledger.apart()
-        test, costs = await self._report(decision.schedule, measured_on, tested)
+        test, costs = await self._report(decision.schedule, settled, confirmed.rows_of(decision), tested)
         result = Result(
             decision=decision,
+            settled=settled,
             test=test,
             costs=costs,
             trials=self.books.trials,
@@ -248,11 +237,36 @@ class _Run:
         self.books.tell(Finished(compiled.record, self._client.paid))
         return compiled
 
+    def _settle(self, decision: Decision, confirmed: Confirmations) -> Settled | None:
+        """Which tasks go on with what they followed before; ``None`` where they followed nothing."""
+        start, standing = self.job.start, confirmed.standing_of(decision)
+        if start is None or start.incumbent is None or standing is None:
+            return None
+        settled = settle(
+            decision,
+            standing,
+            known=start.program.tasks,
+            tolerance=start.tolerance,
+            before=start.program.record.growth,
+        )
+        if settled.kept:
+            self.books.note(f"goes on as before, since it would score lower: {', '.join(settled.kept)}")
+        return settled
+
     def _bench(self, scorers: Mapping[str, TaskScorer], evaluator: Evaluator, items: Mapping[str, Item]) -> Bench:
-        return Bench(scorers, evaluator, Renderer(items), self._client, self.books.ledger, self.kept.keep_scores)
+        return Bench(
+            scorers,
+            evaluator,
+            Renderer(items),
+            self._client,
+            self.books.ledger,
+            self.kept.keep_scores,
+            self._incumbent,
+            () if self.job.start is None else self.job.start.held,
+        )
 
     async def _report(
-        self, schedule: Schedule, measured_on: Mapping[str, Sequence[Row]], ledger: Ledger
+        self, schedule: Schedule, settled: Settled | None, measured_on: Mapping[str, Sequence[Row]], ledger: Ledger
     ) -> tuple[dict[str, Comparison], dict[str, dict[str, dict[str, float | None]]]]:
         """Test scores (outside of the budget), and tokens and dollars per 1,000 calls, before and after.
 
@@ -260,25 +274,22 @@ class _Run:
         """
         tests = {name: task.rows["test"] for name, task in self.job.tasks.items() if task.rows["test"]}
         rows = {**measured_on, **tests}
-        before, after = await together(self.bench.measure(each, rows) for each in (Schedule(), schedule))
+        kept = () if settled is None else settled.kept
+        goes_on = schedule if self._incumbent is None else self._incumbent.schedule
+        before, new, old = await together(
+            [
+                self.bench.measure(Schedule(), rows),
+                self.bench.measure(schedule, {name: mine for name, mine in rows.items() if name not in kept}),
+                self.bench.measure(goes_on, {name: rows[name] for name in kept}),
+            ]
+        )
+        after = {**new, **old}
         for name in tests:
             for outcome in (*before[name], *after[name]):
                 ledger.charge(outcome.calls)
-        compared = _paired(before, after)
+        compared = paired(before, after)
         costs = {name: {"before": _per_thousand(before[name]), "after": _per_thousand(after[name])} for name in rows}
         return {name: compared[name] for name in tests}, costs
-
-
-def _paired(before: Outcomes, after: Outcomes) -> dict[str, Comparison]:
-    return {
-        task: compare([each.score for each in before[task]], [each.score for each in after[task]]) for task in before
-    }
-
-
-def _paired_values(before: Outcomes, after: Outcomes) -> dict[str, Comparison]:
-    return {
-        task: compare([each.value for each in before[task]], [each.value for each in after[task]]) for task in before
-    }
 
 
 def _per_thousand(outcomes: Sequence[Any]) -> dict[str, float | None]:

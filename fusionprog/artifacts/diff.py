@@ -24,6 +24,7 @@ _PARTS: Final[dict[str, Part]] = {
     "schedule": "weights",
     "embedding": "weights",
     "scores": "scores",
+    "growth": "scores",
     "learned": "learned",
     "lineage": "lineage",
     "compile": "compile",

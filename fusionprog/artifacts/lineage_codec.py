@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from fusionprog.artifacts.schema import LineageSpec, ParentSpec
+from fusionprog.artifacts.lineage_schema import LineageSpec, ParentSpec
 from fusionprog.errors import ArtifactError
 from fusionprog.runtime.lineage import Lineage, Parent
 

@@ -46,7 +46,7 @@ def program_changes(before: ProgramSpec, after: ProgramSpec) -> list[Change]:
     """Returns what differs between two programs, in the order of the first."""
     old, new = ({each.name: each for each in program.nodes} for program in (before, after))
     modules, others = modules_of(before), modules_of(after)
-    changes = list(_inputs(before.inputs, after.inputs))
+    changes = [*_name(before, after), *_inputs(before.inputs, after.inputs)]
     for name in _names(old, new):
         if name not in old or name not in new:
             changes.append(Change(f"node {name}", "is new" if name in new else "is gone"))
@@ -104,6 +104,11 @@ def signature_of(module: ModuleSpec) -> SignatureSpec:
     return signature_of(module.modules[0]) if module.signature is None else module.signature
 
 
+def _name(before: ProgramSpec, after: ProgramSpec) -> Iterator[Change]:
+    if before.name != after.name:
+        yield Change("the program", f"was named {before.name!r}, is named {after.name!r}", breaks=False)
+
+
 def _inputs(before: Iterable[InputSpec], after: Iterable[InputSpec]) -> Iterator[Change]:
     old, new = ({each.name: each for each in inputs} for inputs in (before, after))
     for name in _names(old, new):
@@ -144,6 +149,9 @@ def _edges(node: str, before: NodeSpec, after: NodeSpec) -> Iterator[Change]:
     if before.called_by != after.called_by:
         words = ["no code" if each is None else each for each in (before.called_by, after.called_by)]
         yield Change(f"node {node}", f"was called by {words[0]}, is called by {words[1]}")
+    elif before.calls != after.calls:
+        said = f"was called at most {before.calls} times, is called at most {after.calls}"
+        yield Change(f"node {node}", said, breaks=False)
 
 
 def _defaults(place: str, before: FieldSpec | InputSpec, after: FieldSpec | InputSpec) -> Iterator[Change]:

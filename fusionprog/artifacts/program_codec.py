@@ -13,7 +13,7 @@ from fusionprog.artifacts.graph_codec import Functions, decode_graph, graph_spec
 from fusionprog.artifacts.learned_codec import learned_spec
 from fusionprog.artifacts.lineage_codec import lineage_spec
 from fusionprog.artifacts.pool_codec import decode_pool, encode_pool
-from fusionprog.artifacts.record_codec import compile_spec, decode_record, score_spec
+from fusionprog.artifacts.record_codec import compile_spec, decode_record, growth_spec, score_spec
 from fusionprog.artifacts.recorded_models import decode_models
 from fusionprog.artifacts.rounding import rounded
 from fusionprog.artifacts.schedule_codec import decode_schedule, mixture_spec, schedule_spec
@@ -61,6 +61,7 @@ def encode_program(program: CompiledProgram) -> dict[str, Any]:
                     for name, task in program.tasks.items()
                 },
                 "schedule": schedule_spec(program.schedule, program.tasks),
+                "growth": None if record.growth is None else growth_spec(record.growth),
                 "learned": None if record.learned is None else learned_spec(record.learned, program.tasks),
                 "lineage": lineage_spec(record.lineage),
                 "scores": {name: score_spec(record.tasks[name]) for name in program.tasks},

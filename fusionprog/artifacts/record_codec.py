@@ -15,8 +15,11 @@ from fusionprog.artifacts.schema import (
     ComparisonSpec,
     CompileSpec,
     FrontPointSpec,
+    GrowthSpec,
     TaskScoreSpec,
 )
+from fusionprog.errors import ArtifactError
+from fusionprog.runtime.growth import Growth
 from fusionprog.runtime.record import Adapted, Comparison, CompileRecord, FrontPoint, Score, TaskRecord
 
 
@@ -46,6 +49,7 @@ def score_spec(record: TaskRecord) -> TaskScoreSpec:
         test=None if record.test is None else _comparison_spec(record.test),
         cost=rounded(record.cost),
         adapted=None if record.adapted is None else AdaptedSpec.model_validate(rounded(asdict(record.adapted))),
+        replaced=None if record.replaced is None else _comparison_spec(record.replaced),
     )
 
 
@@ -71,6 +75,7 @@ def decode_record(artifact: Artifact, nodes: Iterable[str], items: Iterable[str]
                 sizes=spec.sizes,
                 data=spec.data,
                 adapted=_adapted(artifact.scores[name].adapted),
+                replaced=_comparison(artifact.scores[name].replaced),
             )
             for name, spec in artifact.tasks.items()
         },
@@ -92,11 +97,30 @@ def decode_record(artifact: Artifact, nodes: Iterable[str], items: Iterable[str]
         if artifact.learned is None
         else decode_learned(artifact.learned, artifact.tasks, nodes, items, len(artifact.embedding.scale)),
         lineage=decode_lineage(artifact.lineage, artifact.hash),
+        growth=None if artifact.growth is None else _growth(artifact.growth),
     )
 
 
 def _comparison_spec(comparison: Comparison) -> ComparisonSpec:
     return ComparisonSpec.model_validate(rounded(asdict(comparison)))
+
+
+def growth_spec(growth: Growth) -> GrowthSpec:
+    """Returns what tasks scored as the program grew, as the artifact holds it."""
+    return GrowthSpec(
+        stages=list(growth.stages),
+        learned_in=dict(growth.learned_in),
+        scores=[rounded(dict(scores)) for scores in growth.scores],
+    )
+
+
+def _growth(spec: GrowthSpec) -> Growth:
+    if len(spec.scores) != len(spec.stages) or any(stage >= len(spec.stages) for stage in spec.learned_in.values()):
+        raise ArtifactError(
+            "what tasks scored as the program grew does not fit together",
+            expected=f"scores of {len(spec.stages)} stages, and tasks that were learned in one of them",
+        )
+    return Growth(tuple(spec.stages), spec.learned_in, tuple(spec.scores))
 
 
 def _adapted(spec: AdaptedSpec | None) -> Adapted | None:

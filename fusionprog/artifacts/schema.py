@@ -9,9 +9,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
+from fusionprog.artifacts.lineage_schema import LineageSpec
 from fusionprog.prompts.items import Facet
 from fusionprog.prompts.schedule import Format
-from fusionprog.runtime.lineage import MOST_ANCESTORS, Kind
 from fusionprog.runtime.record import Rung
 
 SCHEMA_VERSION = 1
@@ -24,7 +24,6 @@ Count = Annotated[int, Field(ge=0)]
 Numbers = Annotated[list[Number], Field(fail_fast=True)]
 Names = Annotated[list[str], Field(fail_fast=True)]
 Text = Annotated[list[str], Field(description="one line an element", fail_fast=True)]
-ContentHash = Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]
 TypeSpec = dict[str, JsonValue]
 
 
@@ -296,6 +295,15 @@ class TaskScoreSpec(_Strict):
     test: ComparisonSpec | None
     cost: dict[str, dict[str, Number | None]]
     adapted: AdaptedSpec | None = None
+    replaced: ComparisonSpec | None = None
+
+
+class GrowthSpec(_Strict):
+    """What every task scored after every stage; the first stage is the program as written."""
+
+    stages: Annotated[list[str], Field(fail_fast=True, min_length=2, max_length=1_000)]
+    learned_in: dict[str, Annotated[int, Field(ge=1)]]
+    scores: Annotated[list[dict[str, Number]], Field(fail_fast=True, max_length=1_000)]
 
 
 class EffectSpec(_Strict):
@@ -344,25 +352,6 @@ class LearnedSpec(_Strict):
     sources: Annotated[dict[str, Share], Field(max_length=1_000)] = {}
 
 
-class ParentSpec(_Strict):
-    """A program that another was made from."""
-
-    hash: ContentHash
-    program: str
-    kind: Kind
-    change: Annotated[str, Field(max_length=200)] = ""
-
-
-Parents = Annotated[list[ParentSpec], Field(fail_fast=True, min_length=1, max_length=MOST_ANCESTORS)]
-
-
-class LineageSpec(_Strict):
-    """What the program was made from, and what each of these was."""
-
-    parents: Parents
-    further: Annotated[dict[ContentHash, Parents], Field(max_length=MOST_ANCESTORS)] = {}
-
-
 class EmbeddingSpec(_Strict):
     """The task embedder, the tasks' coordinates, and the basis they are seen in."""
 
@@ -392,6 +381,7 @@ class Artifact(_Strict):
     schedule: ScheduleSpec
     scores: dict[str, TaskScoreSpec]
     learned: LearnedSpec | None = None
+    growth: GrowthSpec | None = None
     lineage: LineageSpec | None = None
     embedding: EmbeddingSpec
     hash: str

@@ -1,8 +1,9 @@
-"""Loads artifacts for commands."""
+"""Artifacts of commands: loading them, and where they go."""
 
 from __future__ import annotations
 
 import warnings
+from pathlib import Path
 from typing import Any
 
 import click
@@ -11,7 +12,7 @@ import fusionprog as fp
 
 
 def load_program(
-    path: str, lm: str | None = None, module: str | None = None, program: str | None = None
+    path: str, lm: Any = None, module: str | None = None, program: str | None = None
 ) -> fp.CompiledProgram:
     """Returns the program of an artifact; what loading warns of is printed on stderr.
 
@@ -39,3 +40,13 @@ def load_program(
     for warning in caught:
         click.echo(f"warning: {warning.message}", err=True)
     return compiled
+
+
+def check_folder(output: str) -> None:
+    """Checks that a file can be written: before anything is spent on what is to be in it.
+
+    Raises:
+        UsageError: if its folder is not there.
+    """
+    if not Path(output).resolve().parent.is_dir():
+        raise click.UsageError(f"There is no folder {str(Path(output).parent)!r} for the output.")

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import json
-import re
-import sys
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 import click
 
-if TYPE_CHECKING:
-    from fusionprog.lm.limits import LimitsSpec
+from fusionprog.cli.artifact_file import check_folder
+from fusionprog.cli.asking import Asking, asking_options
+from fusionprog.cli.spending import Spending, ask_first, spending_options
 
 
 @click.command("compile")
@@ -20,7 +18,7 @@ if TYPE_CHECKING:
 @click.option(
     "-o", "--output", type=click.Path(dir_okay=False), help="Where the artifact goes (needed but for --dry-run)."
 )
-@click.option("--lm", help="Model: a LiteLLM name, or 'offline'.  [default: the program file's]")
+@click.option("--lm", help="Model: a LiteLLM name, 'offline' or 'offline-semantic'.  [default: the program file's]")
 @click.option(
     "--objective", metavar="NAME", help="What to reach over the tasks: mean, worst, …  [default: the program file's]"
 )
@@ -31,24 +29,13 @@ if TYPE_CHECKING:
     "[default: the program file's]",
 )
 @click.option("--trials", type=click.IntRange(min=1), help="Trials of the search.")
-@click.option("--max-calls", type=click.IntRange(min=1), help="Model calls at most.")
-@click.option("--max-usd", type=click.FloatRange(min=0, min_open=True), help="Dollars at most.")
-@click.option("--max-tokens", type=click.IntRange(min=1), help="Tokens at most.")
-@click.option("--max-time", metavar="TIME", help="Time of the search at most, e.g. 90s, 20m, 2h.")
-@click.option("-j", "--concurrency", type=click.IntRange(min=1), default=16, show_default=True, help="Calls in flight.")
-@click.option("--rpm", type=click.FloatRange(min=0, min_open=True), help="Requests per minute at most.")
-@click.option("--tpm", type=click.FloatRange(min=0, min_open=True), help="Tokens per minute at most.")
-@click.option("--timeout", type=click.FloatRange(min=0, min_open=True), metavar="SECONDS", help="Of one attempt.")
-@click.option(
-    "--retries", type=click.IntRange(min=0), help="Attempts after the first, where a model cannot answer now."
-)
+@spending_options
+@asking_options
 @click.option("--task", "tasks", multiple=True, metavar="T", help="Only this task; may be repeated.")
 @click.option("--limit", type=click.IntRange(min=1), metavar="N", help="At most N rows a split.")
 @click.option("--storage", metavar="URL", help="Where measurements are kept.  [default: the output's name with .db]")
 @click.option("--seed", type=int, default=0, show_default=True)
-@click.option("--fresh", is_flag=True, help="Ask the model again instead of using kept answers.")
 @click.option("--dry-run", is_flag=True, help="Check everything, say what it would cost, and stop.")
-@click.option("--yes", is_flag=True, help="Do not ask before spending on a paid model without a cap.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def compile_command(
     program: str,
@@ -57,22 +44,13 @@ def compile_command(
     objective: str | None,
     embedder: str | None,
     trials: int | None,
-    max_calls: int | None,
-    max_usd: float | None,
-    max_tokens: int | None,
-    max_time: str | None,
-    concurrency: int,
-    rpm: float | None,
-    tpm: float | None,
-    timeout: float | None,
-    retries: int | None,
+    spending: Spending,
+    asking: Asking,
     tasks: tuple[str, ...],
     limit: int | None,
     storage: str | None,
     seed: int,
-    fresh: bool,
     dry_run: bool,
-    yes: bool,
     as_json: bool,
 ) -> None:
     """Compile the program that PROGRAM.py defines into one JSON file.
@@ -85,28 +63,20 @@ def compile_command(
         raise click.UsageError("Say where the artifact goes: -o desk.json")
 
     from fusionprog.cli.program_file import only_tasks, read_program_file
+    from fusionprog.cli.receipt import Receipt
     from fusionprog.cli.summary import dry_run_lines, paid_line, record_data, summary_lines
-    from fusionprog.lm.budget import Budget
-    from fusionprog.lm.client import Paid
     from fusionprog.optimizers.compile import run_job
     from fusionprog.optimizers.fusion import Fusion
     from fusionprog.search.display import Display
-    from fusionprog.search.events import Event, Finished
     from fusionprog.search.objective import objective_of
     from fusionprog.search.preflight import preflight
     from fusionprog.store.store import Store
 
-    if output is not None and not Path(output).resolve().parent.is_dir():
-        raise click.UsageError(f"There is no folder {str(Path(output).parent)!r} for the output.")
+    if output is not None:
+        check_folder(output)
     file = read_program_file(program)
-    own = file.budget or Budget()
     wanted = objective_of(objective or file.objective or "mean")
-    budget = Budget(
-        calls=max_calls or own.calls,
-        usd=max_usd or own.usd,
-        tokens=max_tokens or own.tokens,
-        seconds=_seconds(max_time) if max_time else own.seconds,
-    )
+    budget = spending.budget(file.budget)
     job = preflight(
         file.program,
         only_tasks(file.tasks, tasks, limit),
@@ -123,60 +93,23 @@ def compile_command(
         click.echo(json.dumps(job.estimate.__dict__) if as_json else "\n".join(dry_run_lines(job)))
         return
     assert output is not None
-    costs = any(not model.free for model in job.asked)
-    if costs and not budget.bounded and not yes:
-        _ask_first(dry_run_lines(job))
-    paid = Paid()
-
-    def note_paid(event: Event) -> None:
-        nonlocal paid
-        if isinstance(event, Finished):
-            paid = event.paid
-
+    if any(not model.free for model in job.asked) and not budget.bounded and not spending.yes:
+        ask_first(dry_run_lines(job))
+    receipt = Receipt()
     with Store(storage or str(Path(output).with_suffix(".db"))) as store, Display() as display:
         compiled = run_job(
             job,
             Fusion(objective=wanted),
             store,
-            concurrency=concurrency,
-            limits=_limits(
-                file.limits, requests_per_minute=rpm, tokens_per_minute=tpm, timeout=timeout, retries=retries
-            ),
             prior=(),
-            callbacks=[display, note_paid],
-            fresh=fresh,
+            callbacks=[display, receipt],
+            **asking.how(file.limits),
         )
     compiled.save(output)
     where = str(store.path or store.name)
     if as_json:
-        result = {"output": output, "storage": where, "paid": asdict(paid), **record_data(compiled.record)}
+        result = {"output": output, "storage": where, "paid": asdict(receipt.paid), **record_data(compiled.record)}
         click.echo(json.dumps(result))
     else:
-        lines = [*summary_lines(compiled.record), paid_line(paid), f"wrote {output} (measurements in {where})"]
+        lines = [*summary_lines(compiled.record), paid_line(receipt.paid), f"wrote {output} (measurements in {where})"]
         click.echo("\n".join(lines))
-
-
-def _limits(own: LimitsSpec, **given: Any) -> LimitsSpec:
-    """The program file's limits, with what the command line says in its place."""
-    from fusionprog.lm.limits import Limits
-
-    said = {name: value for name, value in given.items() if value is not None}
-    if isinstance(own, Limits) or own is None:
-        return replace(own or Limits(), **said)
-    return {name: replace(each, **said) for name, each in {"*": Limits(), **own}.items()}
-
-
-def _ask_first(lines: list[str]) -> None:
-    if not sys.stdin.isatty():
-        raise click.UsageError(
-            "This model is paid and there is no cap. Set one (--max-usd 2, --max-calls 4000), or pass --yes."
-        )
-    click.echo("\n".join(lines), err=True)
-    click.confirm("This model is paid and there is no cap. Go on?", abort=True, err=True)
-
-
-def _seconds(text: str) -> float:
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([smh]?)", text.strip())
-    if not match or float(match[1]) <= 0:
-        raise click.BadParameter(f"{text!r} is no time span; write 90s, 20m or 2h", param_hint="--max-time")
-    return float(match[1]) * {"": 1, "s": 1, "m": 60, "h": 3600}[match[2]]

@@ -7,6 +7,8 @@ from typing import Any
 
 import click
 
+from fusionprog.cli.terminal import inert
+
 
 @click.command("diff")
 @click.argument("one", type=click.Path())
@@ -26,12 +28,12 @@ def diff_command(one: str, other: str, exit_code: bool, as_json: bool) -> None:
         if each.part != part:
             part = each.part
             click.secho(part, bold=True)
-        click.echo(f"  {each.path}")
+        click.echo(f"  {inert(each.path)}")
         for line in each.words:
-            click.echo(f"    {line}")
+            click.echo(f"    {inert(line)}")
         for sign, value, colour in () if each.words else (("-", each.before, "red"), ("+", each.after, "green")):
             for line in _lines(value):
-                click.secho(f"    {sign} {line}", fg=colour)
+                click.secho(f"    {sign} {inert(line)}", fg=colour)
     if not differences and not as_json:
         click.echo("no differences")
     if differences and exit_code:

@@ -8,11 +8,13 @@ import sys
 import click
 
 import fusionprog as fp
+from fusionprog.cli.adapt import adapt_command
 from fusionprog.cli.compile import compile_command
 from fusionprog.cli.diff import diff_command
 from fusionprog.cli.evaluate import eval_command
 from fusionprog.cli.init import init_command
 from fusionprog.cli.label import label_command
+from fusionprog.cli.merge import merge_command
 from fusionprog.cli.migrate import migrate_command
 from fusionprog.cli.pull import pull_command
 from fusionprog.cli.push import push_command
@@ -20,6 +22,7 @@ from fusionprog.cli.registry import registry_command
 from fusionprog.cli.run import run_command
 from fusionprog.cli.show import show_command
 from fusionprog.cli.store import store_command
+from fusionprog.cli.transfer_matrix import transfer_matrix_command
 from fusionprog.errors import FusionProgError
 
 EXIT_CODES = """\b
@@ -46,10 +49,13 @@ def cli() -> None:
 for _command in (
     init_command,
     compile_command,
+    adapt_command,
+    transfer_matrix_command,
     run_command,
     eval_command,
     show_command,
     diff_command,
+    merge_command,
     migrate_command,
     registry_command,
     push_command,

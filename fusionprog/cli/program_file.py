@@ -1,4 +1,4 @@
-"""Reads what a program file defines."""
+"""Reads what a program file or a file of tasks defines."""
 
 from __future__ import annotations
 
@@ -16,19 +16,27 @@ from fusionprog.errors import DataError, FusionProgError, ProgramError
 from fusionprog.program.program import Program
 from fusionprog.program.task import Task, check_tasks
 
+_OF_TASKS = ("pool", "lm", "budget", "limits", "embedder")
+
 
 @dataclass(frozen=True)
-class ProgramFile:
+class TasksFile:
+    """What a file of tasks defines: ``tasks``, and if it likes the others."""
+
+    tasks: list[Task]
+    pool: Any = None
+    lm: Any = None
+    budget: Any = None
+    limits: Any = None
+    embedder: Any = None
+    program: Any = None
+
+
+@dataclass(frozen=True)
+class ProgramFile(TasksFile):
     """What a program file defines: ``program`` and ``tasks``, and if it likes the others."""
 
-    program: Any
-    tasks: list[Task]
-    pool: Any
-    lm: Any
-    budget: Any
-    limits: Any
-    objective: Any
-    embedder: Any
+    objective: Any = None
 
 
 def read_program_file(reference: str) -> ProgramFile:
@@ -43,15 +51,39 @@ def read_program_file(reference: str) -> ProgramFile:
     path, _, name = reference.partition(".py:")
     path = path if path.endswith(".py") else f"{path}.py"
     module = import_file(path)
-    program = _variable(module, name or "program", reference)
+    program = _made(_variable(module, name or "program", reference), path)
+    others = _others(module, (*_OF_TASKS, "objective"))
+    return ProgramFile(program=program, tasks=_tasks(module, reference), **others)
+
+
+def read_tasks_file(path: str) -> TasksFile:
+    """Runs a file of tasks, which may be a program file, and returns what it defines.
+
+    Raises:
+        ProgramError: if the file is missing, fails, or lacks ``tasks``.
+    """
+    module = import_file(path)
+    program = _made(getattr(module, "program", None), path)
+    return TasksFile(_tasks(module, path), **_others(module, _OF_TASKS), program=program)
+
+
+def _made(program: Any, path: str) -> Any:
+    """A program; where it is a class, one of it."""
     if isinstance(program, type) and issubclass(program, Program):
         with _running(path, Path(path).resolve()):
-            program = program()
-    tasks = _variable(module, "tasks", reference)
+            return program()
+    return program
+
+
+def _tasks(module: ModuleType, where: str) -> list[Task]:
+    tasks = _variable(module, "tasks", where)
     if not isinstance(tasks, Iterable):
-        raise ProgramError(f"{reference}: tasks is no list", found=type(tasks).__name__)
-    others = (getattr(module, each, None) for each in ("pool", "lm", "budget", "limits", "objective", "embedder"))
-    return ProgramFile(program, list(tasks), *others)
+        raise ProgramError(f"{where}: tasks is no list", found=type(tasks).__name__)
+    return list(tasks)
+
+
+def _others(module: ModuleType, names: Iterable[str]) -> dict[str, Any]:
+    return {name: getattr(module, name, None) for name in names}
 
 
 def read_attribute(reference: str) -> Any:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from fusionprog.cli.lineage import SHORT_HASH
+from fusionprog.cli.terminal import inert, plain_console
 
 if TYPE_CHECKING:
     from fusionprog.artifacts.registry.registry import Registry, Version
@@ -54,9 +55,7 @@ def _list_programs(registry: Registry, as_json: bool) -> None:
 
 
 def _list_versions(registry: Registry, name: str, as_json: bool) -> None:
-    from rich.console import Console
     from rich.table import Table
-    from rich.text import Text
 
     versions = registry.versions(name)
     histories = {label: registry.history(name, label) for label in sorted(registry.labels(name))}
@@ -73,9 +72,9 @@ def _list_versions(registry: Registry, name: str, as_json: bool) -> None:
         )
         made_from = "\n".join(f"{parent.kind} {parent.hash[:SHORT_HASH]}" for parent in each.parents)
         cells = (str(each.number), each.hash[:SHORT_HASH], "\n".join(each.labels), scores or each.problem, made_from)
-        table.add_row(*(Text(cell) for cell in cells))
-    console = Console(highlight=False)
+        table.add_row(*map(inert, cells))
+    console = plain_console()
     console.print(table)
     for label, hashes in histories.items():
         if len(hashes) > 1:
-            console.print(f"{label}: {' → '.join(each[:SHORT_HASH] for each in hashes)}", markup=False, soft_wrap=True)
+            console.print(f"{label}: {' → '.join(each[:SHORT_HASH] for each in hashes)}", soft_wrap=True)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 import click
 
 from fusionprog.cli.artifact_file import load_program
+from fusionprog.cli.terminal import inert, plain_console
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -73,15 +75,16 @@ def _show_prompts(program: fp.CompiledProgram, node: str | None, as_json: bool) 
         for role, lines in messages:
             click.secho(f"{task} · {name} · {role}", bold=True)
             for line in lines:
-                click.echo(f"{line.item or '':{width}} │ {line.text}")
+                click.echo(f"{line.item or '':{width}} │ {inert(line.text)}")
 
 
 def _show_json(program: fp.CompiledProgram, node: str | None) -> None:
     from fusionprog.artifacts.program_codec import encode_program
     from fusionprog.cli.learned import learned_data
+    from fusionprog.cli.pairs import pairs_of
 
-    data = encode_program(program)
-    wanted = {(task, name) for task, name in _nodes(program, node)}
+    data, nodes = encode_program(program), _nodes(program, node)
+    wanted = set(nodes)
     mixtures = {
         task: {name: mixture for name, mixture in nodes.items() if (task, name) in wanted}
         for task, nodes in data["mixtures"].items()
@@ -89,34 +92,34 @@ def _show_json(program: fp.CompiledProgram, node: str | None) -> None:
     choices = {name: dict(mine) for name, mine in _choices(program).items() if node in (None, name)}
     shown = {"hash": program.content_hash, "lineage": data.get("lineage")}
     shown |= {"scores": data["scores"], "compile": data["compile"], "mixtures": mixtures, "choices": choices}
+    shown["pairs"] = [asdict(pair) for pair in pairs_of(program, nodes)]
     click.echo(json.dumps({**shown, **learned_data(program, data.get("learned"), node)}))
 
 
 def _show_tables(program: fp.CompiledProgram, node: str | None, effects: bool) -> None:
-    from rich.console import Console
     from rich.table import Table
 
     from fusionprog.cli.learned import learned_parts
     from fusionprog.cli.lineage import lineage_lines
-    from fusionprog.cli.summary import objective_lines, summary_lines
+    from fusionprog.cli.pairs import pair_lines, pairs_of
+    from fusionprog.cli.summary import objective_lines, score_lines
     from fusionprog.modules import DSPyCode
 
     nodes = _nodes(program, node)
-    console = Console(highlight=False)
-    console.print(f"{program.graph.name}: {' → '.join(program.graph.order())}", style="bold")
+    console = plain_console()
+    console.print(f"{inert(program.graph.name)}: {' → '.join(program.graph.order())}", style="bold", soft_wrap=True)
     for line in lineage_lines(program.record.lineage):
-        console.print(line, markup=False, soft_wrap=True)
+        console.print(line, soft_wrap=True)
     for module in (place.module for place in program.graph.nodes.values()):
         if isinstance(module, DSPyCode):
             console.print(f"runs the code of the dspy.Module {module.name!r}: load it with module=")
     for name, source in program.graph.guards.items():
-        console.print(f"{name} = {source}", markup=False, soft_wrap=True)
-    for line in summary_lines(program.record)[: len(program.record.tasks)]:
-        if line.split("  ")[0].strip() in program.tasks:
-            console.print(line)
+        console.print(inert(f"{name} = {source}"), soft_wrap=True)
+    for line in score_lines(program.record, program.tasks):
+        console.print(inert(line), soft_wrap=True)
     if len(program.tasks) == len(program.record.tasks):
         for line in objective_lines(program.record):
-            console.print(line, soft_wrap=True, markup=False)
+            console.print(inert(line), soft_wrap=True)
         if program.record.front:
             console.print(_front_table(program))
     for task, name in nodes:
@@ -124,7 +127,7 @@ def _show_tables(program: fp.CompiledProgram, node: str | None, effects: bool) -
         settings = program.schedule.settings(name, task)
         chosen = "".join(f", {choice} {option}" for choice, option in sorted(settings.choices.items()))
         title = f"{task} · {name} (format {settings.format}, temperature {settings.temperature:g}{chosen})"
-        table = Table(title=title, title_justify="left")
+        table = Table(title=inert(title), title_justify="left")
         for column in ("facet", "gate", "item", "used", "weight", "effect"):
             table.add_column(column, justify="right" if column in ("gate", "used", "weight", "effect") else "left")
         for facet, items in mixture.facets.items():
@@ -136,12 +139,14 @@ def _show_tables(program: fp.CompiledProgram, node: str | None, effects: bool) -
         if table.row_count:
             console.print(table)
         else:
-            console.print(f"{task} · {name}: {chosen.removeprefix(', ') or 'as written'}")
+            console.print(inert(f"{task} · {name}: {chosen.removeprefix(', ') or 'as written'}"))
+    for line in pair_lines(pairs_of(program, nodes), len(program.tasks), effects):
+        console.print(inert(line), soft_wrap=True)
     for name, choices in _choices(program).items():
         if node in (None, name) and not program.graph.nodes[name].asks_model:
-            console.print(f"{name}: {', '.join(f'{each} {option}' for each, option in choices.items())}")
+            console.print(inert(f"{name}: {', '.join(f'{each} {option}' for each, option in choices.items())}"))
     for part in learned_parts(program, node, effects):
-        console.print(part, soft_wrap=isinstance(part, str), markup=False)
+        console.print(part, soft_wrap=isinstance(part, str))
     if not effects and program.record.learned is not None:
         console.print("all items: --effects; one task or node: --task, --node; all numbers: --json", style="dim")
 
@@ -162,5 +167,5 @@ def _front_table(program: fp.CompiledProgram) -> Table:
         usd = "" if point.usd is None else f"{point.usd:.6f}"
         quality = f"{point.quality:.3f} ± {point.se:.3f}"
         returned = "yes" if point.chosen else ""
-        table.add_row(name, quality, f"{point.tokens:,.0f}", usd, f"{point.latency:,.0f}", returned)
+        table.add_row(inert(name), quality, f"{point.tokens:,.0f}", usd, f"{point.latency:,.0f}", returned)
     return table

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import asdict
 from typing import Any
 
 from fusionprog.lm.client import Paid
-from fusionprog.runtime.record import Comparison, CompileRecord, TaskRecord
+from fusionprog.runtime.growth import Growth
+from fusionprog.runtime.record import Adapted, Comparison, CompileRecord, TaskRecord
 from fusionprog.search.display import short
 from fusionprog.search.preflight import Job
 
@@ -20,32 +22,68 @@ def comparison_text(comparison: Comparison) -> str:
 
 
 def score_text(task: TaskRecord) -> str:
-    """Returns what is known of a task's score: what was measured, else what was expected."""
-    if task.measured is not None:
-        return f"{'test' if task.test else 'confirmation'} {comparison_text(task.measured)}"
-    if task.adapted is None:
-        return "not measured"
-    expected = f"{task.adapted.expected:+.2f} ± {task.adapted.se:.2f}".replace("0.", ".")
-    return f"{task.adapted.rung}: expected {expected}, not measured"
+    """Returns what is known of a task's score: what was measured, and what was expected of a task that was added."""
+    expected = "" if task.adapted is None else _expected_text(task.adapted)
+    if task.measured is None:
+        return f"{expected}, not measured" if expected else "not measured"
+    measured = f"{'test' if task.test else 'confirmation'} {comparison_text(task.measured)}"
+    return f"{measured}; {expected}" if expected else measured
 
 
-def summary_lines(record: CompileRecord) -> list[str]:
-    """Returns the end of a compile: per task the scores, the cost, and why it ended."""
+def sources_text(adapted: Adapted) -> str:
+    """Returns how much of what was known before held in a task that was added; nothing where it was not measured."""
+    known = sorted(adapted.sources.items(), key=lambda each: (each[0] == "", -each[1], each[0]))
+    shown = [f"{name or 'nothing known'} {share:.0%}" for name, share in known if round(share, 2)]
+    return f"of what was known there held: {', '.join(shown)}" if shown else ""
+
+
+def score_lines(record: CompileRecord, names: Iterable[str]) -> list[str]:
+    """Returns the scores of tasks, and of those that were added how they were."""
     lines = []
-    width = max(len(name) for name in record.tasks)
-    for name, task in record.tasks.items():
+    width = max(map(len, record.tasks))
+    for name in names:
+        task = record.tasks[name]
         lines.append(f"{name:{width}}  {score_text(task)}")
-    lines.append("")
-    for name, task in record.tasks.items():
-        if not task.cost:
-            continue
-        before, after = task.cost["before"], task.cost["after"]
-        lines.append(f"{name:{width}}  per 1,000 calls: {_cost(before)} → {_cost(after)}")
+        if task.adapted is not None and (held := sources_text(task.adapted)):
+            lines.append(f"{'':{width}}  {held}")
+        if task.replaced is not None:
+            lines.append(f"{'':{width}}  against what it followed before {comparison_text(task.replaced)}")
+    return lines
+
+
+def growth_line(growth: Growth) -> str:
+    """Returns what became of all tasks as a program grew: AP, BWT and FWT."""
+    parts = [f"all tasks {short(growth.average)}" if growth.average is not None else ""]
+    for name, value in (("tasks that it had", growth.backward), ("new tasks at once", growth.forward)):
+        parts.append("" if value is None else f"{name} {'' if value < 0 else '+'}{short(value)}")
+    return "on confirmation: " + ", ".join(part for part in parts if part)
+
+
+def summary_lines(record: CompileRecord, names: Iterable[str] | None = None) -> list[str]:
+    """Returns the end of a compile: per task the scores, the cost, and why it ended.
+
+    Args:
+        record: What the compile recorded.
+        names: The tasks that it was about; all, if not given.
+    """
+    names = list(record.tasks if names is None else names)
+    lines = [*score_lines(record, names), ""]
+    width = max(map(len, record.tasks))
+    for name in names:
+        if cost := record.tasks[name].cost:
+            lines.append(f"{name:{width}}  per 1,000 calls: {_cost(cost['before'])} → {_cost(cost['after'])}")
     spent = record.spent
     usd = f", ${spent['usd']:.2f}" if spent["usd"] else ""
     lines += ["", f"{record.trials} trials, {int(spent['calls']):,} calls{usd}; ended because {record.reason}"]
+    if record.growth is not None:
+        lines.append(growth_line(record.growth))
     lines.append(record.notes[-1] if record.improved else "nothing beat your program")
     return lines
+
+
+def _expected_text(adapted: Adapted) -> str:
+    gain = short(adapted.expected)
+    return f"{adapted.rung}, expected {'' if gain.startswith('-') else '+'}{gain} ± {short(adapted.se)}"
 
 
 def objective_lines(record: CompileRecord) -> list[str]:

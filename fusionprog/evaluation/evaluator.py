@@ -109,6 +109,13 @@ class TaskScorer:
         return frozenset(self.nodes) - sure_nodes(self.view.program.graph, self.wanted)
 
     @cached_property
+    def asked(self) -> tuple[LanguageModel, ...]:
+        """The models that one example may ask: those of the nodes, and the metric's own."""
+        models = [each for node in self.asking for each in self.offered.get(node, {node: self.models[node]}).values()]
+        models += [model for judges in self.judges.values() for model in judges.values()]
+        return tuple({id(model): model for model in models}.values())
+
+    @cached_property
     def calls_per_example(self) -> int:
         """Model calls for one example at most, the metric's own included."""
         asked = max(sum(node in self.asking for node in run) for run in self.runs)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 from scipy import stats
@@ -71,6 +72,12 @@ def lower_bound(
         n = sum(each.before.n for each in gains.values())
         return mean if mean <= 0 or 0.5**n <= level / finalists else 0.0
     return float(mean - stats.t.ppf(1 - level / finalists, max(1.0, freedom)) * error)
+
+
+def upper_bound(gains: Mapping[str, Comparison], *, level: float = 0.05) -> float:
+    """Returns the one-sided upper bound of the mean gain over tasks; see ``lower_bound``."""
+    losses = {task: replace(each, gain=-each.gain) for task, each in gains.items()}
+    return -lower_bound(losses, finalists=1, level=level)
 
 
 def worst_gain(gains: Mapping[str, Comparison]) -> tuple[float, float]:

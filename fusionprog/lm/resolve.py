@@ -1,4 +1,4 @@
-"""Which model runs which node, in the order that DESIGN gives; never silently the offline reader."""
+"""Which model runs which node, in the order that DESIGN gives; never silently an embedded reader."""
 
 from __future__ import annotations
 
@@ -10,10 +10,12 @@ from fusionprog._internal.registry import did_you_mean
 from fusionprog.errors import LMConfigurationError
 from fusionprog.lm.dspy_named import as_model, configured_lm, litellm_model, recorded_model
 from fusionprog.lm.model import Completion, LanguageModel, Messages
-from fusionprog.lm.offline_model import OFFLINE, OfflineModel
+from fusionprog.lm.offline_model import EMBEDDED, embedded_model
 from fusionprog.program.choice import Choice
 
-LMSpec: TypeAlias = Any  # a LiteLLM name, "offline", a dspy.LM, a LanguageModel, or a mapping node → any of these;
+LMSpec: TypeAlias = (
+    Any  # a LiteLLM name, "offline", "offline-semantic", a dspy.LM, a LanguageModel, or a mapping node → any of these;
+)
 # where a search may choose among several, a list or a Choice of them
 
 ENVIRONMENT = "FUSIONPROG_LM"
@@ -91,7 +93,7 @@ def resolve_model(lm: Any) -> LanguageModel:
             "lm='offline' runs the embedded reader, with no key and no cost",
         )
     if isinstance(spec, str):
-        return OfflineModel() if spec == OFFLINE else litellm_model(spec)
+        return embedded_model(spec) if spec in EMBEDDED else litellm_model(spec)
     if (model := as_model(spec)) is not None:
         return model
     if hasattr(spec, "complete") and hasattr(spec, "identity"):
@@ -99,7 +101,7 @@ def resolve_model(lm: Any) -> LanguageModel:
         return known
     raise LMConfigurationError(
         "lm is no language model",
-        expected="a LiteLLM name, a dspy.LM, or 'offline'",
+        expected="a LiteLLM name, a dspy.LM, 'offline' or 'offline-semantic'",
         found=type(spec).__name__,
     )
 
@@ -126,6 +128,7 @@ class UnboundModel:
 
 def model_from_identity(identity: Mapping[str, Any]) -> LanguageModel:
     """Returns the model that an artifact recorded; an ``UnboundModel`` where only its author's code can make it."""
-    if identity.get("model") == OFFLINE:
-        return OfflineModel()
+    name = identity.get("model")
+    if isinstance(name, str) and name in EMBEDDED:
+        return EMBEDDED[name]()
     return recorded_model(identity) or UnboundModel(identity)

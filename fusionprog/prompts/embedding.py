@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from fusionprog.errors import EmbedderError
 from fusionprog.program.data import Row
 from fusionprog.program.graph import ProgramGraph
 
@@ -58,9 +59,20 @@ class Basis:
         return len(self.components)
 
     def coordinates(self, vector: Vectors) -> tuple[float, ...]:
-        """Returns a text's place among the tasks, shape ``(n_components,)``, in units of their spread."""
+        """Returns a vector's place among the tasks, shape ``(n_components,)``, in units of their spread.
+
+        Raises:
+            EmbedderError: if it is of another length than the tasks' vectors.
+        """
         if not self.size:
             return ()
+        if len(vector) != len(self.centre):
+            raise EmbedderError(
+                "a vector does not fit the basis of the tasks",
+                expected=f"{len(self.centre)} numbers",
+                found=str(len(vector)),
+                fix="Pass embedder= with the embedder that the program was compiled with",
+            )
         place = self.components @ (vector - self.centre) / self.scale
         return tuple(round(float(value), _DIGITS) + 0.0 for value in place)
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from fusionprog.runtime.break_even import BreakEven, break_even
+from fusionprog.runtime.growth import Growth
 from fusionprog.runtime.learned import Learned
 from fusionprog.runtime.lineage import Lineage
 
@@ -76,6 +77,8 @@ class TaskRecord:
         sizes: Split → number of rows.
         data: Split → digest of its rows.
         adapted: How it was added; ``None`` where it was compiled with the program.
+        replaced: What it followed before against what it follows now, on the confirmation part; ``None`` where it
+            followed nothing before.
     """
 
     confirmation: Comparison | None
@@ -85,6 +88,7 @@ class TaskRecord:
     sizes: Mapping[str, int] = field(default_factory=dict)
     data: Mapping[str, str] = field(default_factory=dict)
     adapted: Adapted | None = None
+    replaced: Comparison | None = None
 
     @property
     def measured(self) -> Comparison | None:
@@ -137,6 +141,7 @@ class CompileRecord:
         front: What was traded off, the best in quality first; empty where nothing was.
         learned: What the search learned; ``None`` if it ended before it began.
         lineage: The programs that it was made from.
+        growth: What tasks scored as the program grew; ``None`` where it did not.
     """
 
     tasks: Mapping[str, TaskRecord]
@@ -156,6 +161,7 @@ class CompileRecord:
     front: tuple[FrontPoint, ...] = ()
     learned: Learned | None = None
     lineage: Lineage = field(default_factory=Lineage)
+    growth: Growth | None = None
 
     @property
     def break_even(self) -> BreakEven | None:

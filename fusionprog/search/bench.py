@@ -17,6 +17,7 @@ from fusionprog.program.data import Row
 from fusionprog.prompts.schedule import Schedule
 from fusionprog.runtime.render import RenderedPrompt, Renderer
 from fusionprog.search.events import Spent
+from fusionprog.search.start import Incumbent
 from fusionprog.search.worst_case import worst_case
 
 Outcomes = Mapping[str, Sequence[Outcome]]
@@ -35,6 +36,8 @@ class Bench:
         client: For what was really paid.
         ledger: Where spending is booked.
         keep: Keeps per-example scores.
+        incumbent: A program that is measured by its own prompts, where its schedule is asked for.
+        held: The nodes that keep its prompts under every schedule.
 
     Attributes:
         ended_by: The limit of the budget that cut the last ``measure_all`` short; ``None`` if none did.
@@ -48,6 +51,8 @@ class Bench:
         client: LMClient,
         ledger: Ledger,
         keep: Callable[[list[dict[str, Any]]], None],
+        incumbent: Incumbent | None = None,
+        held: Sequence[str] = (),
     ) -> None:
         self.scorers = scorers
         self._variants = Variants(scorers)
@@ -57,6 +62,11 @@ class Bench:
         self._renderer = renderer
         self._client = client
         self._keep = keep
+        self._incumbent = incumbent
+        self._held = {
+            task: {node: prompt for node, prompt in mine.items() if node in held}
+            for task, mine in (incumbent.prompts if incumbent is not None and held else {}).items()
+        }
 
     @property
     def calls_per_row(self) -> int:
@@ -151,12 +161,21 @@ class Bench:
 
     def prompts(self, schedule: Schedule, task: str) -> dict[str, RenderedPrompt]:
         """Returns node → prompt of a schedule in a task, for the nodes that ask a model for its metric."""
+        if (given := self._given(schedule)) is not None:
+            return dict(given.prompts[task])
         scorer = self.scorer(schedule, task)
-        return self._renderer.prompts(schedule, scorer.view, scorer.asking)
+        made = self._renderer.prompts(schedule, scorer.view, scorer.asking)
+        return {**made, **self._held[task]} if task in self._held else made
 
     def scorer(self, schedule: Schedule, task: str) -> TaskScorer:
         """Returns how a schedule is scored in a task: what it picks alone runs."""
+        if (given := self._given(schedule)) is not None:
+            return given.scorers[task]
         return self._variants.scorer(schedule, task)
+
+    def _given(self, schedule: Schedule) -> Incumbent | None:
+        incumbent = self._incumbent
+        return incumbent if incumbent is not None and schedule is incumbent.schedule else None
 
     def options(self, schedule: Schedule, task: str) -> dict[str, dict[str, str]]:
         """Returns node → choice → option of a schedule in a task, for the nodes that run for its metric.

@@ -19,9 +19,11 @@ from fusionprog.runtime.compiled import CompiledProgram, CompiledTask
 from fusionprog.runtime.record import Comparison, CompileRecord, TaskRecord
 from fusionprog.runtime.render import Renderer, TaskView
 from fusionprog.search.confirmation import Decision
+from fusionprog.search.joining import joined
 from fusionprog.search.learning import Learning
 from fusionprog.search.preflight import Job
 from fusionprog.search.provenance import data_digests, versions
+from fusionprog.search.settling import Settled
 
 
 @dataclass(frozen=True)
@@ -30,6 +32,7 @@ class Result:
 
     Attributes:
         decision: What is returned, and what confirmed it.
+        settled: Which tasks go on with what they followed before; ``None`` where they followed nothing.
         test: Task → comparison on test, where there is one.
         costs: Task → tokens and dollars per 1,000 calls, ``before`` and ``after``.
         trials: Trials that were told.
@@ -43,6 +46,7 @@ class Result:
     """
 
     decision: Decision
+    settled: Settled | None
     test: Mapping[str, Comparison]
     costs: Mapping[str, Mapping[str, Mapping[str, float | None]]]
     trials: int
@@ -57,8 +61,12 @@ class Result:
 
 def emit(job: Job, scorers: Mapping[str, TaskScorer], items: Mapping[str, Item], result: Result) -> CompiledProgram:
     """Returns the compiled program with its record."""
-    schedule = result.decision.schedule
+    schedule, settled = result.decision.schedule, result.settled
     tasks = compiled_tasks(job.tasks, scorers, items, schedule)
+    gains, improved = result.decision.gains, result.decision.improved
+    replaced: Mapping[str, Comparison] = {}
+    if settled is not None:
+        gains, replaced, improved = settled.gains, settled.replaced, improved or settled.improved
     used_at = {(name, node): mine.keys() for name, task in tasks.items() for node, mine in task.view.offered.items()}
     models = _picked_models(job, schedule)
     record = CompileRecord(
@@ -66,13 +74,14 @@ def emit(job: Job, scorers: Mapping[str, TaskScorer], items: Mapping[str, Item],
             name: task_record(
                 task,
                 job.metrics[name],
-                confirmation=result.decision.gains[name],
+                confirmation=gains[name],
                 test=result.test.get(name),
                 cost=result.costs[name],
+                replaced=replaced.get(name),
             )
             for name, task in job.tasks.items()
         },
-        improved=result.decision.improved,
+        improved=improved,
         reason=result.reason,
         trials=result.trials,
         spent={"calls": result.ledger.calls, "tokens": result.ledger.tokens, "usd": round(result.ledger.usd, 6)},
@@ -87,8 +96,9 @@ def emit(job: Job, scorers: Mapping[str, TaskScorer], items: Mapping[str, Item],
         refused=result.decision.refused,
         front=result.decision.front,
         learned=result.learning.learned(used_at),
+        growth=None if settled is None else settled.growth,
     )
-    return CompiledProgram(
+    found = CompiledProgram(
         graph=job.graph,
         items=items,
         schedule=schedule,
@@ -99,6 +109,7 @@ def emit(job: Job, scorers: Mapping[str, TaskScorer], items: Mapping[str, Item],
         models=models,
         models_as_written=job.models,
     )
+    return found if job.start is None else joined(found, job.start, () if settled is None else settled.kept)
 
 
 def compiled_tasks(

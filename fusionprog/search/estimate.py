@@ -97,12 +97,22 @@ def _usd(tokens: int, price: tuple[float, float] | None) -> float:
 
 def estimate(plan: Plan, costs: Costs) -> Estimate:
     """Returns what a plan costs, if all calls cost as much as those of the program as written, and a bit more."""
-    calls = plan.calls + plan.test_calls
-    tokens = sum(tokens + ANSWER_TOKENS for tokens, _ in costs) / len(costs)
+    return Estimate(plan.calls, plan.test_calls, *total_cost(plan.calls + plan.test_calls, costs))
+
+
+def total_cost(calls: int, costs: Costs) -> tuple[int, float | None]:
+    """Returns the tokens and dollars of so many calls; no dollars where a price is unknown.
+
+    Args:
+        calls: How many.
+        costs: What calls cost; they are taken to be made equally often. Nothing, where there are none.
+    """
+    count = len(costs) or 1
+    tokens = sum(tokens + ANSWER_TOKENS for tokens, _ in costs) / count
     usd = None
     if all(price is not None for _, price in costs):
-        usd = calls * sum(_usd(tokens, price) for tokens, price in costs) / len(costs)
-    return Estimate(plan.calls, plan.test_calls, int(calls * tokens), usd)
+        usd = calls * sum(_usd(tokens, price) for tokens, price in costs) / count
+    return int(calls * tokens), usd
 
 
 def _dearest(scorer: TaskScorer, node: str) -> tuple[float, float] | None:

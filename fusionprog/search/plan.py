@@ -49,6 +49,7 @@ class Plan:
         moving: A search whose every trial takes the next rows, and which needs no screening.
         confirmation: Rows of every task on which finalists are compared with the program as written.
         finalists: Candidates that are.
+        compared: These, the program as written, and what the tasks follow so far.
         contenders: Candidates that are measured in narrowing to find the finalists.
         bootstrap: Training rows of every task that the program as written is run on, for families that need it.
         calls: All calls at most, without the test report.
@@ -60,6 +61,7 @@ class Plan:
     moving: Shape
     confirmation: int
     finalists: int
+    compared: int
     contenders: int
     bootstrap: int
     calls: int
@@ -82,7 +84,7 @@ class Plan:
     @property
     def rows_to_confirm(self) -> int:
         """Rows of every task, over all finalists and the program as written, on which a fold compares them."""
-        return (self.finalists + 1) * self.confirmation
+        return self.compared * self.confirmation
 
 
 @dataclass(frozen=True)
@@ -101,6 +103,7 @@ class Sizes:
         finalists: Candidates that are compared with the program as written.
         narrows: Whether the finalists of a search that forecasts what candidates score must be measured all the same.
         vouched: Whether other compiles say what to expect, so that few calls can do.
+        incumbents: Programs that are compared beside the finalists and the program as written.
         placing: Calls that it takes to say how tasks differ, before the search.
     """
 
@@ -115,7 +118,13 @@ class Sizes:
     finalists: int = FINALISTS
     narrows: bool = False
     vouched: bool = False
+    incumbents: int = 0
     placing: int = 0
+
+    @property
+    def compared(self) -> int:
+        """Programs that are compared on the confirmation part."""
+        return self.finalists + 1 + self.incumbents
 
     @property
     def least_confirmation(self) -> int:
@@ -142,9 +151,9 @@ def make_plan(budget: Budget, trials: int | None, sizes: Sizes) -> Plan:
     total = budget.calls if budget.calls is not None else _usual_calls(trials or DEFAULT_TRIALS, sizes)
     share = max(0, total - sizes.placing) / folds / sizes.calls_per_row  # in rows of every task, per fold
     most = sizes.confirmation_rows if budget.calls is not None else min(sizes.confirmation_rows, _USUAL_CONFIRMATION)
-    confirmation = min(most, int(share * _CONFIRMATION / (sizes.finalists + 1)))
+    confirmation = min(most, int(share * _CONFIRMATION / sizes.compared))
     bootstrap = int(share * folds * _BOOTSTRAP) if sizes.traces else 0
-    left = share - confirmation * (sizes.finalists + 1) - bootstrap / folds
+    left = share - confirmation * sizes.compared - bootstrap / folds
     same, moving = _same(left, budget, trials, sizes), _moving(left, trials, sizes)
     least = min(sizes.least_trials, trials or sizes.least_trials)
     if min(same.trials, moving.trials) < least or confirmation < sizes.least_confirmation:
@@ -160,6 +169,7 @@ def make_plan(budget: Budget, trials: int | None, sizes: Sizes) -> Plan:
         moving=moving,
         confirmation=confirmation,
         finalists=sizes.finalists,
+        compared=sizes.compared,
         contenders=CONTENDERS,
         bootstrap=bootstrap,
         calls=total,
@@ -217,14 +227,14 @@ def _usual_calls(trials: int, sizes: Sizes) -> int:
     """Calls that let every part have a full share: blocks of 8 rows, at most 100 rows to confirm on."""
     block = min(_USUAL_BLOCK, sizes.search_rows)
     search = (trials + 1) * block / (1 - _SCREENING - _NARROWING)
-    confirmation = min(sizes.confirmation_rows, _USUAL_CONFIRMATION) * (sizes.finalists + 1)
+    confirmation = min(sizes.confirmation_rows, _USUAL_CONFIRMATION) * sizes.compared
     rows = max(search + confirmation, confirmation / _CONFIRMATION) / (1 - _BOOTSTRAP)
     return max(math.ceil(rows * sizes.folds * sizes.calls_per_row) + sizes.placing, _least_calls(trials, sizes))
 
 
 def _least_calls(trials: int | None, sizes: Sizes) -> int:
     """The smallest budget that is not refused."""
-    by_confirmation = sizes.least_confirmation * (sizes.finalists + 1) / _CONFIRMATION
+    by_confirmation = sizes.least_confirmation * sizes.compared / _CONFIRMATION
     rest = 1 - _CONFIRMATION - _BOOTSTRAP
     least = min(sizes.least_trials, trials or sizes.least_trials) + 1
     by_search = max((least + 1) / (1 - _SCREENING - _NARROWING), least + CONTENDERS + 1) / rest

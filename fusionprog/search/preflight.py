@@ -17,7 +17,7 @@ from fusionprog.lm.dspy_adapters import type_text
 from fusionprog.lm.embedding_model import embedding_model, requests_for
 from fusionprog.lm.model import LanguageModel
 from fusionprog.lm.offline import can_fill
-from fusionprog.lm.offline_model import OFFLINE
+from fusionprog.lm.offline_model import EMBEDDED
 from fusionprog.lm.resolve import LMSpec, offered_models
 from fusionprog.program.data_checks import check_data
 from fusionprog.program.graph import ProgramGraph
@@ -30,7 +30,6 @@ from fusionprog.prompts.embedding import Basis
 from fusionprog.prompts.items import Family, Item
 from fusionprog.prompts.pool import PromptPool
 from fusionprog.prompts.schedule import FORMATS, Format
-from fusionprog.runtime.compiled import CompiledProgram
 from fusionprog.runtime.render import TaskView
 from fusionprog.search.choices import Choices, priced_choices
 from fusionprog.search.estimate import Estimate, call_costs, estimate, plan_within
@@ -40,6 +39,7 @@ from fusionprog.search.places import Places, item_subject, task_subject
 from fusionprog.search.plan import Plan, Sizes
 from fusionprog.search.probing import probe_rows, probing_calls, with_probes
 from fusionprog.search.split import Fold, split_val
+from fusionprog.search.start import Start
 from fusionprog.search.worst_case import check_bounds
 
 
@@ -60,7 +60,6 @@ class Job:
         offered: Node → name → model, for the searched nodes that the search may choose a model for.
         choices: What else than items and formats there is to choose at the searched nodes.
         embedder: Makes task and item vectors.
-        basis: The basis that tasks are seen in, where they are added to others; else one is made for them.
         places: Where tasks and items lie; not known yet where calls must say it.
         folds: How val is split.
         plan: How the budget is shared out.
@@ -68,6 +67,7 @@ class Job:
         estimate: What it will cost at most.
         seed: Decides splits and draws.
         formats: How prompts may be written.
+        start: What there is already; ``None`` where a program is compiled from nothing.
         notes: What the user should know.
     """
 
@@ -82,7 +82,6 @@ class Job:
     offered: Mapping[str, Mapping[str, LanguageModel]]
     choices: Choices
     embedder: Embedder
-    basis: Basis | None
     places: Places
     folds: tuple[Fold, ...]
     plan: Plan
@@ -90,6 +89,7 @@ class Job:
     estimate: Estimate
     seed: int
     formats: Sequence[Format] = FORMATS
+    start: Start | None = None
     notes: tuple[str, ...] = field(default=())
 
     def bare_view(self, task: str) -> TaskView:
@@ -99,6 +99,11 @@ class Job:
     def bare_scorer(self, task: str) -> TaskScorer:
         """Returns how a task is scored with nothing on offer."""
         return make_scorer(self.bare_view(task), self.metrics[task], dict(self.models), self.offered)
+
+    @property
+    def basis(self) -> Basis | None:
+        """The basis that tasks are seen in, where they join others; else one is made for them."""
+        return None if self.start is None else self.start.program.basis
 
     @property
     def asked(self) -> tuple[LanguageModel, ...]:
@@ -118,12 +123,12 @@ def preflight(
     seed: int,
     formats: Sequence[Format] = FORMATS,
     objective: Objective | None = None,
-    vouched: CompiledProgram | None = None,
+    start: Start | None = None,
     embedder: EmbedderSpec = None,
 ) -> Job:
     """Checks everything that can be checked without a model, and plans the compile.
 
-    What is not told here is as ``compile`` has it; ``vouched`` is the program that the tasks are to be added to.
+    What is not told here is as ``compile`` has it; ``start`` is what there is already.
 
     Raises:
         FusionProgError: the first thing that is wrong, with the remedy.
@@ -167,15 +172,20 @@ def preflight(
     objective = objective or Objective()
     check_objective(objective, scorers)
     prompting = [node for node in searched if graph.nodes[node].asks_model]
-    basis = None if vouched is None else vouched.basis
-    embeds = with_probes(embedder_named(embedder), open_items, prompting, tasks)
+    embeds = with_probes(embedder_named(embedder), open_items, list(offers), prompting, tasks)
     check_bounds(budget, _asked(scorers, embeds))
     sizes = _sizes(tasks, scorers, open_items, prompting, folds, traces)
     sizes = replace(sizes, placing=_placing_calls(embeds, tasks, metrics, scorers, folds, len(items)))
     plan = plan_within(
         budget,
         trials,
-        replace(sizes, finalists=objective.finalists, narrows=objective.is_measured, vouched=vouched is not None),
+        replace(
+            sizes,
+            finalists=objective.finalists,
+            narrows=objective.is_measured,
+            vouched=start is not None,
+            incumbents=int(start is not None and start.incumbent is not None),
+        ),
         costs,
     )
     notes += _visible_notes(tasks, folds, plan)
@@ -197,14 +207,14 @@ def preflight(
             {task.name: task.rows["val"][0].columns for task in tasks},
         ),
         embedder=embeds,
-        basis=basis,
-        places=_places(embeds, graph, programs, tasks, items, basis),
+        places=_places(embeds, graph, programs, tasks, items, None if start is None else start.program.basis),
         folds=folds,
         plan=plan,
         budget=budget,
         estimate=estimate(plan, costs),
         seed=seed,
         formats=tuple(formats),
+        start=start,
         notes=tuple(notes),
     )
 
@@ -283,7 +293,7 @@ def _offline_notes(programs: Mapping[str, TaskProgram], models: Mapping[str, Lan
     for program in programs.values():
         for node, model in models.items():
             signature = program.prompted(node)
-            if model.name != OFFLINE or signature is None:
+            if model.name not in EMBEDDED or signature is None:
                 continue
             for name, output in signature.output_fields.items():
                 choices = closed_choice(output.annotation)

@@ -17,7 +17,9 @@ from fusionprog.search.split import Fold
 _USUAL_ITEMS = 8
 
 
-def with_probes(embedder: Embedder, items: Sequence[Item], nodes: Sequence[str], tasks: Sequence[Task]) -> Embedder:
+def with_probes(
+    embedder: Embedder, items: Sequence[Item], nodes: Sequence[str], searched: Sequence[str], tasks: Sequence[Task]
+) -> Embedder:
     """Returns an embedder that names what it probes with; any other one as it is.
 
     Where a functional embedder names no items, some that are on offer in every task are chosen, of all facets in turn:
@@ -26,7 +28,8 @@ def with_probes(embedder: Embedder, items: Sequence[Item], nodes: Sequence[str],
     Args:
         embedder: The embedder.
         items: The open items of the pool.
-        nodes: The searched nodes that ask a model.
+        nodes: The nodes that ask a model.
+        searched: Those of them that are searched: they show the items, if the embedder does not say which do.
         tasks: The tasks.
 
     Raises:
@@ -36,34 +39,20 @@ def with_probes(embedder: Embedder, items: Sequence[Item], nodes: Sequence[str],
         return embedder
     probes = embedder.needs
     if isinstance(embedder, Functional) and not (probes.items and probes.nodes):
-        shown = probes.nodes or tuple(nodes)
+        shown = probes.nodes or tuple(searched)
         embedder = Functional(probes.items or _usual(items, shown, tasks), shown, probes.rows)
-    check_probes(embedder, {item.id for item in items}, nodes)
-    return embedder
-
-
-def check_probes(embedder: Embedder, items: Sequence[str] | set[str], nodes: Sequence[str]) -> None:
-    """Checks that what an embedder probes with is there.
-
-    Args:
-        embedder: The embedder.
-        items: Ids of the items on offer.
-        nodes: The nodes that ask a model.
-
-    Raises:
-        EmbedderError: if an item or a node is not, or there are none.
-    """
-    if not isinstance(embedder.needs, Probes):
-        return
-    for what, wanted, known in (("item", embedder.needs.items, items), ("node", embedder.needs.nodes, nodes)):
+        probes = embedder.needs
+    known_items = [item.id for item in items]
+    for what, wanted, known in (("item", probes.items, known_items), ("node", probes.nodes, nodes)):
         missing = [name for name in wanted if name not in known]
         if missing or not wanted:
             raise EmbedderError(
                 f"tasks cannot be probed with the embedder's {what}s",
-                expected=f"{what}s that are open and on offer",
+                expected="items that are open and on offer" if what == "item" else "nodes that ask a model",
                 found=", ".join(missing) or "none",
                 fix="Name others in Functional(...), or choose another embedder",
             )
+    return embedder
 
 
 def probe_rows(

@@ -9,6 +9,7 @@ from typing import Any
 
 from fusionprog._internal.canonical import digest
 from fusionprog.artifacts.graph_codec import encode_graph, encode_signatures
+from fusionprog.artifacts.program_codec import encode_program
 from fusionprog.program.task import Task
 from fusionprog.prompts.embedders import HashedNgrams
 from fusionprog.prompts.pool import item_entry
@@ -57,6 +58,10 @@ def study_parts(job: Job, optimizer: Mapping[str, Any]) -> dict[str, str]:
         parts["the formats of prompts"] = digest(list(job.formats))
     if job.embedder.identity != HashedNgrams().identity:
         parts["the embedder"] = digest(job.embedder.identity)
+    if job.start is not None:
+        start = job.start
+        known = [encode_program(each) for each in (start.program, start.incumbent) if each is not None]
+        parts["the program that it starts from"] = digest([known, list(start.held), start.tolerance])
     parts["the versions of packages"] = digest(versions())
     return parts
 

@@ -86,7 +86,7 @@ def sources_of(programs: Sequence[CompiledProgram], vectors: Mapping[str, Vector
         together = Source(
             f"{prefix}all tasks",
             (_ALL if len(likeness) > 1 else _ALL + _SINGLE) / len(programs),
-            {task: effects_at(program, place) for task, place in coordinates.items()},
+            {task: _effects_here(program, task, place) for task, place in coordinates.items()},
             settings,
             program.schedule.pairs,
         )
@@ -129,6 +129,15 @@ def effects_at(program: CompiledProgram, place: tuple[float, ...]) -> ItemEffect
         }
         for node in program.models
     }
+
+
+def _effects_here(program: CompiledProgram, task: str, place: tuple[float, ...]) -> ItemEffects:
+    """What a program makes one expect of a task; of one that it has, what that showed."""
+    expected = effects_at(program, place)
+    if task not in program.tasks:
+        return expected
+    shown = _effects_of_one(program, task)
+    return {node: {**items, **shown.get(node, {})} for node, items in {**shown, **expected}.items()}
 
 
 def _effects_of_one(program: CompiledProgram, task: str) -> ItemEffects:

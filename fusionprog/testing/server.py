@@ -72,9 +72,9 @@ class LMServer(Counted):
         self._listener = Listener(self._handle, port, grace)
 
     @classmethod
-    def offline(cls, **options: Any) -> LMServer:
-        """Returns a server in front of the offline reader; the options are those of ``LMServer``."""
-        return cls(offline_text(), **options)
+    def offline(cls, reader: str = "offline", **options: Any) -> LMServer:
+        """Returns a server in front of an embedded reader (see ``offline_text``), with options of ``LMServer``."""
+        return cls(offline_text(reader), **options)
 
     @property
     def address(self) -> tuple[str, int]:

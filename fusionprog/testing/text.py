@@ -41,11 +41,26 @@ def as_completion(answer: TextAnswer, messages: Messages) -> Completion:
     return Completion(answer, prompt_tokens(messages), approximate_tokens(answer))
 
 
-def offline_text() -> TextFunction:
-    """Returns the offline reader as a text function; what it needs is imported here, not at its first answer."""
+def offline_text(reader: str = "offline") -> TextFunction:
+    """Returns an embedded reader as a text function; what it needs is imported here, not at its first answer.
+
+    Args:
+        reader: ``"offline"``, or ``"offline-semantic"`` of the extra ``semantic``.
+
+    Raises:
+        EmbedderError: if that is not installed.
+        ValueError: if it is neither.
+    """
     from fusionprog.lm.offline import OfflineReader
 
-    return OfflineReader().read
+    if reader not in ("offline", "offline-semantic"):
+        raise ValueError(f"there is no embedded reader {reader!r}")
+    if reader == "offline":
+        return OfflineReader().read
+
+    from fusionprog.lm.offline.semantic import semantic_reader
+
+    return semantic_reader().read
 
 
 def plain_messages(messages: Any) -> tuple[Message, ...]:

@@ -69,6 +69,7 @@ def files(registry: fp.Registry) -> dict[str, bytes]:
 
 def damage(registry: fp.Registry, path: str, content: bytes) -> None:
     system, root = fsspec.url_to_fs(registry.url)
+    system.makedirs(f"{root}/{path}".rpartition("/")[0], exist_ok=True)
     system.pipe_file(f"{root}/{path}", content)
 
 
@@ -328,7 +329,21 @@ def test_what_is_no_artifact_is_not_pushed(
 
 def test_files_that_nobody_pushed_are_no_versions(registry: fp.Registry, programs: list[fp.CompiledProgram]) -> None:
     registry.push(programs[0], name="desk", labels=["prod"])
+    digest = programs[0].content_hash
     for path in ("versions/notes.txt", "versions/000009-xyz", "versions/.1.tmp", "labels/stray", "labels/prod/.2.tmp"):
         damage(registry, f"programs/desk/{path}", b"x")
+    for path in (f"desk/labels/facade/000001-{digest}", f"desk/labels/-x/000001-{digest}", f"-x/versions/1-{digest}"):
+        damage(registry, f"programs/{path}", b"x")
+    assert registry.names() == ("desk",)
     assert len(registry.versions("desk")) == 1
     assert registry.labels("desk") == {"prod": programs[0].content_hash}
+
+
+def test_an_artifact_that_is_too_large_is_not_read_whole(
+    registry: fp.Registry, programs: list[fp.CompiledProgram], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    registry.push(programs[0], name="desk")
+    monkeypatch.setattr("fusionprog.artifacts.registry.storage.MAX_BYTES", 100)
+    with pytest.raises(RegistryError, match="is too large: expected at most 100 bytes"):
+        registry.artifact("desk")
+    assert "is too large" in registry.versions("desk")[0].problem

@@ -11,6 +11,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, Literal
 
+import dspy
 import pydantic
 import pytest
 
@@ -207,6 +208,25 @@ def test_other_texts_are_warned_of_and_the_artifact_keeps_its_own(desk: Path) ->
         loaded = fp.load(desk, program=graph(said))
     assert caught[0].filename == __file__
     assert loaded.graph.nodes["triage"].signature.instructions == Triage.instructions
+
+
+def test_another_name_and_more_calls_are_warned_of(assemble: Assemble, tmp_path: Path) -> None:
+    class Agent(dspy.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.think = dspy.Predict("question -> answer")
+
+        def forward(self, question: str) -> Any:
+            return self.think(question=question)
+
+    quiz = fp.Task("quiz", metric=fp.metrics.exact_match("answer"))
+    assemble(fp.from_dspy(Agent(), outputs={"answer": str}, calls=2), [quiz]).save(tmp_path / "agent.json")
+    other = type("Other", (Agent,), {})()
+    said = (
+        r"the program was named 'Agent', is named 'Other'; .*node think was called at most 2 times, is called at most 3"
+    )
+    with pytest.warns(UserWarning, match=said):
+        fp.load(tmp_path / "agent.json", module=other, program=fp.from_dspy(other, outputs={"answer": str}, calls=3))
 
 
 def test_classes_in_types_are_compared_in_the_same_words(desk: Path) -> None:

@@ -1,4 +1,4 @@
-"""``fusionprog push``, ``pull``, ``label``, ``registry`` and ``migrate``."""
+"""``fusionprog push``, ``pull``, ``label``, ``registry``, ``merge`` and ``migrate``."""
 
 from __future__ import annotations
 
@@ -65,6 +65,21 @@ def test_errors_are_one_line_with_the_remedy(command: Command, registry: Path, t
         path.write_bytes(path.read_bytes()[:100])
     ran = command("registry", registry, "desk")
     assert ran.code == 0 and "damaged" in ran.out
+
+
+def test_merge_finds_the_base_in_a_file_or_a_registry(
+    command: Command, desk: Path, registry: Path, tmp_path: Path
+) -> None:
+    files = (tmp_path / "child.json", desk / "desk.json")
+    ran = command("merge", *files, "--base", desk / "desk.json", "-o", tmp_path / "merged.json")
+    assert ran.code == 0
+    assert ran.out.splitlines() == ["node 'triage': nobody changed it", f"wrote {tmp_path / 'merged.json'}"]
+    ran = command("merge", *files, "--registry", registry, "-o", tmp_path / "again.json", "--json")
+    assert ran.data["notes"] == ["node 'triage': nobody changed it"]
+    assert (tmp_path / "again.json").read_bytes() == (tmp_path / "merged.json").read_bytes()
+    assert "made by merge from Desk" in command("show", tmp_path / "again.json").out
+    assert command("merge", *files, "-o", tmp_path / "x.json").code == 2
+    assert not (tmp_path / "x.json").exists()
 
 
 @pytest.fixture

@@ -20,8 +20,11 @@ from fusionprog.evaluation.statistics import compare
 from fusionprog.runtime.record import FrontPoint
 
 Command = Callable[..., Any]
-COMMANDS = ["compile", "diff", "eval", "init", "label", "migrate", "pull", "push", "registry", "run", "show"]
+COMMANDS = "adapt compile diff eval init label merge migrate pull push registry run show store transfer-matrix".split()
 OPTIONS = {
+    "adapt": "-o --trials --probes --joint --tolerance --port --max-calls --max-usd --max-tokens --max-time --yes "
+    "--lm -j --rpm --tpm --timeout "
+    "--retries --fresh --task --limit --storage --seed --module --program --json",
     "compile": "--lm --objective --trials --max-calls --max-usd --max-tokens --max-time -j --task --limit --storage "
     "--seed --fresh --dry-run --yes --json -o",
     "run": "--task --input -o --lm --module --program --json",
@@ -30,10 +33,14 @@ OPTIONS = {
     "diff": "--exit-code --json",
     "init": "--json",
     "label": "--json",
+    "merge": "--base --registry -o --json",
     "migrate": "-o --in-place --json",
     "pull": "-o --json",
     "push": "--name --label --json",
     "registry": "--json",
+    "store": "",
+    "transfer-matrix": "--rows --max-calls --yes --lm -j --rpm --tpm --timeout --retries --fresh --task --limit "
+    "--storage --json",
 }
 
 
@@ -170,7 +177,7 @@ def test_show_prompt_as_json(command: Command, desk: Path) -> None:
 
 def test_show_as_json_has_scores_compile_and_mixtures(command: Command, desk: Path) -> None:
     data = command("show", desk / "desk.json", "--json").data
-    parts = {"scores", "compile", "mixtures", "choices", "learned", "interference", "break_even"}
+    parts = {"scores", "compile", "mixtures", "choices", "pairs", "learned", "interference", "break_even"}
     assert set(data) == {"hash", "lineage", *parts}
     assert data["hash"] == json.loads((desk / "desk.json").read_text(encoding="utf-8"))["hash"]
     assert set(data["scores"]) == set(data["mixtures"]) == {"shop", "bank"}
@@ -289,3 +296,34 @@ def test_the_summary_says_when_nothing_was_better(command: Command, desk: Path) 
     record = fp.load(desk / "desk.json").record
     assert summary_lines(record)[-1] == (record.notes[-1] if record.improved else "nothing beat your program")
     assert json.dumps(summary_lines(record))
+
+
+# texts of a file on the terminal
+
+
+def test_texts_of_a_file_are_shown_and_do_nothing(command: Command, desk: Path, tmp_path: Path) -> None:
+    hostile = "<script>alert(1)</script> [/b] [link=x]y[/link] \x1b]0;owned\x07\x9b31m \u202eback"
+    seen = r"<script>alert(1)</script> [/b] [link=x]y[/link] \x1b]0;owned\x07\x9b31m \u202eback"
+    data = json.loads((desk / "desk.json").read_text(encoding="utf-8"))
+    data["program"]["name"] = hostile
+    data["compile"]["refused"] = [hostile]
+    must = next(each for each in data["pool"] if each["id"] == "must")
+    must["text"] = [hostile]
+    parent = {"hash": "0" * 32, "program": hostile, "kind": "adapt", "change": hostile}
+    data["lineage"] = {"parents": [parent]}
+    point = {"program": hostile, "quality": 1.0, "se": 0.0, "tokens": 1.0, "usd": None, "latency": 1.0, "chosen": True}
+    data["compile"]["front"] = [point]
+    path = tmp_path / "hostile.json"
+    path.write_text(to_text({**data, "hash": content_hash(data)}), encoding="utf-8")
+    assert command("push", path, tmp_path / "registry").code == 0
+    for line in (
+        ("show", path),
+        ("show", path, "--prompt"),
+        ("diff", desk / "desk.json", path),
+        ("registry", tmp_path / "registry", "hostile"),
+    ):
+        ran = command(*line)
+        assert ran.code == 0, ran.err
+        assert not set("\x1b\x07\x9b\u202e") & set(ran.out), line
+    for line in (("show", path), ("diff", desk / "desk.json", path)):
+        assert seen in command(*line).out

@@ -60,6 +60,8 @@ class Commands:
         """
         name = f"{time.monotonic_ns()}"
         out, err = folder / f"{name}.out", folder / f"{name}.err"
+        for file in (out, err):  # by the command itself they would be late, which may be killed at once
+            file.touch()
         command = {
             "arguments": [str(argument) for argument in arguments],
             "environment": environment,

@@ -57,7 +57,7 @@ def become(command: dict[str, Any]) -> None:
     os.environ.update(command["environment"])
     streams = (os.devnull, os.O_RDONLY), (command["out"], os.O_WRONLY), (command["err"], os.O_WRONLY)
     for place, (path, mode) in enumerate(streams):
-        file = os.open(path, mode | os.O_CREAT, 0o600)
+        file = os.open(path, mode)
         os.dup2(file, place)
         os.close(file)
     sys.stdin = open(0, encoding="utf-8", closefd=False)

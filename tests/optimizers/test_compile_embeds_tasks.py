@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -114,3 +115,26 @@ def test_an_unknown_price_is_refused_where_dollars_are_limited(server: LMServer,
     with pytest.raises(BudgetError, match="no-such-model"):
         kit.compile(embedder=LiteLLM("openai/no-such-model", api_base=server.url), budget=fp.Budget(calls=500, usd=1.0))
     assert not server.requests
+
+
+def test_a_new_task_is_measured_as_the_others_were(probed: Any, kit: Any) -> None:
+    branch = replace(kit.task("bank"), name="branch", domain="branch")
+    with pytest.raises(EmbedderError, match="costs calls"):
+        probed.program.adapt(branch, trials=0)
+    adapted = probed.program.adapt(branch, budget=fp.Budget(calls=200), progress=False)
+    assert adapted.tasks["branch"].view.embedding == pytest.approx(probed.program.tasks["bank"].view.embedding)
+    assert adapted.embedder == probed.program.embedder
+
+
+def test_a_new_task_is_embedded_by_the_same_model_alone(server: LMServer, kit: Any) -> None:
+    embedder = LiteLLM(NAME, dimensions=8, api_base=server.url)
+    compiled = kit.compile(embedder=embedder).program
+    branch = replace(kit.task("bank"), name="branch", domain="branch")
+    asked = len(server.requests)
+    adapted = compiled.adapt(branch, trials=0, embedder=embedder)
+    assert len(server.requests) == asked + 1
+    assert len(adapted.tasks["branch"].view.embedding) == 1
+    for other in (LiteLLM(NAME, dimensions=16, api_base=server.url), "hashed_ngrams"):
+        with pytest.raises(EmbedderError, match="compiled with another embedder"):
+            compiled.adapt(branch, trials=0, embedder=other)
+    assert len(server.requests) == asked + 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import math
+from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
@@ -23,6 +24,7 @@ from fusionprog.prompts.embedders import (
     check_embedder,
     embedder_named,
     embedder_of,
+    sentence_encoder,
 )
 
 LAW = settings(deadline=None, max_examples=60, derandomize=True)
@@ -114,6 +116,7 @@ HOSTILE: list[dict[str, Any]] = [
     {"name": "hashed_ngrams", "features": 256, "longest": 2, "more": 1},
     {"name": "litellm", "model": 7},
     {"name": "litellm", "model": "openai/" + "x" * 10_000},
+    {"name": "litellm", "model": "huggingface/https://somewhere.else/embed"},
     {"name": "litellm", "model": "openai/e", "dimensions": -1},
     {"name": "litellm", "model": "openai/e", "api_base": "https://somewhere.else"},
     {"name": "functional", "items": "abc", "nodes": [], "rows": 8},
@@ -196,3 +199,19 @@ def test_vectors_of_different_lengths_are_refused(lengths: tuple[int, ...]) -> N
         LiteLLM("openai/e").embed(subjects)
     with pytest.raises(EmbedderError, match="expected 64 numbers each"):
         LiteLLM("openai/e", dimensions=64).embed(subjects)
+
+
+def test_a_sentence_is_read_once_as_long_as_it_is_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
+    encoder, read = sentence_encoder.SentenceEncoder(Path("nowhere")), []
+
+    def encode(texts: list[str]) -> Any:
+        read.extend(texts)
+        return np.array([[float(len(text))] for text in texts], dtype=np.float32)
+
+    monkeypatch.setattr(encoder, "_encode", encode)
+    monkeypatch.setattr(sentence_encoder, "_REMEMBERED", 2)
+    assert encoder.vectors(["a", "bb", "a"]).tolist() == [[1.0], [2.0], [1.0]]
+    assert encoder.vectors(["ccc", "a"]).tolist() == [[3.0], [1.0]]
+    assert read == ["a", "bb", "ccc"]
+    encoder.vectors(["a", "bb"])  # the one that was not used for longest was forgotten
+    assert read == ["a", "bb", "ccc", "bb"]

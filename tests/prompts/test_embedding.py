@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 import fusionprog as fp
+from fusionprog.errors import EmbedderError
 from fusionprog.program.data import Row
 from fusionprog.program.program import program_graph
 from fusionprog.prompts.embedders import HashedNgrams
@@ -104,6 +105,12 @@ def test_one_task_has_no_components() -> None:
     basis, places = fitted(TEXTS[:1])
     assert (basis.size, places.shape) == (0, (1, 0))
     assert basis.direction(HashedNgrams().embed_texts(["anything"])[0]) == ()
+
+
+def test_a_vector_of_another_length_has_no_place() -> None:
+    basis, _ = fitted(TEXTS)
+    with pytest.raises(EmbedderError, match="expected 256 numbers, found 64"):
+        basis.coordinates(HashedNgrams(features=64).embed_texts(TEXTS)[0])
 
 
 def test_equal_tasks_have_no_components_and_twins_the_same_place() -> None:

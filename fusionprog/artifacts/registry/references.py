@@ -50,7 +50,7 @@ def check_name(name: str, what: str) -> None:
     Raises:
         RegistryError: if it is none.
     """
-    if not isinstance(name, str) or not _NAME.fullmatch(name) or _DEVICES.fullmatch(name):
+    if not is_name(name):
         raise RegistryError(
             f"{str(name)[:80]!r} is no name of {what} in a registry",
             expected="1 to 64 letters, digits, '.', '_' and '-', with a letter or digit at both ends",
@@ -69,6 +69,11 @@ def check_label(label: str) -> None:
         raise RegistryError(
             f"the label {label!r} could be the beginning of a hash", fix="Use another word, or put a '-' into it"
         )
+
+
+def is_name(name: str) -> bool:
+    """Returns whether a name can be a part of a path, on any system, and leads nowhere else."""
+    return isinstance(name, str) and _NAME.fullmatch(name) is not None and not _DEVICES.fullmatch(name)
 
 
 def is_hash_prefix(text: str) -> bool:

@@ -12,7 +12,7 @@ from fusionprog._internal.files import write_atomically
 from fusionprog._internal.registry import did_you_mean
 from fusionprog.artifacts.document import artifact_of, artifact_text, checked_data, read_text
 from fusionprog.artifacts.lineage_codec import decode_lineage
-from fusionprog.artifacts.registry.references import Reference, check_label, check_name, is_hash_prefix
+from fusionprog.artifacts.registry.references import Reference, check_label, check_name, is_hash_prefix, is_name
 from fusionprog.artifacts.registry.storage import Storage
 from fusionprog.artifacts.schema import Artifact
 from fusionprog.errors import ArtifactError, ArtifactVersionError, RegistryError
@@ -150,7 +150,8 @@ class Registry:
 
     def names(self) -> tuple[str, ...]:
         """Returns the programs, sorted."""
-        return tuple(each for each in self._storage.names("programs") if self._entries(_versions_path(each)))
+        found = filter(is_name, self._storage.names("programs"))
+        return tuple(each for each in found if self._entries(_versions_path(each)))
 
     def hashes(self, name: str) -> tuple[str, ...]:
         """Returns the hashes of a program's versions, the oldest first.
@@ -186,7 +187,8 @@ class Registry:
     def labels(self, name: str) -> dict[str, str]:
         """Returns label → the hash that it is on."""
         check_name(name, "a program")
-        found = {label: self._entries(_label_path(name, label)) for label in self._storage.names(_labels_path(name))}
+        there = [each for each in self._storage.names(_labels_path(name)) if is_name(each) and not is_hash_prefix(each)]
+        found = {label: self._entries(_label_path(name, label)) for label in there}
         return {label: hashes[-1] for label, hashes in found.items() if hashes}
 
     def text_of(self, digest: str) -> str | None:

@@ -55,7 +55,9 @@ class Storage:
         except Exception as error:
             raise self._failed("read", path, error) from error
         if len(content) > MAX_BYTES:
-            raise RegistryError(f"{path!r} in the registry {self.url!r} is too large", expected=f"{MAX_BYTES:,} bytes")
+            raise RegistryError(
+                f"{path!r} in the registry {self.url!r} is too large", expected=f"at most {MAX_BYTES:,} bytes"
+            )
         return content
 
     def names(self, folder: str) -> list[str]:

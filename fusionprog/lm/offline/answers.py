@@ -13,34 +13,40 @@ from fusionprog.lm.offline.field_types import FieldType
 from fusionprog.lm.offline.prompt_fields import Field, SystemMessage
 from fusionprog.lm.offline.quantity_answers import QUANTITIES, QuantitiesAnswer, QuantityAnswer
 from fusionprog.lm.offline.schema_types import least_value
+from fusionprog.lm.offline.similarity import Similarity
 from fusionprog.lm.offline.text_answers import ReasoningAnswer, TextAnswer, TextsAnswer, is_reasoning
 
 Answer = Callable[[Query], Any]
 
 
-def answers_for(system: SystemMessage, demonstrations: Sequence[Demonstration]) -> list[tuple[Field, Answer]]:
+def answers_for(
+    system: SystemMessage, demonstrations: Sequence[Demonstration], similarity: Similarity
+) -> list[tuple[Field, Answer]]:
     """The answer of each output field.
 
     Args:
         system: What is asked for.
         demonstrations: The worked examples.
+        similarity: How evidence is compared.
 
     Returns:
         Pairs of a field and its answer, in the prompt's order.
     """
-    found = [(field, _answer(field, system, shown_values(field, demonstrations))) for field in system.outputs]
+    found = [
+        (field, _answer(field, system, shown_values(field, demonstrations), similarity)) for field in system.outputs
+    ]
     choices = [answer for _, answer in found if isinstance(answer, ChoiceAnswer)]
     if not choices:
         return found
     return [(field, ReasoningAnswer(choices) if is_reasoning(field) else answer) for field, answer in found]
 
 
-def _answer(field: Field, system: SystemMessage, shown: Shown) -> Answer:
+def _answer(field: Field, system: SystemMessage, shown: Shown, similarity: Similarity) -> Answer:
     field = _named_choices(field, shown)
     kind = field.type.kind
     item = field.type.item
     if kind == "choice" or (item is not None and item.kind == "choice"):
-        return ChoiceAnswer(field, _instructions(system), shown)
+        return ChoiceAnswer(field, _instructions(system), shown, similarity)
     if kind == "object":
         least = None if field.type.nullable else least_value(field.type.schema or {"type": "object"})
         return lambda query: least
@@ -48,12 +54,13 @@ def _answer(field: Field, system: SystemMessage, shown: Shown) -> Answer:
         return _list_answer(field, shown)
     answer: Answer
     if kind == "bool":
-        answer = BoolAnswer(field, _instructions(system), shown)
+        answer = BoolAnswer(field, _instructions(system), shown, similarity)
     elif kind in QUANTITIES:
-        answer = QuantityAnswer(field, shown)
+        answer = QuantityAnswer(field, shown, similarity)
     else:
-        answer = TextAnswer(field, shown)
-    return _NullAnswer(answer, shown) if field.type.nullable and not all(values for _, values in shown) else answer
+        answer = TextAnswer(field, shown, similarity)
+    some_null = field.type.nullable and not all(values for _, values in shown)
+    return _NullAnswer(answer, shown, similarity) if some_null else answer
 
 
 def _named_choices(field: Field, shown: Shown) -> Field:
@@ -82,10 +89,10 @@ def _instructions(system: SystemMessage) -> list[str]:
 class _NullAnswer:
     """Null where the nearest demonstrations answer null."""
 
-    def __init__(self, answer: Answer, shown: Shown) -> None:
+    def __init__(self, answer: Answer, shown: Shown, similarity: Similarity) -> None:
         self._answer = answer
         pairs = [(0 if values else 1, text) for text, values in shown]
-        self._choice = ClosedChoice(("given", "null"), (), pairs, names=False)
+        self._choice = ClosedChoice(("given", "null"), (), pairs, names=False, similarity=similarity)
 
     def __call__(self, query: Query) -> Any:
         given, null = self._choice.scores(query)

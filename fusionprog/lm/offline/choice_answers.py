@@ -13,7 +13,7 @@ from fusionprog.lm.offline.closed_choice import ClosedChoice, Query
 from fusionprog.lm.offline.demonstrations import Shown
 from fusionprog.lm.offline.field_types import FieldType
 from fusionprog.lm.offline.prompt_fields import Field
-from fusionprog.lm.offline.similarity import words
+from fusionprog.lm.offline.similarity import Similarity, words
 
 _SHARE_OF_BEST = 0.6
 # Below it texts share little but common words, and null is the better answer where it is allowed.
@@ -27,13 +27,14 @@ class ChoiceAnswer:
     Where demonstrations answer with null or an empty list, that is one more choice; only they speak for it.
     """
 
-    def __init__(self, field: Field, instructions: Sequence[str], shown: Shown) -> None:
+    def __init__(self, field: Field, instructions: Sequence[str], shown: Shown, similarity: Similarity) -> None:
         """Gather the evidence.
 
         Args:
             field: The field; its type, or that of its items, is a closed choice.
             instructions: The texts that may speak about labels.
             shown: What demonstrations answer.
+            similarity: How evidence is compared.
         """
         self._type: FieldType = field.type.item if field.type.item else field.type
         self._several = field.type.kind == "list"
@@ -44,7 +45,11 @@ class ChoiceAnswer:
         empty = [(len(self._labels), text) for text, values in shown if not values]
         self._has_empty = bool(empty) and (self._several or self._nullable)
         self._choice = ClosedChoice(
-            self._labels, instructions, pairs + empty if self._has_empty else pairs, extra=self._has_empty
+            self._labels,
+            instructions,
+            pairs + empty if self._has_empty else pairs,
+            extra=self._has_empty,
+            similarity=similarity,
         )
 
     def __call__(self, query: Query) -> Any:
@@ -84,18 +89,19 @@ class ChoiceAnswer:
 class BoolAnswer:
     """True or false: by the prompt's evidence where it speaks of both, else by the field's words."""
 
-    def __init__(self, field: Field, instructions: Sequence[str], shown: Shown) -> None:
+    def __init__(self, field: Field, instructions: Sequence[str], shown: Shown, similarity: Similarity) -> None:
         """Gather the evidence.
 
         Args:
             field: The field.
             instructions: The texts that may speak about true and false; the first is the objective.
             shown: What demonstrations answer.
+            similarity: How evidence is compared.
         """
         labels = ["True", "False"]
         places = _Places(labels)
         pairs = [(place, text) for text, values in shown for place in places.of(values)]
-        self._choice = ClosedChoice(labels, instructions, pairs, names=False)
+        self._choice = ClosedChoice(labels, instructions, pairs, names=False, similarity=similarity)
         self._usually = 2 * sum(place == 0 for place, _ in pairs) > len(pairs)
         topic = _content_words(f"{field.name} {field.description}")
         self._topic = topic or _content_words(instructions[0] if instructions else "")
@@ -111,15 +117,16 @@ class BoolAnswer:
 class NearestShown:
     """The value of the demonstration that is nearest."""
 
-    def __init__(self, shown: Sequence[tuple[str, str]]) -> None:
+    def __init__(self, shown: Sequence[tuple[str, str]], similarity: Similarity) -> None:
         """Gather the values.
 
         Args:
             shown: Pairs of a demonstration's inputs and its value, at least one.
+            similarity: How inputs are compared.
         """
         self._values = list(dict.fromkeys(value for _, value in shown))
         pairs = [(self._values.index(value), text) for text, value in shown]
-        self._choice = ClosedChoice(self._values, (), pairs, names=False)
+        self._choice = ClosedChoice(self._values, (), pairs, names=False, similarity=similarity)
 
     def __call__(self, query: Query) -> str:
         """The value as the demonstration prints it."""

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fusionprog.lm.offline.mentions import LabelMentions
-from fusionprog.lm.offline.similarity import Evidence, LabelProfiles, hashed, words
+from fusionprog.lm.offline.similarity import LEXICAL, Evidence, Similarity, words
 from fusionprog.lm.offline.synonyms import find_synonyms, lent_words
 
 _NAME_WEIGHT = 0.5
@@ -25,9 +26,11 @@ class Query:
 
     Attributes:
         inputs: The values by field name, in the prompt's order.
+        similarity: How they are compared with evidence.
     """
 
     inputs: dict[str, str]
+    similarity: Similarity = LEXICAL
 
     @cached_property
     def text(self) -> str:
@@ -35,9 +38,9 @@ class Query:
         return "\n".join(self.inputs.values())
 
     @cached_property
-    def features(self) -> NDArray[np.int32]:
-        """The hashed features of all values; several fields share them."""
-        return np.asarray(hashed([self.text]).indices, dtype=np.int32)
+    def features(self) -> Any:
+        """What of all values is compared; several fields share it."""
+        return self.similarity.features(self.text)
 
     @cached_property
     def words(self) -> list[str]:
@@ -56,6 +59,7 @@ class ClosedChoice:
         *,
         names: bool = True,
         extra: bool = False,
+        similarity: Similarity = LEXICAL,
     ) -> None:
         """Gather the evidence.
 
@@ -65,6 +69,7 @@ class ClosedChoice:
             demonstrations: Pairs of a label's number and the inputs that it answered.
             names: Whether a label's name is evidence.
             extra: Whether there is one more choice after the labels, which only demonstrations speak for.
+            similarity: How evidence is compared with inputs; the same as the queries'.
         """
         self._n_choices = len(labels) + extra
         mentions = LabelMentions(labels)
@@ -81,7 +86,7 @@ class ClosedChoice:
         shown = [Evidence(i, text, _DEMONSTRATION_WEIGHT, "demonstration") for i, text in demonstrations]
         self.described = frozenset(item.label for item in (*said, *shown))
         evidence = [*named, *said, *lent, *shown]
-        self._profiles = LabelProfiles(evidence, self._n_choices) if evidence else None
+        self._profiles = similarity.profiles(evidence, self._n_choices) if evidence else None
         self._words: dict[int, set[str]] = {}
         for item in evidence:
             self._words.setdefault(item.label, set()).update(words(item.text))

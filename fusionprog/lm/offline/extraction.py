@@ -7,7 +7,7 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 
-from fusionprog.lm.offline.similarity import similarities, word_features
+from fusionprog.lm.offline.similarity import LEXICAL, Similarity, similarities, word_features
 
 NOTHING = "N/A"
 _SENTENCE = re.compile(r"(?<=[.!?])\s+|(?<=[。！？])|\n+")
@@ -32,7 +32,9 @@ def sentences(value: str) -> list[str]:
     return [part for part in plain if part]
 
 
-def nearest_sentences(inputs: dict[str, str], topic: str, limit: int = 1) -> list[str]:
+def nearest_sentences(
+    inputs: dict[str, str], topic: str, similarity: Similarity = LEXICAL, limit: int = 1
+) -> list[str]:
     """The sentences nearest to a topic.
 
     Among several inputs the longest is read, and the others (a question, say) are part of the topic.
@@ -40,6 +42,7 @@ def nearest_sentences(inputs: dict[str, str], topic: str, limit: int = 1) -> lis
     Args:
         inputs: The inputs by name.
         topic: What is asked for.
+        similarity: How sentences are compared with it.
         limit: The most sentences to give.
 
     Returns:
@@ -50,7 +53,7 @@ def nearest_sentences(inputs: dict[str, str], topic: str, limit: int = 1) -> lis
     if len(candidates) <= limit:
         return candidates
     others = " ".join(value for name, value in inputs.items() if name != source)
-    near = similarities(candidates, f"{topic} {others}")
+    near = similarities(candidates, f"{topic} {others}", similarity)
     best = sorted(range(len(candidates)), key=lambda place: (-near[place], place))[:limit]
     return [candidates[place] for place in sorted(best)]
 

@@ -10,6 +10,7 @@ from fusionprog.lm.offline.closed_choice import Query
 from fusionprog.lm.offline.demonstrations import Demonstration
 from fusionprog.lm.offline.extraction import NOTHING, sentences
 from fusionprog.lm.offline.prompt_fields import parse_system_message
+from fusionprog.lm.offline.similarity import Similarity
 from fusionprog.lm.offline.syntaxes import syntax_of
 
 Turn = tuple[str, str]
@@ -22,13 +23,15 @@ class PreparedPrompt:
     It holds nothing that changes, so threads may share it.
     """
 
-    def __init__(self, turns: Sequence[Turn]) -> None:
+    def __init__(self, turns: Sequence[Turn], similarity: Similarity) -> None:
         """Read the prompt.
 
         Args:
             turns: Pairs of role and text, without the message that is to be answered.
+            similarity: How texts are compared.
         """
         system = parse_system_message("\n".join(text for role, text in turns if role in _SYSTEM_ROLES))
+        self._similarity = similarity
         self._inputs = system.inputs
         self._syntax = syntax_of(system)
         demonstrations = [
@@ -39,7 +42,7 @@ class PreparedPrompt:
             for (first, question), (second, reply) in pairwise(turns)
             if (first, second) == ("user", "assistant")
         ]
-        self._answers = answers_for(system, demonstrations)
+        self._answers = answers_for(system, demonstrations, similarity)
 
     def answer(self, text: str) -> str:
         """Answer a user message.
@@ -52,5 +55,5 @@ class PreparedPrompt:
         """
         if not self._answers:
             return next(iter(sentences(text)), NOTHING)
-        query = Query(self._syntax.read_inputs(text, self._inputs))
+        query = Query(self._syntax.read_inputs(text, self._inputs), self._similarity)
         return self._syntax.write([(field, answer(query)) for field, answer in self._answers])

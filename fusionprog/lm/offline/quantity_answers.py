@@ -12,6 +12,7 @@ from fusionprog.lm.offline.demonstrations import Shown
 from fusionprog.lm.offline.field_types import Kind
 from fusionprog.lm.offline.prompt_fields import Field
 from fusionprog.lm.offline.quantities import find_dates, find_numbers, find_times
+from fusionprog.lm.offline.similarity import Similarity
 
 QUANTITIES: tuple[Kind, ...] = ("int", "float", "decimal", "date", "datetime", "time")
 _NOTHING: dict[str, str] = {"date": "1970-01-01", "datetime": "1970-01-01T00:00:00", "time": "00:00:00"}
@@ -23,19 +24,20 @@ class QuantityAnswer:
     Where demonstrations copy their value from the inputs, the inputs come first.
     """
 
-    def __init__(self, field: Field, shown: Shown) -> None:
+    def __init__(self, field: Field, shown: Shown, similarity: Similarity) -> None:
         """Learn from demonstrations whether values are copied.
 
         Args:
             field: The field.
             shown: What demonstrations answer.
+            similarity: How inputs are compared.
         """
         self._field = field
         self._kind = field.type.kind
         pairs = [(text, value) for text, values in shown for value in values[:1] if find_quantities(self._kind, value)]
         copied = sum(value in map(str, find_quantities(self._kind, text)) for text, value in pairs)
         self._copies = 2 * copied >= len(pairs)
-        self._nearest = NearestShown(pairs) if pairs else None
+        self._nearest = NearestShown(pairs, similarity) if pairs else None
 
     def __call__(self, query: Query) -> Any:
         """The value as JSON can hold it; None for null where there is none."""

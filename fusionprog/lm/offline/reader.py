@@ -9,10 +9,11 @@ from typing import Any
 
 from fusionprog.errors import LMError
 from fusionprog.lm.offline.prepared_prompt import PreparedPrompt, Turn
+from fusionprog.lm.offline.similarity import LEXICAL, Similarity
 
 
 class OfflineReader:
-    """Answers rendered chat messages by lexical similarity, with no model and no knowledge of its own.
+    """Answers rendered chat messages by similarity: lexical, with no model and no knowledge of its own, or another.
 
     An answer depends on the messages alone: it is the same on every run, in any order, in any thread.
 
@@ -22,20 +23,22 @@ class OfflineReader:
         'Where is my parcel?'
     """
 
-    def __init__(self, capacity: int = 128) -> None:
+    def __init__(self, capacity: int = 128, similarity: Similarity = LEXICAL) -> None:
         """Start with nothing prepared.
 
         Args:
             capacity: How many prompts to keep prepared, at least 1. Calls that share all messages but the
                 last one share a prompt.
+            similarity: How texts are compared.
         """
+        self._similarity = similarity
         self._capacity = max(1, capacity)
         self._slots: OrderedDict[tuple[Turn, ...], _Slot] = OrderedDict()
         self._lock = Lock()
 
-    def __reduce__(self) -> tuple[type[OfflineReader], tuple[int]]:
+    def __reduce__(self) -> tuple[type[OfflineReader], tuple[int, Similarity]]:
         """Copy and pickle without what is prepared: locks allow neither, and answers do not depend on it."""
-        return OfflineReader, (self._capacity,)
+        return OfflineReader, (self._capacity, self._similarity)
 
     def read(self, messages: Sequence[Mapping[str, str]]) -> str:
         """Answer the last user message.
@@ -73,7 +76,7 @@ class OfflineReader:
         # A lock per prompt: callers of a new one wait for its single preparation, those of others go on.
         with slot.lock:
             if slot.prompt is None:
-                slot.prompt = PreparedPrompt(turns)
+                slot.prompt = PreparedPrompt(turns, self._similarity)
         return slot.prompt
 
 

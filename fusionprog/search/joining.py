@@ -1,0 +1,56 @@
+"""What was found and what was there before become one program."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from fusionprog.prompts.schedule import Schedule
+from fusionprog.runtime.compiled import CompiledProgram, CompiledTask
+from fusionprog.search.start import Start
+
+
+def joined(found: CompiledProgram, start: Start, kept: Sequence[str]) -> CompiledProgram:
+    """Returns what was found, with what goes on as before in it.
+
+    Args:
+        found: What was found, for the tasks of the compile.
+        start: What the compile started from.
+        kept: The tasks that go on with the incumbent's prompts; at the nodes that were held, all do.
+    """
+    before = start.incumbent
+    if before is None or not (kept or start.held):
+        return found
+    tasks = {
+        name: before.tasks[name] if name in kept else _with_held(task, before.tasks[name], start.held)
+        for name, task in found.tasks.items()
+    }
+    schedule = replace(
+        found.schedule,
+        by_task={name: _of_task(before.schedule, name) for name in kept},
+        by_node=dict.fromkeys(start.held, before.schedule),
+    )
+    return CompiledProgram(
+        graph=found.graph,
+        items=found.items,
+        schedule=schedule,
+        tasks=tasks,
+        embedder=found.embedder,
+        basis=found.basis,
+        record=found.record,
+        models=found.models,
+        models_as_written=found.models_as_written,
+    )
+
+
+def _of_task(schedule: Schedule, task: str) -> Schedule:
+    """What one task follows, without what others have of their own."""
+    return schedule.by_task[task] if task in schedule.by_task else replace(schedule, by_task={})
+
+
+def _with_held(found: CompiledTask, before: CompiledTask, held: Sequence[str]) -> CompiledTask:
+    """A task with its prompts at held nodes as before."""
+    nodes = [node for node in held if node in before.mixtures]
+    offered = {**found.view.offered, **{node: before.view.offered[node] for node in nodes}}
+    mixtures = {**found.mixtures, **{node: before.mixtures[node] for node in nodes}}
+    return replace(found, view=replace(found.view, offered=offered), mixtures=mixtures)

@@ -1,0 +1,68 @@
+"""What a compile may start from: a program that is there already."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+from fusionprog.evaluation.evaluator import TaskScorer
+from fusionprog.evaluation.metrics import Metric
+from fusionprog.evaluation.program import make_scorer
+from fusionprog.prompts.schedule import Schedule
+from fusionprog.runtime.compiled import CompiledProgram
+from fusionprog.runtime.render import RenderedPrompt
+
+DEFAULT_TOLERANCE = 0.02
+
+
+@dataclass(frozen=True)
+class Start:
+    """What a compile starts from.
+
+    Attributes:
+        program: What is known, and the basis that tasks are seen in.
+        incumbent: What the compile's tasks follow so far, which is measured beside what is found; ``None`` where they
+            are new.
+        held: The nodes that keep the incumbent's prompts.
+        tolerance: How much lower a task's measured score may be than the incumbent's, for what it shares with others.
+    """
+
+    program: CompiledProgram
+    incumbent: CompiledProgram | None = None
+    held: tuple[str, ...] = ()
+    tolerance: float = 0.0
+
+
+@dataclass(frozen=True, eq=False)
+class Incumbent:
+    """A program as the bench measures it: by the prompts that it has.
+
+    Attributes:
+        program: The program.
+        metrics: Task → metric.
+    """
+
+    program: CompiledProgram
+    metrics: Mapping[str, Metric]
+
+    @property
+    def schedule(self) -> Schedule:
+        """Stands for it where schedules are measured."""
+        return self.program.schedule
+
+    @cached_property
+    def scorers(self) -> Mapping[str, TaskScorer]:
+        """Task → how it is scored."""
+        return {
+            task: make_scorer(self.program.variant(task), metric, self.program.models_in(task))
+            for task, metric in self.metrics.items()
+        }
+
+    @cached_property
+    def prompts(self) -> Mapping[str, Mapping[str, RenderedPrompt]]:
+        """Task → node → prompt, for the nodes that ask a model for the task's metric."""
+        return {
+            task: {node: self.program.rendered(task, node) for node in scorer.asking}
+            for task, scorer in self.scorers.items()
+        }

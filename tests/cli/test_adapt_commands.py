@@ -1,0 +1,167 @@
+"""``fusionprog adapt`` and ``transfer-matrix``, and what ``show`` says of their results."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import fusionprog as fp
+from fusionprog.cli.pairs import pair_lines, pairs_of
+from fusionprog.cli.summary import sources_text
+from fusionprog.runtime.record import Adapted
+
+Command = Callable[..., Any]
+
+INN = """
+WORDS = {"rooms": ["pillow", "key", "bath"], "kitchen": ["soup", "table", "breakfast"]}
+
+def rows(split, count):
+    return [
+        {"message": f"{split} {index}: about the {words[index % 3]} here", "team": team}
+        for team, words in WORDS.items() for index in range(count)
+    ]
+
+inn = fp.Task("inn", description="Messages to an inn.", labels={"triage.team": list(WORDS)}, train=rows("train", 3),
+              val=rows("val", 21), test=rows("test", 6), metric=fp.metrics.exact_match("team"))
+"""
+TASKS = "import fusionprog as fp\n" + INN + "tasks = [inn]\n"
+
+
+@pytest.fixture
+def inn(tmp_path: Path) -> Path:
+    """A file with one new task."""
+    path = tmp_path / "inn.py"
+    path.write_text(TASKS, encoding="utf-8")
+    return path
+
+
+def test_by_its_embedding_alone_a_task_is_added_without_a_call(
+    command: Command, desk: Path, inn: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "three.json"
+    ran = command("adapt", desk / "desk.json", inn, "-o", out, "--trials", "0")
+    assert ran.code == 0, ran.err
+    line, last = ran.out.splitlines()
+    assert line.startswith("inn   zero-shot, expected ") and line.endswith(", not measured")
+    assert last == f"wrote {out}" and not (tmp_path / "three.db").exists()
+    assert list(fp.load(out).tasks) == ["shop", "bank", "inn"]
+    assert line in command("show", out).out.splitlines()
+    assert "made by adapt from Desk" in command("show", out).out
+
+
+def test_a_search_says_what_it_found_and_continues(command: Command, desk: Path, inn: Path, tmp_path: Path) -> None:
+    arguments = ("adapt", desk / "desk.json", inn, "-o", tmp_path / "three.json", "--max-calls", "150")
+    ran = command(*arguments)
+    assert ran.code == 0, ran.err
+    lines = ran.out.splitlines()
+    assert lines[0].startswith("inn   test .") and "; warm-started, expected " in lines[0]
+    assert lines[1].startswith("      of what was known there held: ") and "%" in lines[1]
+    assert not any(line.startswith("shop") for line in lines)
+    assert lines[-1] == f"wrote {tmp_path / 'three.json'} (measurements in {tmp_path / 'three.db'})"
+    assert lines[0] in command("show", tmp_path / "three.json").out.splitlines()
+    before = (tmp_path / "three.json").read_bytes()
+    again = command(*arguments, "--json").data
+    assert again["paid"]["calls"] == 0 and again["added"] == ["inn"] and again["spent"]["calls"] <= 150
+    assert again["tasks"]["inn"]["adapted"]["rung"] == "warm-started"
+    assert (tmp_path / "three.json").read_bytes() == before
+
+
+def test_all_tasks_together_and_on_the_code_as_it_is_now(
+    command: Command, tmp_path: Path, desk: Path, new_program: Command
+) -> None:
+    program = new_program(tmp_path, INN + "tasks += [inn]\n")
+    ran = command("adapt", desk / "desk.json", program, "-o", tmp_path / "all.json", "--joint", "--max-calls", "700")
+    assert ran.code == 0, ran.err
+    assert "against what it followed before" in ran.out and "on confirmation: all tasks " in ran.out
+    assert list(fp.load(tmp_path / "all.json").tasks) == ["shop", "bank", "inn"]
+    arguments = ("adapt", desk / "desk.json", program, "-o", tmp_path / "same.json", "--port")
+    ran = command(*arguments, "--max-calls", "300")
+    assert ran.code == 0, ran.err
+    same = fp.load(tmp_path / "same.json")
+    assert same.record.lineage.parents[0].change == "other models or code at no node"
+    assert same.prompt("shop", node="triage") == fp.load(desk / "desk.json").prompt("shop", node="triage")
+    for more, said in ((("--task", "shop"), "takes all tasks"), (("--joint",), "takes all tasks")):
+        ran = command(*arguments, *more)
+        assert ran.code == 2 and said in ran.err
+
+
+def test_tasks_that_are_there_already_are_left_out(
+    command: Command, tmp_path: Path, desk: Path, new_program: Command
+) -> None:
+    program = new_program(tmp_path, INN + "tasks += [inn]\n")
+    arguments = ("adapt", desk / "desk.json", program, "-o", tmp_path / "x.json", "--trials", "0")
+    ran = command(*arguments)
+    assert ran.code == 0 and "note: the program has the task shop already; left out" in ran.err
+    assert list(fp.load(tmp_path / "x.json").tasks) == ["shop", "bank", "inn"]
+    for more, said in (
+        (("--task", "shop"), "has a task 'shop' already"),
+        (("--task", "in"), "there is no task 'in'. Did you mean 'inn'"),
+        (("--max-calls", "9"), "Pass one of them"),
+    ):
+        ran = command(*arguments, *more)
+        assert ran.code == 3 and said in ran.err and ran.out == ""
+    ran = command("adapt", desk / "desk.json", desk / "program.py", "-o", tmp_path / "y.json", "--trials", "0")
+    assert ran.code == 3 and "the program has all these tasks already" in ran.err
+    ran = command("adapt", desk / "desk.json", program, "-o", tmp_path / "gone" / "y.json", "--trials", "0")
+    assert ran.code == 2 and "There is no folder" in ran.err
+
+
+def test_a_paid_model_is_asked_only_under_a_cap_or_with_consent(
+    command: Command, tmp_path: Path, new_program: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = new_program(tmp_path, "lm = Logged()\n" + INN + "tasks += [inn]\n")
+    desk = tmp_path / "desk.json"
+    assert command("compile", program, "-o", desk, "--task", "shop", "--trials", "2").code == 0
+    monkeypatch.setenv("PAID", "1")
+    asked = (tmp_path / "calls.log").read_bytes()
+    arguments = ("adapt", desk, program, "-o", tmp_path / "x.json", "--task", "inn")
+    ran = command(*arguments)
+    assert ran.code == 2 and "This model is paid and there is no cap." in ran.err
+    ran = command(*arguments, terminal=True, stdin="n\n")
+    assert ran.code == 130 and "a search for inn on logged" in ran.err
+    ran = command("transfer-matrix", desk, program, "--task", "inn", "--rows", "10")
+    assert ran.code == 2 and "This model is paid and there is no cap." in ran.err
+    ran = command("transfer-matrix", desk, program, "--task", "inn", "--rows", "10", "--max-calls", "19")
+    assert ran.code == 2 and "It takes at most 20 calls: about " in ran.err
+    assert command(*arguments, "--trials", "0").code == 0
+    assert (tmp_path / "calls.log").read_bytes() == asked
+    assert command("transfer-matrix", desk, program, "--task", "inn", "--rows", "10", "--max-calls", "20").code == 0
+    assert command(*arguments, "--max-calls", "150").code == 0
+    assert (tmp_path / "calls.log").read_bytes() != asked
+
+
+def test_the_matrix_is_a_table_or_json(command: Command, desk: Path, inn: Path) -> None:
+    ran = command("transfer-matrix", desk / "desk.json", inn, "--rows", "12")
+    assert ran.code == 0 and "at most 48 calls" in ran.err
+    rows = [line.strip("│ ").split("│") for line in ran.out.splitlines() if line.startswith("│")]
+    assert [row[0].strip() for row in rows] == ["shop", "bank", "all tasks"]
+    assert all(" ± " in row[1] for row in rows)
+    data = command("transfer-matrix", desk / "desk.json", inn, "--rows", "12", "--json").data
+    assert set(data) == {"gains", "alarms", "calls", "notes", "paid"}
+    entry = data["gains"]["all tasks"]["inn"]
+    assert entry["n"] == 12 and entry["gain"] == pytest.approx(entry["after"] - entry["before"])
+    ran = command("transfer-matrix", desk / "desk.json", desk / "none.py")
+    assert ran.code == 3 and "no program file" in ran.err
+    assert command("transfer-matrix", inn).code == 2
+
+
+def test_what_held_and_pairs_are_shown(desk: Path) -> None:
+    held = Adapted("probed", 0.1, 0.05, {"all tasks": 0.604, "shop": 0.3, "bank": 0.001, "": 0.095})
+    assert sources_text(held) == "of what was known there held: all tasks 60%, shop 30%, nothing known 10%"
+    program = fp.load(desk / "desk.json")
+    facets = program.tasks["shop"].mixtures["triage"].facets.values()
+    one, other, *_ = sorted(each.id for mine in facets for each in mine if each.amount)
+    own = replace(program.schedule, pairs={"triage": {"short": {"gone": -0.02}}})
+    pairs = {"triage": {"short": {"gone": 0.1}, other: {one: 0.034}}}
+    program.schedule = replace(program.schedule, pairs=pairs, by_task={"bank": own})
+    nodes = [(task, "triage") for task in program.tasks]
+    assert pair_lines(pairs_of(program, nodes), 2, full=False) == [
+        "pairs at triage: what both do beyond the sum of their effects (● used)",
+        "  gone + short +.10 in shop",
+        f"  {one} + {other} +.03 in shop ●",
+        "  gone + short -.02 in bank",
+    ]
