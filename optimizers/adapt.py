@@ -140,7 +140,7 @@ def adapt(
 def _placed(program: CompiledProgram, tasks: Sequence[Task], how: How) -> CompiledProgram:
     """The program with tasks that follow its schedule from where they are."""
     placed = zero_shot(program, tasks, how.items, _places(program, tasks, how))
-    return graft(program, placed.tasks, placed.records, items=how.items)
+    return graft(program, placed.tasks, placed.records, items=how.items, schedules=placed.schedules)
 
 
 def _searched(program: CompiledProgram, tasks: Sequence[Task], how: How, rung: Rung) -> CompiledProgram:
@@ -154,7 +154,8 @@ def _searched(program: CompiledProgram, tasks: Sequence[Task], how: How, rung: R
         before = expected[name].adapted
         assert before is not None
         records[name] = replace(record, adapted=replace(before, rung=rung, sources=sources))
-    return graft(program, found.tasks, records, items=how.items, schedule=found.schedule, record=found.record)
+    schedules = dict.fromkeys(found.tasks, found.schedule)
+    return graft(program, found.tasks, records, items=how.items, schedules=schedules, record=found.record)
 
 
 def _places(program: CompiledProgram, tasks: Sequence[Task], how: How) -> dict[str, tuple[float, ...]]:

@@ -50,7 +50,9 @@ def grow(
         how: How the search is run.
         tolerance: How much lower the measured score of a task may be than before.
     """
-    before = graft(program, placed.tasks, placed.records, items=how.items) if placed.tasks else program
+    before = program
+    if placed.tasks:
+        before = graft(program, placed.tasks, placed.records, items=how.items, schedules=placed.schedules)
     start = Start(program, before, tolerance=tolerance)
     found = search_from(start, tasks, how, models=program.models)
     added = f": {', '.join(placed.tasks)}" if placed.tasks else ""

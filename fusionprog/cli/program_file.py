@@ -29,13 +29,13 @@ class TasksFile:
     budget: Any = None
     limits: Any = None
     embedder: Any = None
+    program: Any = None
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class ProgramFile(TasksFile):
     """What a program file defines: ``program`` and ``tasks``, and if it likes the others."""
 
-    program: Any
     objective: Any = None
 
 
@@ -51,10 +51,7 @@ def read_program_file(reference: str) -> ProgramFile:
     path, _, name = reference.partition(".py:")
     path = path if path.endswith(".py") else f"{path}.py"
     module = import_file(path)
-    program = _variable(module, name or "program", reference)
-    if isinstance(program, type) and issubclass(program, Program):
-        with _running(path, Path(path).resolve()):
-            program = program()
+    program = _made(_variable(module, name or "program", reference), path)
     others = _others(module, (*_OF_TASKS, "objective"))
     return ProgramFile(program=program, tasks=_tasks(module, reference), **others)
 
@@ -66,7 +63,16 @@ def read_tasks_file(path: str) -> TasksFile:
         ProgramError: if the file is missing, fails, or lacks ``tasks``.
     """
     module = import_file(path)
-    return TasksFile(_tasks(module, path), **_others(module, _OF_TASKS))
+    program = _made(getattr(module, "program", None), path)
+    return TasksFile(_tasks(module, path), **_others(module, _OF_TASKS), program=program)
+
+
+def _made(program: Any, path: str) -> Any:
+    """A program; where it is a class, one of it."""
+    if isinstance(program, type) and issubclass(program, Program):
+        with _running(path, Path(path).resolve()):
+            return program()
+    return program
 
 
 def _tasks(module: ModuleType, where: str) -> list[Task]:

@@ -45,6 +45,8 @@ def score_lines(record: CompileRecord, names: Iterable[str]) -> list[str]:
         lines.append(f"{name:{width}}  {score_text(task)}")
         if task.adapted is not None and (held := sources_text(task.adapted)):
             lines.append(f"{'':{width}}  {held}")
+        if task.replaced is not None:
+            lines.append(f"{'':{width}}  against its prompts of before: {comparison_text(task.replaced)}")
     return lines
 
 
@@ -66,6 +68,22 @@ def summary_lines(record: CompileRecord, names: Iterable[str] | None = None) -> 
     lines += ["", f"{record.trials} trials, {int(spent['calls']):,} calls{usd}; ended because {record.reason}"]
     lines.append(record.notes[-1] if record.improved else "nothing beat your program")
     return lines
+
+
+def growth_lines(record: CompileRecord) -> list[str]:
+    """Returns what became of the tasks as the program grew, in a line; nothing where it did not."""
+    if record.growth is None:
+        return []
+    parts = [
+        f"{name} {short(value)}"
+        for name, value in (
+            ("average score", record.growth.average),
+            ("backward transfer", record.growth.backward),
+            ("forward transfer", record.growth.forward),
+        )
+        if value is not None
+    ]
+    return [f"grown: {', '.join(parts)} (on confirmation)"]
 
 
 def _expected_text(adapted: Adapted) -> str:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from fusionprog.lm.model import approximate_tokens
+from fusionprog.prompts.items import Content
+from fusionprog.prompts.mixture import CAPS
+
 WORTH_OF_TOKEN = 3e-5
 """Score that a token of an example must bring."""
 
@@ -20,3 +24,11 @@ def worth_of_call(tokens_in: float, tokens_out: float, price: tuple[float, float
     to_read, to_write = price or (0.0, 0.0)
     usd = tokens_in * to_read + tokens_out * to_write
     return WORTH_OF_TOKEN * (tokens_in + tokens_out) + WORTH_OF_DOLLAR * usd
+
+
+def tokens_shown(content: Content) -> int:
+    """Returns what a text, or as many demonstrations as a prompt shows, makes a prompt longer by."""
+    if isinstance(content, str):
+        return approximate_tokens(content)
+    whole = sum(approximate_tokens(str(value)) for demo in content for value in demo.values())
+    return whole * min(len(content), CAPS["demos"]) // max(1, len(content))

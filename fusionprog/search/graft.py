@@ -18,7 +18,7 @@ def graft(
     records: Mapping[str, TaskRecord],
     *,
     items: Mapping[str, Item],
-    schedule: Schedule | None = None,
+    schedules: Mapping[str, Schedule],
     record: CompileRecord | None = None,
 ) -> CompiledProgram:
     """Returns a program with more tasks.
@@ -28,10 +28,10 @@ def graft(
         tasks: The new tasks by name.
         records: What is recorded of them.
         items: The pool, by item id: the program's, and perhaps more.
-        schedule: What the new tasks follow; the program's own schedule, if not given.
+        schedules: Task → the schedule that it follows; the program's own, where it is not named.
         record: What the search for them recorded; nothing was searched, if not given.
     """
-    by_task = {**program.schedule.by_task, **({} if schedule is None else dict.fromkeys(tasks, schedule))}
+    by_task = {**program.schedule.by_task, **schedules}
     kept = {name: each for name, each in program.tasks.items() if name not in tasks}
     made = replace(record or program.record, tasks={**{name: program.record.tasks[name] for name in kept}, **records})
     if record is not None:

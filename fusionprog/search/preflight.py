@@ -352,14 +352,7 @@ def _sizes(
 
 
 def _asked(scorers: Sequence[TaskScorer], embedder: Embedder) -> tuple[LanguageModel, ...]:
-    models: list[LanguageModel] = [
-        model for scorer in scorers for node in scorer.asking for model in _models_of(scorer, node)
-    ]
-    models += [model for scorer in scorers for judges in scorer.judges.values() for model in judges.values()]
+    models = [model for scorer in scorers for model in scorer.asked]
     if isinstance(embedder.needs, AskedModel):
         models.append(embedding_model(embedder.needs))
     return tuple({id(model): model for model in models}.values())
-
-
-def _models_of(scorer: TaskScorer, node: str) -> list[LanguageModel]:
-    return list(scorer.offered.get(node, {node: scorer.models[node]}).values())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from scipy.special import expit, logit
 
@@ -16,14 +16,17 @@ from fusionprog.evaluation.program import make_scorer
 from fusionprog.program.data_checks import check_rows
 from fusionprog.program.task import Task, bind
 from fusionprog.prompts.items import Family, Item
+from fusionprog.prompts.schedule import Schedule
 from fusionprog.runtime.compiled import CompiledProgram, CompiledTask
 from fusionprog.runtime.record import Adapted, TaskRecord
 from fusionprog.runtime.render import TaskView
 from fusionprog.search.emit import compiled_tasks, task_record
+from fusionprog.search.likely import likely_schedule
 from fusionprog.search.sources import Expected, effects_at
 
 _STEEPEST = 0.25  # score per unit of log odds, where it is one half
 _CERTAIN = 0.03
+_DOUBT = 1.28  # standard deviations that an expected gain must be above 0, where nothing was proven
 
 
 @dataclass(frozen=True)
@@ -33,16 +36,21 @@ class Placed:
     Attributes:
         tasks: Task → its part of the program.
         records: Task → what is recorded of it.
+        schedules: Task → the schedule that it follows; a task that is not named follows the program's.
     """
 
     tasks: Mapping[str, CompiledTask]
     records: Mapping[str, TaskRecord]
+    schedules: Mapping[str, Schedule]
 
 
 def zero_shot(
     program: CompiledProgram, tasks: Sequence[Task], items: Mapping[str, Item], places: Mapping[str, tuple[float, ...]]
 ) -> Placed:
     """Places tasks in a program: families make their texts for them, and the schedule says what of it is used.
+
+    Where the program has no prompts of its own, since nothing could be proven in its tasks, what they have in common
+    says what is likely to help; a task in which that is not much more than doubt runs as written.
 
     Args:
         program: The program.
@@ -65,14 +73,20 @@ def zero_shot(
         view = TaskView(task.name, task.domain, bound, places[task.name], offered)
         scorers[task.name] = make_scorer(view, metric, dict(program.models))
     named = {task.name: task for task in tasks}
-    made = compiled_tasks(named, scorers, items, program.schedule)
+    schedules: dict[str, Schedule] = {}
+    if not program.record.improved:
+        schedules = {name: likely_schedule(program, scorer.view) for name, scorer in scorers.items()}
+    made = compiled_tasks(named, scorers, items, replace(program.schedule, by_task=schedules))
+    expected = {name: expected_of(program, part) for name, part in made.items()}
+    if doubtful := [name for name in schedules if expected[name].expected < _DOUBT * expected[name].se]:
+        schedules |= dict.fromkeys(doubtful, Schedule())
+        made = compiled_tasks(named, scorers, items, replace(program.schedule, by_task=schedules))
+        expected = {name: expected_of(program, part) for name, part in made.items()}
     records = {
-        name: task_record(
-            named[name], scorers[name].metric, confirmation=None, test=None, adapted=expected_of(program, part)
-        )
-        for name, part in made.items()
+        name: task_record(task, scorers[name].metric, confirmation=None, test=None, adapted=expected[name])
+        for name, task in named.items()
     }
-    return Placed(made, records)
+    return Placed(made, records, schedules)
 
 
 def check_training_rows(task: Task, items: Mapping[str, Item]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,8 @@ import fusionprog as fp
 from fusionprog._internal.canonical import seed_of
 from fusionprog.artifacts.pool_codec import RecordedFamily
 from fusionprog.errors import BudgetError, DataError, FusionProgError, LMConfigurationError, PoolError, ProgramError
+from fusionprog.prompts.schedule import Schedule
+from fusionprog.runtime.record import Adapted
 
 GLOSSARY = fp.builders.LabelGlossary(words=3)
 
@@ -106,6 +109,27 @@ def test_where_what_is_known_does_harm_the_new_task_is_no_worse_than_as_written(
     assert record.adapted.sources["all tasks"] < 0.1
     assert record.confirmation is not None and record.confirmation.gain >= 0
     assert record.test is not None and record.test.gain >= 0
+
+
+def test_where_nothing_was_proven_what_is_likely_to_help_is_used(
+    kit: Any, source: tuple[fp.CompiledProgram, Any]
+) -> None:
+    program, _ = source
+    unproven = program._copy(program.tasks, program.models)
+    unproven.schedule, unproven.record = Schedule(), replace(program.record, improved=False)
+    both = unproven.adapt(kit.task("bank"), trials=0)
+    assert kit.GOOD in shown(both, "bank")
+    adapted = both.record.tasks["bank"].adapted
+    assert adapted is not None and adapted.expected > 0.2
+
+    learned = program.record.learned
+    assert learned is not None and learned.shared is not None
+    nodes = learned.shared.effects.items()
+    vague = {node: {item: replace(each, mean=0.01) for item, each in items.items()} for node, items in nodes}
+    unproven.record = replace(unproven.record, learned=replace(learned, shared=replace(learned.shared, effects=vague)))
+    doubtful = unproven.adapt(kit.task("bank"), trials=0)
+    assert doubtful.record.tasks["bank"].adapted == Adapted("zero-shot", 0.0, 0.0)
+    assert not doubtful.tasks["bank"].view.offered["triage"]
 
 
 def test_tasks_can_be_added_one_after_the_other(kit: Any, source: tuple[fp.CompiledProgram, Any]) -> None:

@@ -11,9 +11,7 @@ import optuna
 
 from fusionprog._internal.canonical import seed_of
 from fusionprog.evaluation.evaluator import Outcome
-from fusionprog.evaluation.worth import WORTH_OF_TOKEN
-from fusionprog.lm.model import approximate_tokens
-from fusionprog.prompts.items import Content
+from fusionprog.evaluation.worth import WORTH_OF_TOKEN, tokens_shown
 from fusionprog.prompts.mixture import CAPS
 from fusionprog.prompts.schedule import FORMAT, Schedule
 from fusionprog.runtime.render import RenderedPrompt
@@ -228,7 +226,7 @@ class EffectsStrategy:
                 for key in offered.keys() & most.keys():
                     content = offered[key]
                     if id(content) not in counted:
-                        counted[id(content)] = _tokens(content)
+                        counted[id(content)] = tokens_shown(content)
                     most[key] = max(most[key], counted[id(content)])
         return {key: round(WORTH_OF_TOKEN * tokens, DIGITS) for key, tokens in most.items()}
 
@@ -244,11 +242,3 @@ def _by_ran(outcomes: Sequence[Outcome]) -> list[tuple[frozenset[str] | None, li
 def _amount(prompt: RenderedPrompt) -> float:
     """The share of the cap that demonstrations of the pool take; the program's own are always there."""
     return min(1.0, sum(item is not None for item in prompt.demo_items) / CAPS["demos"])
-
-
-def _tokens(content: Content) -> int:
-    """What a text, or as many demonstrations as a prompt shows, makes a prompt longer by."""
-    if isinstance(content, str):
-        return approximate_tokens(content)
-    whole = sum(approximate_tokens(str(value)) for demo in content for value in demo.values())
-    return whole * min(len(content), CAPS["demos"]) // max(1, len(content))
