@@ -25,8 +25,8 @@ COMMANDS = [
     "transfer-matrix",
 ]
 OPTIONS = {
-    "adapt": "-o --trials --probes --max-calls --max-usd --max-tokens --max-time --yes --joint --tolerance --lm --recode "
-    "-j --rpm --tpm --timeout --retries --fresh --task --limit --storage --seed --module --program --json",
+    "adapt": "-o --trials --probes --max-calls --max-usd --max-tokens --max-time --yes --joint --tolerance --lm "
+    "--recode -j --rpm --tpm --timeout --retries --fresh --task --limit --storage --seed --module --program --json",
     "compile": "--lm --objective --trials --max-calls --max-usd --max-tokens --max-time -j --task --limit --storage "
     "--seed --fresh --dry-run --yes --json -o",
     "run": "--task --input -o --lm --module --program --json",
