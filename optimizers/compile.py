@@ -19,7 +19,7 @@ from fusionprog.lm.client import LMClient
 from fusionprog.lm.limits import LimitsSpec, limits_of
 from fusionprog.lm.resolve import LMSpec
 from fusionprog.optimizers.fusion import Fusion
-from fusionprog.optimizers.registry import Optimizer, optimizer_registry
+from fusionprog.optimizers.registry import USUAL_OBJECTIVE, USUAL_SAMPLER, Optimizer, optimizer_of
 from fusionprog.program.graph import ProgramGraph
 from fusionprog.program.program import Program
 from fusionprog.program.task import Task
@@ -31,7 +31,7 @@ from fusionprog.runtime.lineage import Lineage
 from fusionprog.search.display import Display
 from fusionprog.search.events import Callback, Note
 from fusionprog.search.kept_study import KeptStudy
-from fusionprog.search.objective import Objective, objective_of
+from fusionprog.search.objective import Objective
 from fusionprog.search.preflight import Job, preflight
 from fusionprog.search.provenance import study_parts
 from fusionprog.store.store import Store
@@ -43,9 +43,9 @@ def compile(
     *,
     pool: PromptPool | None = None,
     lm: LMSpec = None,
-    objective: str | Objective = "mean",
-    optimizer: str = "fusion",
-    sampler: str = "effects",
+    objective: str | Objective = USUAL_OBJECTIVE,
+    optimizer: str | Optimizer = "fusion",
+    sampler: str = USUAL_SAMPLER,
     trials: int | None = None,
     budget: Budget | None = None,
     concurrency: int = 16,
@@ -74,7 +74,8 @@ def compile(
             ``fusionprog.Choice`` in the place of a model lets the search choose; the first is the one as written.
         objective: What is to be reached over the tasks: ``"mean"``, ``"worst"``, another scheme of task weights, or
             a ``fusionprog.Objective`` with constraints or a trade-off.
-        optimizer: Name of the optimizer.
+        optimizer: Name of the optimizer, or ``fusionprog.optimizers.Fusion(...)`` with a sampler and an objective of
+            its own, and how it screens, races, narrows and stops.
         sampler: Name of the search's sampler: ``"effects"``, ``"tpe"``, ``"nsga2"`` or ``"random"``.
         trials: Trials of the search; if not given, as many as the budget pays for; without one, as many
             as the calls of 64 trials of 8 rows make.
@@ -99,6 +100,7 @@ def compile(
     Raises:
         FusionProgError: naming what is wrong and the remedy; before any call where that is possible.
     """
+    chosen = optimizer_of(optimizer, sampler=sampler, objective=objective)
     job = preflight(
         program,
         tasks,
@@ -108,11 +110,11 @@ def compile(
         trials=trials,
         freeze=freeze,
         seed=seed,
-        objective=objective_of(objective),
+        objective=chosen.objective,
+        parts=chosen.parts,
         formats=formats,
         embedder=embedder,
     )
-    chosen: Optimizer = optimizer_registry.get(optimizer)(sampler=sampler, objective=objective)
     known = [each if isinstance(each, CompiledProgram) else load(each) for each in prior]
     compiled = run_stored(
         job,

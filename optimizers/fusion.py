@@ -25,6 +25,7 @@ from fusionprog.search.books import Books
 from fusionprog.search.bootstrap import bootstrap_traces
 from fusionprog.search.confirmation import Decision, decide
 from fusionprog.search.confirmations import Confirmations, paired
+from fusionprog.search.decisions import Decisions
 from fusionprog.search.emit import Result, emit
 from fusionprog.search.events import Callback, Finished, Note, PhaseStarted
 from fusionprog.search.fold_search import SUCCESSOR, search_fold
@@ -56,18 +57,44 @@ class Fusion:
         sampler: ``"effects"``, ``"tpe"``, ``"nsga2"`` or ``"random"``.
         objective: What is to be reached over the tasks: ``"mean"``, ``"worst"`` or another scheme of task weights, or
             a ``fusionprog.Objective``.
+        screening: How items are tried alone before the search, for samplers that begin with what that finds (all but
+            ``"effects"``): ``"sequential_halving"``, ``"successive_rejects"`` or ``"none"``.
+        racing: Which trials are stopped before all of their rows are measured, where trials have the same rows (all
+            samplers but ``"effects"``, and what it hands over to): ``"paired_test"`` or ``"none"``.
+        narrowing: How finalists are chosen where the sampler cannot forecast what candidates score, or constraints or
+            a trade-off must be measured: ``"more_rows"``, or ``"none"`` for the search's own order.
+        stopping: Whether the search ends before all trials are done: ``"regret"``, if the sampler says that next to
+            nothing is left to find (``"effects"``); ``"patience"``, if 32 trials in a row bring nothing better, where
+            they have the same rows; or ``"none"``.
 
     Raises:
-        FusionProgError: if the sampler or the objective is unknown.
+        FusionProgError: if a name is unknown, or the objective must be measured and nothing narrows.
+
+    Example:
+        >>> from fusionprog.optimizers.fusion import Fusion
+        >>> Fusion("tpe", screening="none").arguments()
+        {'sampler': 'tpe', 'objective': 'mean', 'screening': 'none'}
     """
 
-    def __init__(self, sampler: str = "effects", objective: str | Objective = "mean") -> None:
+    def __init__(
+        self,
+        sampler: str = "effects",
+        objective: str | Objective = "mean",
+        *,
+        screening: str = Decisions.screening,
+        racing: str = Decisions.racing,
+        narrowing: str = Decisions.narrowing,
+        stopping: str = Decisions.stopping,
+    ) -> None:
         self.strategy = strategy_registry.get(sampler)
         self.objective = objective_of(objective)
-        self._arguments = {"sampler": sampler, "objective": self.objective.as_json()}
+        self.decisions = Decisions(screening, racing, narrowing, stopping)
+        self.decisions.check(self.objective)
+        self.parts = self.decisions.parts
+        self._arguments = {"sampler": sampler, "objective": self.objective.as_json(), **self.decisions.as_json()}
 
     def arguments(self) -> dict[str, Any]:
-        """Returns sampler and objective."""
+        """Returns sampler and objective, and the decisions that are not the usual ones."""
         return dict(self._arguments)
 
     async def compile(
@@ -189,6 +216,7 @@ class _Run:
                 space=space,
                 bench=self.bench,
                 strategy=strategy,
+                decisions=self.compiler.decisions,
                 successor=partial(strategy_registry.get(SUCCESSOR), setting),
                 scoring=scoring,
                 books=self.books,
@@ -204,6 +232,7 @@ class _Run:
                 strategy,
                 candidates,
                 block(fold.search, 0, narrowing),
+                narrowing=self.compiler.decisions.make_narrowing(),
                 contenders=job.plan.contenders,
                 finalists=job.plan.finalists,
                 keep=self.books.keep_for_later(self.bench, number, job.plan.rows_to_confirm),

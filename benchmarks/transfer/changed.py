@@ -16,12 +16,19 @@ from fusionprog.runtime.learned import Effect, Learned, SharedEffect
 
 def as_written(program: CompiledProgram) -> CompiledProgram:
     """The program with a schedule that shows nothing."""
-    return _with(program, schedule=Schedule())
+    return _following(program, Schedule())
 
 
 def without_embedding(program: CompiledProgram) -> CompiledProgram:
     """The same schedule without what goes by kind of task: what items do everywhere alone (b alone)."""
-    return _with(program, schedule=replace(program.schedule, directions={}))
+    record, learned = program.record, program.record.learned
+    if learned is not None and learned.shared is not None:
+        effects = {
+            node: {item: replace(each, along=(), along_se=()) for item, each in mine.items()}
+            for node, mine in learned.shared.effects.items()
+        }
+        record = replace(record, learned=replace(learned, shared=replace(learned.shared, effects=effects)))
+    return _with(program, schedule=replace(program.schedule, directions={}), record=record)
 
 
 def uniform(program: CompiledProgram) -> CompiledProgram:
@@ -31,7 +38,7 @@ def uniform(program: CompiledProgram) -> CompiledProgram:
         node: NodeSettings(gates=dict.fromkeys(CAPS, 1.0), format=found.get(node, NodeSettings()).format)
         for node in program.models
     }
-    return _with(program, schedule=Schedule(everywhere=dict.fromkeys(program.items, 1.0), nodes=nodes))
+    return _following(program, Schedule(everywhere=dict.fromkeys(program.items, 1.0), nodes=nodes))
 
 
 def without_families(program: CompiledProgram) -> CompiledProgram:
@@ -86,6 +93,11 @@ def _turned_effects(effects: Mapping[str, Mapping[str, Effect]]) -> dict[str, di
 
 def _negative(values: Mapping[str, float]) -> dict[str, float]:
     return {key: -value for key, value in values.items()}
+
+
+def _following(program: CompiledProgram, schedule: Schedule) -> CompiledProgram:
+    """The program with another schedule, which new tasks follow even where nothing was proven."""
+    return _with(program, schedule=schedule, record=replace(program.record, improved=True))
 
 
 def _with(program: CompiledProgram, **different: Any) -> CompiledProgram:

@@ -26,12 +26,17 @@ def read_lines(file: Path) -> Lines:
     return [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
 
 
-def grouped(lines: Lines) -> dict[Group, Scores]:
+def grouped(lines: Lines, measure: str = "score") -> dict[Group, Scores]:
     """Returns scores by benchmark and calls of the sources; what needs no sources is in all groups of its benchmark.
 
     A place's unit is what differences are independent over: a domain, with all its seeds; a landscape, with all its
     tasks; a seed, where there is a single domain.
+
+    Args:
+        lines: What was measured.
+        measure: ``"score"``, or ``"share"`` of the way from base to optimum, which landscapes alone have.
     """
+    lines = [line for line in lines if line.get(measure) is not None]
     budgets: dict[str, set[int]] = defaultdict(set)
     tasks: dict[str, set[str]] = defaultdict(set)
     for line in lines:
@@ -44,7 +49,7 @@ def grouped(lines: Lines) -> dict[Group, Scores]:
         by_seed = bench in SHAPES or len(tasks[bench]) == 1
         place = (str(seed) if by_seed else task, seed, task)
         for budget in [line["source_calls"]] if line["source_calls"] else budgets[bench]:
-            found[bench, budget][line["side"], line["calls"]][place] = line["score"]
+            found[bench, budget][line["side"], line["calls"]][place] = line[measure]
     return {group: dict(found[group]) for group in sorted(found)}
 
 
@@ -63,13 +68,23 @@ def paired(one: Mapping[Place, float], other: Mapping[Place, float]) -> list[flo
 
 def tables(lines: Lines) -> list[str]:
     """Returns all tables for which something was measured."""
-    groups = grouped(lines)
-    made = [gains(groups), controls(groups), starts(groups), needed(groups), hostile(groups)]
+    groups, ways = grouped(lines), grouped(lines, "share")
+    made = [
+        gains(groups),
+        controls(groups, "score"),
+        controls(ways, "of the way from base to optimum"),
+        starts(groups),
+        needed(groups),
+        hostile(groups),
+    ]
     return [each for each in made if each.count("\n") > 1]
 
 
 def gains(groups: Mapping[Group, Scores]) -> str:
-    """Returns a table of zero-shot against the program as written."""
+    """Returns a table of zero-shot against the program as written.
+
+    On a landscape the way from base to optimum is known, too.
+    """
     rows = []
     for group, scores in groups.items():
         whole, written = scores.get((WHOLE, 0), {}), scores.get((WRITTEN, 0), {})
@@ -89,17 +104,18 @@ def gains(groups: Mapping[Group, Scores]) -> str:
     return table(["zero-shot", "as written", "adapted", "gain", "held-out tasks above", "worst"], rows)
 
 
-def controls(groups: Mapping[Group, Scores]) -> str:
+def controls(groups: Mapping[Group, Scores], measure: str) -> str:
     """Returns a table of what is left of zero-shot without a part of it."""
+    groups = {group: scores for group, scores in groups.items() if (WHOLE, 0) in scores}
     rows = []
-    for side in (*ZERO_SHOT, *COMPILED_CONTROLS):
+    for side in (*ZERO_SHOT, *COMPILED_CONTROLS) if groups else ():
         row = [side]
         for scores in groups.values():
             mine, whole = scores.get((side, 0), {}), scores.get((WHOLE, 0), {})
             less = f" ({shown(paired(mine, whole), signed=True)})" if side != WHOLE and mine else ""
             row.append(f"{statistics.mean(by_unit(mine)):.3f}{less}" if mine else "")
         rows.append(row)
-    return table(["zero-shot (less whole)", *(_named(group) for group in groups)], rows)
+    return table([f"zero-shot, {measure} (less whole)", *(_named(group) for group in groups)], rows)
 
 
 def starts(groups: Mapping[Group, Scores]) -> str:

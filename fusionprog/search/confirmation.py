@@ -19,6 +19,7 @@ from fusionprog.search.weighting import EqualWeights, TaskWeights
 
 _ADDED = 4  # rows
 _MEAN_LEVEL, _TASK_LEVEL = 0.04, 0.01  # together 5%: how often what is no better may replace the program
+_VOUCHED_LEVEL = 0.2  # the same where other compiles proved it: without any rows, they would be believed at once
 
 
 @dataclass(frozen=True)
@@ -119,7 +120,7 @@ def decide(
     number of finalists and tasks. So what is no better, under the objective or in any task, replaces the program in at
     most 5% of compiles. Equal gains go to the cheaper prompt. What breaks a constraint of the objective is not
     returned. Where sources make one expect a gain of the mean, it is proven by what they say and the measured gain
-    together, each by its precision, as long as the measured one is not below 0.
+    together, each by its precision, at 80% in place of 96%, as long as the measured one is above 0.
 
     Where quality is traded off, the knee of the front of all that pass is returned; what has no gain passes, too, if it
     loses nothing and is cheaper.
@@ -164,8 +165,8 @@ def _proven(
         rows = sum(each.before.n for each in finalist.gains.values())
         together, its_error = _together(finalist.vouched, (gain, _usual_error(error, rows)))
         text += f", {together:+.3f} ± {its_error:.3f} with what was known before"
-        if gain >= 0:
-            bound = max(bound, together + float(norm.ppf(_MEAN_LEVEL / finalists)) * its_error)
+        if gain > 0:  # a few rows often show none of either sign, also of what harms
+            bound = max(bound, together + float(norm.ppf(_VOUCHED_LEVEL / finalists)) * its_error)
     if finalist.values:
         text += f", {scheme.gain(finalist.values, finalist.weights)[0]:+.4f} with what it costs"
     below = () if objective.below_baseline else tuple(sorted(t for t, each in finalist.gains.items() if each.gain < 0))

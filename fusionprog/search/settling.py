@@ -50,7 +50,7 @@ class Settled:
 
 
 def settle(
-    decision: Decision, standing: Standing, *, known: Collection[str], tolerance: float, before: Growth | None
+    decision: Decision, standing: Standing, *, known: Collection[str], tolerance: float | None, before: Growth | None
 ) -> Settled:
     """Returns which tasks follow what was found.
 
@@ -62,7 +62,8 @@ def settle(
         decision: What was found, against the program as written.
         standing: What was measured of the program before.
         known: The tasks that had been compiled before.
-        tolerance: How much lower the score of one of these may be.
+        tolerance: How much lower the score of one of these may be; ``None`` where it must be higher, by its standard
+            error at least.
         before: What tasks scored as the program grew so far.
     """
     kept: list[str] = []
@@ -71,12 +72,17 @@ def settle(
     for task, found in decision.gains.items():
         follows = decision.improved and task not in decision.schedule.as_written
         now = standing.against[task] if follows else standing.written[task]
-        if -now.gain > (tolerance if task in known else 0.0) or (now.gain == 0 and not follows):
+        if _goes_on(now, tolerance if task in known else 0.0) or (now.gain == 0 and not follows):
             kept.append(task)
             gains[task], replaced[task] = standing.gains[task], standing.unchanged[task]
         else:
             gains[task], replaced[task] = found, now
     return Settled(tuple(kept), gains, replaced, _growth(standing, replaced, known, before))
+
+
+def _goes_on(now: Comparison, tolerance: float | None) -> bool:
+    """Whether what a task followed before stays, by what it is against what was found."""
+    return now.gain <= 0 or now.gain < now.se if tolerance is None else -now.gain > tolerance
 
 
 def _growth(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -65,6 +66,23 @@ def test_a_finalist_with_a_sure_gain_replaces_it() -> None:
     assert decision.gains == best.gains
     assert decision.why.startswith("mean gain +0.287 ± 0.06")
     assert "as written" not in decision.why
+
+
+@pytest.mark.parametrize(
+    ("won", "lost", "vouched", "improved"),
+    [
+        (2, 0, None, False),
+        (2, 0, (0.24, 0.14), True),
+        (2, 1, (0.24, 0.14), True),
+        (1, 1, (0.24, 0.14), False),
+        (1, 0, (0.0, 0.14), False),
+        (0, 1, (0.24, 0.01), False),
+    ],
+)
+def test_what_other_compiles_vouch_for_needs_few_rows_that_agree(
+    won: int, lost: int, vouched: tuple[float, float] | None, improved: bool
+) -> None:
+    assert settle(replace(finalist("x", a=gained(won, lost, 8)), vouched=vouched)).improved == improved
 
 
 def test_a_task_below_its_baseline_stays_as_written() -> None:
