@@ -109,8 +109,8 @@ class TransferPlan:
     @property
     def cost(self) -> str:
         """What it will cost, in words."""
-        usd = "price unknown" if self.usd is None else f"about ${self.usd:.2f}"
-        return f"at most {self.calls:,} calls: about {self.tokens:,} tokens, {usd}"
+        usd = ", price unknown" if self.usd is None else f", about ${self.usd:.2f}" if self.usd else ""
+        return f"at most {self.calls:,} calls: about {self.tokens:,} tokens{usd}"
 
 
 def plan_transfer(
