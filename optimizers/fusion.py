@@ -24,7 +24,7 @@ from fusionprog.search.bench import Bench, block
 from fusionprog.search.books import Books
 from fusionprog.search.bootstrap import bootstrap_traces
 from fusionprog.search.confirmation import Decision, decide
-from fusionprog.search.confirmations import Confirmations, paired
+from fusionprog.search.confirmations import Confirmations, Vouched, paired
 from fusionprog.search.decisions import Decisions
 from fusionprog.search.emit import Result, emit
 from fusionprog.search.events import Callback, Finished, Note, PhaseStarted
@@ -39,6 +39,7 @@ from fusionprog.search.scoring import Scoring
 from fusionprog.search.settling import Settled, settle
 from fusionprog.search.sources import Source, sources_of
 from fusionprog.search.space import Space, make_space
+from fusionprog.search.split import Fold
 from fusionprog.search.start import Incumbent
 from fusionprog.search.strategies import strategy_registry
 from fusionprog.search.strategy import PRICES, Setting
@@ -196,50 +197,9 @@ class _Run:
         before = None if self._incumbent is None else self._incumbent.schedule
         confirmed = Confirmations(self.bench, before, priced=bool(job.offered))
         for number, fold in enumerate(job.folds):
-            scoring = Scoring(objective, job.seed)
-            setting = Setting(
-                space=space,
-                bench=self.bench,
-                embeddings=job.places.tasks,
-                objective=scoring,
-                seed=job.seed,
-                trials=job.plan.same.trials,
-                prior=self.sources,
-                prices=PRICES if objective.is_priced else (1.0,),
-            )
-            strategy = self.compiler.strategy(setting)
-            candidates = await search_fold(
-                fold,
-                number,
-                folds=len(job.folds),
-                plan=job.plan,
-                space=space,
-                bench=self.bench,
-                strategy=strategy,
-                decisions=self.compiler.decisions,
-                successor=partial(strategy_registry.get(SUCCESSOR), setting),
-                scoring=scoring,
-                books=self.books,
-                kept=self.kept,
-                learning=learning,
-            )
-            narrowing = job.plan.shape(strategy.moves_on).narrowing
-            if narrowing:
-                self.books.tell(PhaseStarted("narrowing"))
-            chosen = await narrow(
-                self.bench,
-                scoring,
-                strategy,
-                candidates,
-                block(fold.search, 0, narrowing),
-                narrowing=self.compiler.decisions.make_narrowing(),
-                contenders=job.plan.contenders,
-                finalists=job.plan.finalists,
-                keep=self.books.keep_for_later(self.bench, number, job.plan.rows_to_confirm),
-            )
+            chosen, weights, vouched = await self._search(number, fold, space, learning)
             self.books.tell(PhaseStarted("confirmation", len(chosen)))
-            rows = block(fold.confirmation, 0, job.plan.confirmation)
-            await confirmed.add(chosen, rows, scoring.weights, strategy.vouched_gain)
+            await confirmed.add(chosen, block(fold.confirmation, 0, job.plan.confirmation), weights, vouched)
             if self.bench.ended_by is not None:
                 self.books.cut = self.books.cut or used_up(self.bench.ended_by)
         decision = decide(confirmed.finalists, confirmed.unchanged, objective, written=confirmed.written)
@@ -266,6 +226,54 @@ class _Run:
         self.books.tell(Finished(compiled.record, self._client.paid))
         return compiled
 
+    async def _search(
+        self, number: int, fold: Fold, space: Space, learning: Learning
+    ) -> tuple[list[Schedule], Mapping[str, float], Vouched]:
+        """Searches one fold: its finalists, the weights of tasks at the end, and what sources vouch for."""
+        job, objective, decisions = self.job, self.compiler.objective, self.compiler.decisions
+        scoring = Scoring(objective, job.seed)
+        setting = Setting(
+            space=space,
+            bench=self.bench,
+            embeddings=job.places.tasks,
+            objective=scoring,
+            seed=job.seed,
+            trials=job.plan.same.trials,
+            prior=self.sources,
+            prices=PRICES if objective.is_priced else (1.0,),
+        )
+        strategy = self.compiler.strategy(setting)
+        candidates = await search_fold(
+            fold,
+            number,
+            folds=len(job.folds),
+            plan=job.plan,
+            space=space,
+            bench=self.bench,
+            strategy=strategy,
+            decisions=decisions,
+            successor=partial(strategy_registry.get(SUCCESSOR), setting),
+            scoring=scoring,
+            books=self.books,
+            kept=self.kept,
+            learning=learning,
+        )
+        narrowing = job.plan.shape(strategy.moves_on).narrowing
+        if narrowing:
+            self.books.tell(PhaseStarted("narrowing"))
+        chosen = await narrow(
+            self.bench,
+            scoring,
+            strategy,
+            candidates,
+            block(fold.search, 0, narrowing),
+            narrowing=decisions.make_narrowing(),
+            contenders=job.plan.contenders,
+            finalists=job.plan.finalists,
+            keep=self.books.keep_for_later(self.bench, number, job.plan.rows_to_confirm),
+        )
+        return chosen, scoring.weights, strategy.vouched_gain
+
     def _settle(self, decision: Decision, confirmed: Confirmations) -> Settled | None:
         """Which tasks go on with what they followed before; ``None`` where they followed nothing."""
         start, standing = self.job.start, confirmed.standing_of(decision)
@@ -279,7 +287,7 @@ class _Run:
             before=start.program.record.growth,
         )
         if settled.kept:
-            self.books.note(f"goes on as before, since it would score lower: {', '.join(settled.kept)}")
+            self.books.note(f"nothing better was found than the prompts that it had: {', '.join(settled.kept)}")
         return settled
 
     def _bench(self, scorers: Mapping[str, TaskScorer], evaluator: Evaluator, items: Mapping[str, Item]) -> Bench:
