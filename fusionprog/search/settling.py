@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
+from fusionprog.evaluation.statistics import lower_bound
 from fusionprog.runtime.growth import Growth
 from fusionprog.runtime.record import Comparison
 from fusionprog.search.confirmation import Decision
@@ -62,27 +63,28 @@ def settle(
         decision: What was found, against the program as written.
         standing: What was measured of the program before.
         known: The tasks that had been compiled before.
-        tolerance: How much lower the score of one of these may be; ``None`` where it must be higher, by its standard
-            error at least.
+        tolerance: How much lower the score of one of these may be; ``None`` where it must be higher: by a one-sided
+            test at 95% in the task, or in all of them together.
         before: What tasks scored as the program grew so far.
     """
     kept: list[str] = []
     gains: dict[str, Comparison] = {}
     replaced: dict[str, Comparison] = {}
+    follows = {task: decision.improved and task not in decision.schedule.as_written for task in decision.gains}
+    changes = {task: (standing.against if new else standing.written)[task] for task, new in follows.items()}
+    together = lower_bound(changes, finalists=1) > 0
     for task, found in decision.gains.items():
-        follows = decision.improved and task not in decision.schedule.as_written
-        now = standing.against[task] if follows else standing.written[task]
-        if _goes_on(now, tolerance if task in known else 0.0) or (now.gain == 0 and not follows):
+        now = changes[task]
+        if tolerance is None:
+            goes_on = now.gain <= 0 or not (together or lower_bound({task: now}, finalists=1) > 0)
+        else:
+            goes_on = -now.gain > (tolerance if task in known else 0.0) or (now.gain == 0 and not follows[task])
+        if goes_on:
             kept.append(task)
             gains[task], replaced[task] = standing.gains[task], standing.unchanged[task]
         else:
             gains[task], replaced[task] = found, now
     return Settled(tuple(kept), gains, replaced, _growth(standing, replaced, known, before))
-
-
-def _goes_on(now: Comparison, tolerance: float | None) -> bool:
-    """Whether what a task followed before stays, by what it is against what was found."""
-    return now.gain <= 0 or now.gain < now.se if tolerance is None else -now.gain > tolerance
 
 
 def _growth(

@@ -26,7 +26,7 @@ class Start:
             are new.
         held: The nodes that keep the incumbent's prompts.
         tolerance: How much lower a task's measured score may be than the incumbent's, for what it shares with others;
-            ``None`` where it must be higher, by its standard error at least, to take the incumbent's place.
+            ``None`` where it must be proven to be higher to take the incumbent's place.
     """
 
     program: CompiledProgram
