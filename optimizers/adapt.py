@@ -34,7 +34,7 @@ from fusionprog.search.events import Callback
 from fusionprog.search.graft import graft
 from fusionprog.search.places import task_subject
 from fusionprog.search.start import DEFAULT_TOLERANCE, Start
-from fusionprog.search.zero_shot import zero_shot
+from fusionprog.search.zero_shot import Placed, zero_shot
 from fusionprog.store.store import Store
 
 
@@ -144,18 +144,26 @@ def _placed(program: CompiledProgram, tasks: Sequence[Task], how: How) -> Compil
 
 
 def _searched(program: CompiledProgram, tasks: Sequence[Task], how: How, rung: Rung) -> CompiledProgram:
-    """The program with tasks that follow what a search finds for them."""
-    found = search_from(Start(program), tasks, how, models=program.models)
+    """The program with tasks that follow what a search finds for them, or what is known without one.
+
+    Where their embeddings cost no calls in these tasks, what they say is measured beside what is found.
+    """
+    placed, incumbent = Placed({}, {}, {}), None
+    if not isinstance(how.embedder.needs, Probes):
+        placed = zero_shot(program, tasks, how.items, _places(program, tasks, how))
+        incumbent = graft(program, placed.tasks, placed.records, items=how.items, schedules=placed.schedules)
+    found = search_from(Start(program, incumbent), tasks, how, models=program.models)
     sources = {} if found.record.learned is None else found.record.learned.sources
     places = {name: task.view.embedding for name, task in found.tasks.items()}
-    expected = zero_shot(program, tasks, how.items, places).records
+    expected = (placed if placed.tasks else zero_shot(program, tasks, how.items, places)).records
     records = {}
     for name, record in found.record.tasks.items():
         before = expected[name].adapted
         assert before is not None
         records[name] = replace(record, adapted=replace(before, rung=rung, sources=sources))
-    schedules = dict.fromkeys(found.tasks, found.schedule)
-    return graft(program, found.tasks, records, items=how.items, schedules=schedules, record=found.record)
+    own = {name: replace(found.schedule, by_task={}) for name in found.tasks if name not in found.schedule.by_task}
+    known = {name: each for name, each in placed.schedules.items() if name in found.schedule.by_task}
+    return graft(program, found.tasks, records, items=how.items, schedules={**own, **known}, record=found.record)
 
 
 def _places(program: CompiledProgram, tasks: Sequence[Task], how: How) -> dict[str, tuple[float, ...]]:

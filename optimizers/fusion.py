@@ -204,7 +204,8 @@ class _Run:
                 self.books.cut = self.books.cut or used_up(self.bench.ended_by)
         decision = decide(confirmed.finalists, confirmed.unchanged, objective, written=confirmed.written)
         settled = self._settle(decision, confirmed)
-        self.books.tell(Note(decision.why))
+        why = settled.why if settled is not None and settled.kept and not decision.improved else decision.why
+        self.books.tell(Note(why))
         self.books.tell(PhaseStarted("test"))
         tested = self.books.ledger.apart()
         test, costs = await self._report(decision.schedule, settled, confirmed.rows_of(decision), tested)
@@ -220,7 +221,7 @@ class _Run:
             optimizer=optimizer,
             fingerprint=self.kept.fingerprint,
             learning=learning,
-            notes=tuple(self.books.notes),
+            notes=(*self.books.notes, why),
         )
         compiled = emit(job, scorers, items, result)
         self.books.tell(Finished(compiled.record, self._client.paid))
@@ -287,7 +288,7 @@ class _Run:
             before=start.program.record.growth,
         )
         if settled.kept:
-            self.books.note(f"nothing better was found than the prompts that it had: {', '.join(settled.kept)}")
+            self.books.note(f"nothing better was found than what was known before: {', '.join(settled.kept)}")
         return settled
 
     def _bench(self, scorers: Mapping[str, TaskScorer], evaluator: Evaluator, items: Mapping[str, Item]) -> Bench:

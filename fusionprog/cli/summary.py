@@ -46,7 +46,8 @@ def score_lines(record: CompileRecord, names: Iterable[str]) -> list[str]:
         if task.adapted is not None and (held := sources_text(task.adapted)):
             lines.append(f"{'':{width}}  {held}")
         if task.replaced is not None:
-            lines.append(f"{'':{width}}  against its prompts of before: {comparison_text(task.replaced)}")
+            before = "its prompts of before" if task.adapted is None else "its embedding alone"
+            lines.append(f"{'':{width}}  against {before}: {comparison_text(task.replaced)}")
     return lines
 
 

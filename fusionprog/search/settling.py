@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
-from fusionprog.evaluation.statistics import lower_bound
+from fusionprog.evaluation.statistics import lower_bound, mean_gain
 from fusionprog.runtime.growth import Growth
 from fusionprog.runtime.record import Comparison
 from fusionprog.search.confirmation import Decision
@@ -43,6 +43,14 @@ class Settled:
     gains: Mapping[str, Comparison] = field(default_factory=dict)
     replaced: Mapping[str, Comparison] = field(default_factory=dict)
     growth: Growth | None = None
+
+    @property
+    def why(self) -> str:
+        """What was measured of all tasks together, in words."""
+        gain, error, _ = mean_gain(self.gains)
+        return (
+            f"nothing better was found than what was known before: mean gain {gain:+.3f} ± {error:.3f} on confirmation"
+        )
 
     @property
     def improved(self) -> bool:
