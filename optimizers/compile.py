@@ -86,7 +86,8 @@ def compile(
         formats: How prompts may be written: ``"chat"``, ``"json"`` and ``"xml"``; programs as written are in chat.
         embedder: How tasks are told apart: ``"hashed_ngrams"``, ``"functional"``, ``"litellm/MODEL"``,
             ``"sentence-transformers/PACKAGE"``, or an embedder; hashed n-grams, if not given.
-        prior: Compiled programs or artifacts whose effects are tried first; they become its parents.
+        prior: Compiled programs or artifacts whose knowledge the search starts from, matched by item id; what does not
+            hold here is dropped. They become its parents.
         storage: Where measurements are kept: a file name or a SQLAlchemy URL; only this process, if not given. The
             same call on several machines with one PostgreSQL URL is one search that they share.
         fresh: Asks every model again instead of using kept answers.
@@ -116,7 +117,7 @@ def compile(
         embedder=embedder,
     )
     known = [each if isinstance(each, CompiledProgram) else load(each) for each in prior]
-    compiled = run_stored(
+    return run_stored(
         job,
         chosen,
         storage=storage,
@@ -127,7 +128,6 @@ def compile(
         progress=progress,
         fresh=fresh,
     )
-    return compiled.with_lineage(Lineage.of("compile", [(each, "prior") for each in known])) if known else compiled
 
 
 def run_stored(
@@ -169,7 +169,8 @@ def run_job(
         for callback in callbacks:
             callback(Note(kept.standing))
         work = optimizer.compile(job, client, callbacks, prior, kept)
-        return sync.run(work, interrupted=lambda: client.stop(LMError("interrupted")))
+        compiled = sync.run(work, interrupted=lambda: client.stop(LMError("interrupted")))
+    return compiled.with_lineage(Lineage.of("compile", [(each, "prior") for each in prior])) if prior else compiled
 
 
 __all__ = ["Fusion", "compile", "run_job"]

@@ -27,8 +27,8 @@ COMMANDS = [
 OPTIONS = {
     "adapt": "-o --trials --probes --max-calls --max-usd --max-tokens --max-time --yes --joint --tolerance --lm "
     "--recode -j --rpm --tpm --timeout --retries --fresh --task --limit --storage --seed --module --program --json",
-    "compile": "--lm --objective --trials --max-calls --max-usd --max-tokens --max-time -j --task --limit --storage "
-    "--seed --fresh --dry-run --yes --json -o",
+    "compile": "--lm --objective --prior --trials --max-calls --max-usd --max-tokens --max-time -j --task --limit "
+    "--storage --seed --fresh --dry-run --yes --json -o",
     "run": "--task --input -o --lm --module --program --json",
     "eval": "--task --data --metric --lm --module --program --fail-under --json",
     "show": "--task --node --prompt --effects --json",
