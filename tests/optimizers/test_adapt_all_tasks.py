@@ -211,3 +211,32 @@ def test_what_cannot_be_done_is_refused_before_anything_is_asked(
     with pytest.raises(error, match=said):
         program.adapt([kit.task(name) for name in tasks], progress=False, **how)
     assert len(model.seen) == before
+
+
+def hinting(message: str, k: int) -> dict[str, str]:
+    """A function whose number decides whether the model is helped."""
+    return {"text": message + (" Hint: look." if k == 10 else "")}
+
+
+class Looking(fp.Program):
+    """What a model is asked is the same in all variants; what it reads is not."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.look = fp.modules.Function(hinting, outputs={"text": str})
+        self.triage = fp.modules.Predict("text: str -> team: str")
+
+    def forward(self, message: str) -> Any:
+        """Looks, then names the team."""
+        return {"team": self.triage(text=self.look(message=message, k=fp.Choice(3, 10)).text).team}
+
+
+def test_what_tasks_followed_is_measured_with_its_own_picks(kit: Any) -> None:
+    model = kit.Scripted(lambda prompt, task, number: seed_of(task, number) % 10 < (9 if "Hint" in prompt else 3))
+    tasks = [kit.task("shop", labels={"triage.team": list(kit.TEAMS["shop"])})]
+    how: dict[str, Any] = {"budget": fp.Budget(calls=400), "progress": False}
+    program = fp.compile(Looking(), tasks, pool=fp.PromptPool(), lm=model, formats=["chat"], **how)
+    assert program.schedule.picks("shop") == {"look": {"arg.k": "10"}}
+    joint = program.adapt(tasks, joint=True, **how)
+    replaced = joint.record.tasks["shop"].replaced
+    assert replaced is not None and replaced.before.mean > 0.6 and replaced.gain == 0
