@@ -158,6 +158,10 @@ def test_prompts_are_chosen_again_where_what_is_before_them_changed_and_only_the
         assert last == ["sort"]
         assert shown(ported, "shop", "sort") == shown(program, "shop", "sort")
         assert shown(ported, "shop", "check") == shown(program, "shop", "check")
+        back = ported.adapt([task], lm={"sort": first, "check": checker}, budget=fp.Budget(calls=400), progress=False)
+        nested = [*back.schedule.by_node.values(), *back.schedule.by_task["shop"].by_node.values()]
+        assert nested and not any(each.by_node or each.by_task for each in nested)  # however often it is ported
+        assert shown(back, "shop", "check") == shown(program, "shop", "check")
 
 
 class Sharper(Chain):
@@ -240,3 +244,20 @@ def test_what_tasks_followed_is_measured_with_its_own_picks(kit: Any) -> None:
     joint = program.adapt(tasks, joint=True, **how)
     replaced = joint.record.tasks["shop"].replaced
     assert replaced is not None and replaced.before.mean > 0.6 and replaced.gain == 0
+
+
+def test_a_task_that_goes_on_as_written_keeps_its_model(kit: Any) -> None:
+    """The model that is chosen for one task is not that which the other one runs on as written."""
+    first = kit.Scripted(right_by(kit, lambda good, tone, task: 2 + 2 * good if task == "shop" else 8 - 7 * good))
+    second = kit.Scripted(right_by(kit, lambda good, tone, task: 4 + 6 * good if task == "shop" else 2 - good))
+    second.name = "second"
+    tasks = [kit.task("shop"), kit.task("bank")]
+    pool = kit.pool(useless=0)
+    program = fp.compile(kit.Desk(), tasks, pool=pool, lm=[first, second], budget=fp.Budget(calls=2500), progress=False)
+    assert program.models["triage"].name == "second" and program.models_in("bank")["triage"].name == "scripted"
+    joint = program.adapt(tasks, joint=True, budget=fp.Budget(calls=400), progress=False)
+    assert joint.models_in("bank")["triage"].name == "scripted"
+    replaced, test = joint.record.tasks["bank"].replaced, joint.record.tasks["bank"].test
+    assert replaced is not None and replaced.before.mean > 0.6 and replaced.gain == 0
+    asked_again = program.evaluate("bank", data=kit.rows("bank", "test", 12))
+    assert test is not None and test.after.mean == asked_again.score.mean
