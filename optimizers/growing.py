@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from fusionprog.errors import BudgetError, DataError
+from fusionprog.evaluation.metrics import as_metric
+from fusionprog.evaluation.program import read_nodes
 from fusionprog.lm.resolve import LMSpec, resolve_models
 from fusionprog.optimizers.search_from import How, search_from
 from fusionprog.program.graph import ProgramGraph
-from fusionprog.program.task import Task
+from fusionprog.program.task import Task, bind
 from fusionprog.runtime.compiled import CompiledProgram
 from fusionprog.runtime.lineage import Lineage
 from fusionprog.search.graft import graft
@@ -76,7 +78,9 @@ def port(
         found = found.with_models(resolve_models(lm, list(program.models)))
     stale = stale_nodes(program, found, asked)
     lineage = Lineage.of("adapt", [(program, f"other models or code at {', '.join(stale) or 'no node'}")])
+    searched = {node for task in tasks for node in _read(found, task)}
     for _ in range(_SWEEPS):
+        stale = tuple(node for node in stale if node in searched)
         if not stale:
             break
         held = tuple(node for node in program.models if node not in stale)
@@ -84,3 +88,9 @@ def port(
         found = search_from(Start(program, before, held), tasks, how, models=before.models)
         stale = downstream_of_changes(before, found, stale)
     return found.with_lineage(lineage)
+
+
+def _read(program: CompiledProgram, task: Task) -> list[str]:
+    """The nodes whose prompts a task's metric can tell apart: at the others nothing is ever chosen."""
+    bound = bind(program.graph, task)
+    return [node for node in read_nodes(bound, as_metric(task.metric)) if bound.prompted(node) is not None]

@@ -115,6 +115,19 @@ def test_the_same_model_is_asked_nothing(kit: Any) -> None:
     assert shown(same, "shop") == shown(program, "shop")
 
 
+@pytest.mark.parametrize("changed", ["triage", "answer"])
+def test_a_node_that_no_metric_reads_goes_on_as_it_is(kit: Any, changed: str) -> None:
+    """The metric reads the first node alone; the second one is after it."""
+    first = kit.Scripted(right_by(kit, lambda good, tone, task: 3 + 6 * good - 3 * tone))
+    other = kit.Scripted(right_by(kit, lambda good, tone, task: 4 - 2 * good + 5 * tone), name="other")
+    program = compiled(kit, first, kit.task("shop"))
+    models = {"triage": first, "answer": first, changed: other}
+    ported = program.adapt([kit.task("shop")], lm=models, budget=fp.Budget(calls=300), progress=False)
+    assert (TONE in shown(ported, "shop")) == (changed == "triage")
+    assert shown(ported, "shop", "answer") == shown(program, "shop", "answer")
+    assert ported.models[changed].name == "other" and bool(other.seen) == (changed == "triage")
+
+
 def agrees(example: Any, prediction: Any) -> float:
     """Whether both nodes are right."""
     return float(example.team == prediction.team and prediction.reply == "Thanks.")
