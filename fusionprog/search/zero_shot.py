@@ -74,7 +74,7 @@ def zero_shot(
         scorers[task.name] = make_scorer(view, metric, dict(program.models))
     named = {task.name: task for task in tasks}
     schedules: dict[str, Schedule] = {}
-    if not program.record.improved:
+    if not any(program.schedule.of(node, "").nodes for node in program.graph.nodes):
         schedules = {name: likely_schedule(program, scorer.view) for name, scorer in scorers.items()}
     made = compiled_tasks(named, scorers, items, replace(program.schedule, by_task=schedules))
     expected = {name: expected_of(program, part) for name, part in made.items()}

@@ -122,6 +122,11 @@ def test_where_nothing_was_proven_what_is_likely_to_help_is_used(
     adapted = both.record.tasks["bank"].adapted
     assert adapted is not None and adapted.expected > 0.2
 
+    added = unproven.adapt(kit.task("bank"), budget=fp.Budget(calls=100), progress=False)
+    assert added.record.improved  # in the new task alone: nothing of that is in what the tasks share
+    third = replace(kit.task("bank"), name="third")
+    assert kit.GOOD in shown(added.adapt(third, trials=0), "third")
+
     learned = program.record.learned
     assert learned is not None and learned.shared is not None
     nodes = learned.shared.effects.items()
