@@ -137,6 +137,23 @@ def test_where_nothing_was_proven_what_is_likely_to_help_is_used(
     assert not doubtful.tasks["bank"].view.offered["triage"]
 
 
+def test_without_a_model_of_what_tasks_share_it_is_what_they_show_on_average(kit: Any) -> None:
+    model = kit.Scripted()
+    program = fp.compile(
+        kit.Desk(),
+        [kit.task("shop")],
+        pool=kit.pool(useless=2),
+        lm=model,
+        sampler="tpe",
+        budget=fp.Budget(calls=400),
+        progress=False,
+    )
+    assert program.record.learned is not None and program.record.learned.shared is None
+    both = program.adapt(kit.task("bank"), trials=0)
+    adapted = both.record.tasks["bank"].adapted
+    assert kit.GOOD in shown(both, "bank") and adapted is not None and adapted.expected > 2 * adapted.se > 0
+
+
 def test_tasks_can_be_added_one_after_the_other(kit: Any, source: tuple[fp.CompiledProgram, Any]) -> None:
     program, _ = source
     two = program.adapt(kit.task("bank"), budget=fp.Budget(calls=100), progress=False)
