@@ -52,9 +52,9 @@ def grow(
         how: How the search is run.
         tolerance: How much lower the measured score of a task may be than before.
     """
-    before = program
+    before, _ = rebased(program, program.graph, [task for task in tasks if task.name in program.tasks])
     if placed.tasks:
-        before = graft(program, placed.tasks, placed.records, items=how.items, schedules=placed.schedules)
+        before = graft(before, placed.tasks, placed.records, items=how.items, schedules=placed.schedules)
     start = Start(program, before, tolerance=tolerance)
     found = search_from(start, tasks, how, models=program.models)
     added = f": {', '.join(placed.tasks)}" if placed.tasks else ""
@@ -73,7 +73,7 @@ def port(
         lm: The models; those that it has, if ``None``.
         graph: The code as it is now; that which it was compiled from, if ``None``.
     """
-    found, asked = (program, ()) if graph is None else rebased(program, graph, tasks)
+    found, asked = rebased(program, program.graph if graph is None else graph, tasks)
     if lm is not None:
         found = found.with_models(resolve_models(lm, list(program.models)))
     stale = stale_nodes(program, found, asked)

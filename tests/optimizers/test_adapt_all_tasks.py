@@ -11,7 +11,7 @@ import pytest
 
 import fusionprog as fp
 from fusionprog._internal.canonical import seed_of
-from fusionprog.errors import BudgetError, DataError, ProgramError
+from fusionprog.errors import BudgetError, DataError, FusionProgError, ProgramError
 
 TONE = "Mind the tone of the message."
 Right = Callable[[str, str, int], bool]
@@ -103,6 +103,14 @@ def test_on_another_model_prompts_are_chosen_again_and_what_is_lost_and_regained
         assert record.confirmation.gain > 0.2
     assert ported.models["triage"].name == "other"
     assert ported.record.lineage.parents[0].change == "other models or code at triage, answer"
+
+
+def test_a_task_that_goes_on_has_the_labels_that_it_is_given_now(kit: Any) -> None:
+    program = compiled(kit, kit.Scripted(), kit.task("shop"))
+    more = kit.task("shop", labels={"triage.team": [*kit.TEAMS["shop"], "lost and found"]})
+    other = program.adapt([more], lm=kit.Scripted(name="other"), budget=fp.Budget(calls=200), progress=False)
+    joint = program.adapt([more], joint=True, budget=fp.Budget(calls=200), progress=False)
+    assert "lost and found" in shown(other, "shop") and "lost and found" in shown(joint, "shop")
 
 
 def test_the_same_model_is_asked_nothing(kit: Any) -> None:
@@ -217,6 +225,7 @@ def test_on_other_code_only_what_is_asked_otherwise_is_chosen_again(kit: Any) ->
         (["shop", "bank"], {"joint": True, "trials": 0}, BudgetError, "trials=0 changes nothing"),
         (["shop", "bank"], {"lm": "offline"}, DataError, "new tasks bank"),
         (["shop"], {"lm": "offline", "joint": True}, DataError, "joint=True"),
+        (["shop"], {"joint": True, "tolerance": float("nan")}, FusionProgError, "a number of at least 0.*nan"),
     ],
 )
 def test_what_cannot_be_done_is_refused_before_anything_is_asked(
