@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 
 from fusionprog._internal import sync
 from fusionprog.builders.recorded import with_builders
-from fusionprog.errors import BudgetError, DataError, EmbedderError
+from fusionprog.errors import BudgetError, DataError, EmbedderError, FusionProgError
 from fusionprog.lm.budget import Budget
 from fusionprog.lm.client import LMClient
 from fusionprog.lm.limits import LimitsSpec, limits_of
@@ -109,6 +110,12 @@ def adapt(
     for task in given:
         bind(program.graph if graph is None else graph, task)
     rung, budget = _rung(trials, probes, budget)
+    if isinstance(tolerance, bool) or not isinstance(tolerance, (int, float)) or not 0 <= tolerance < math.inf:
+        raise FusionProgError(
+            "tolerance does not say how much lower a score may be",
+            expected="a number of at least 0",
+            found=repr(tolerance)[:80],
+        )
     own = PromptPool(with_builders(program.items.values()))
     items = {item.id: item for item in (own if pool is None else own | pool)}
     used = embedder_of(program.embedder) if embedder is None else embedder_named(embedder)
@@ -175,7 +182,7 @@ def _places(program: CompiledProgram, tasks: Sequence[Task], how: How) -> dict[s
     if isinstance(needs, Probes):
         raise EmbedderError(
             "the program's tasks are told apart by what items do in them, which costs calls",
-            fix="Pass probes= or budget= in place of trials=0",
+            fix="Pass probes= or budget= in place of trials=0; add them so before all are compiled with joint=True",
         )
     subjects = {task.name: task_subject(program.graph, bind(program.graph, task), task) for task in tasks}
     with ExitStack() as stack:

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from fusionprog.errors import BudgetError, DataError
+from fusionprog.evaluation.metrics import as_metric
+from fusionprog.evaluation.program import read_nodes
 from fusionprog.lm.resolve import LMSpec, resolve_models
 from fusionprog.optimizers.search_from import How, search_from
 from fusionprog.program.graph import ProgramGraph
-from fusionprog.program.task import Task
+from fusionprog.program.task import Task, bind
 from fusionprog.runtime.compiled import CompiledProgram
 from fusionprog.runtime.lineage import Lineage
 from fusionprog.search.graft import graft
@@ -50,9 +52,9 @@ def grow(
         how: How the search is run.
         tolerance: How much lower the measured score of a task may be than before.
     """
-    before = program
+    before, _ = rebased(program, program.graph, [task for task in tasks if task.name in program.tasks])
     if placed.tasks:
-        before = graft(program, placed.tasks, placed.records, items=how.items, schedules=placed.schedules)
+        before = graft(before, placed.tasks, placed.records, items=how.items, schedules=placed.schedules)
     start = Start(program, before, tolerance=tolerance)
     found = search_from(start, tasks, how, models=program.models)
     added = f": {', '.join(placed.tasks)}" if placed.tasks else ""
@@ -71,13 +73,15 @@ def port(
         lm: The models; those that it has, if ``None``.
         graph: The code as it is now; that which it was compiled from, if ``None``.
     """
-    found, asked = (program, ()) if graph is None else rebased(program, graph, tasks)
+    found, asked = rebased(program, program.graph if graph is None else graph, tasks)
     if lm is not None:
         found = found.with_models(resolve_models(lm, list(program.models)))
     stale = stale_nodes(program, found, asked)
     lineage = Lineage.of("adapt", [(program, f"other models or code at {', '.join(stale) or 'no node'}")])
     first: CompiledProgram | None = None
+    searched = {node for task in tasks for node in _read(found, task)}
     for _ in range(_SWEEPS):
+        stale = tuple(node for node in stale if node in searched)
         if not stale:
             break
         held = tuple(node for node in program.models if node not in stale)
@@ -108,3 +112,9 @@ def _said(program: CompiledProgram, first: CompiledProgram, found: CompiledProgr
         )
     *notes, last = found.record.notes
     return found.with_notes((*notes, *lines, last)) if lines else found
+
+
+def _read(program: CompiledProgram, task: Task) -> list[str]:
+    """The nodes whose prompts a task's metric can tell apart: at the others nothing is ever chosen."""
+    bound = bind(program.graph, task)
+    return [node for node in read_nodes(bound, as_metric(task.metric)) if bound.prompted(node) is not None]

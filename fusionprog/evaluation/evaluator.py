@@ -125,7 +125,7 @@ class TaskScorer:
 
 
 class Evaluator:
-    """Scores prompts; equal prompts on an equal row are measured once.
+    """Scores prompts; equal prompts on equal models, on an equal row, are measured once.
 
     Args:
         executor: Runs the graphs.
@@ -148,7 +148,8 @@ class Evaluator:
             MetricError: if the metric fails.
             LMError: if a model gives no answer; the example is then unmeasured, never a score of 0.
         """
-        key = (scorer.view.name, scorer.picks, tuple([prompts[node].id for node in scorer.asking]), row.id)
+        asked = tuple([(prompts[node].id, id(scorer.models[node])) for node in scorer.asking])  # models outlive this
+        key = (scorer.view.name, scorer.picks, asked, row.id)
         return await self._outcomes.get(key, self._measure, scorer, prompts, row)
 
     async def outcomes(

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Hashable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -87,6 +87,16 @@ class Schedule:
     fusion: str = "compose"
     by_task: Mapping[str, Schedule] = field(default_factory=dict)
     by_node: Mapping[str, Schedule] = field(default_factory=dict)
+
+    def within(self, tasks: Collection[str]) -> Schedule:
+        """Returns the same schedule without what it says of other tasks alone."""
+        return replace(
+            self,
+            in_task={task: own for task, own in self.in_task.items() if task in tasks},
+            as_written=tuple(task for task in self.as_written if task in tasks),
+            by_task={task: own.within([task]) for task, own in self.by_task.items() if task in tasks},
+            by_node={node: own.within(tasks) for node, own in self.by_node.items()},
+        )
 
     def of(self, node: str, task: str) -> Schedule:
         """Returns the schedule that a node follows in a task."""

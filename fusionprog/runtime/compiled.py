@@ -287,7 +287,9 @@ class CompiledProgram:
     def __getitem__(self, task: str) -> CompiledProgram:
         """Returns the program of one task alone; a call need not name it."""
         chosen = self._task((task,))
-        return self._copy({chosen.view.name: chosen}, self.models, self.models_as_written)
+        made = self._copy({chosen.view.name: chosen}, self.models, self.models_as_written)
+        made.schedule = self.schedule.within(made.tasks)
+        return made
 
     def with_models(self, models: Mapping[str, LanguageModel]) -> CompiledProgram:
         """Returns the same program on other models.

@@ -33,14 +33,18 @@ def graft(
     """
     by_task = {**program.schedule.by_task, **schedules}
     kept = {name: each for name, each in program.tasks.items() if name not in tasks}
-    made = replace(record or program.record, tasks={**{name: program.record.tasks[name] for name in kept}, **records})
+    before = program.record.learned
+    if before is not None:  # a program of some of its tasks has what all of them showed
+        before = replace(before, effects={name: each for name, each in before.effects.items() if name in kept})
+    learned = _learned(before, None if record is None else record.learned)
+    recorded = {**{name: program.record.tasks[name] for name in kept}, **records}
+    made = replace(record or program.record, learned=learned, tasks=recorded)
     if record is not None:
         made = replace(
             made,
             improved=program.record.improved or record.improved,
             weights=program.record.weights,
             front=program.record.front,
-            learned=_learned(program.record.learned, record.learned),
             growth=program.record.growth,
         )
     return CompiledProgram(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from fusionprog.prompts.assembling import assembled, of_node, of_task
 from fusionprog.prompts.schedule import Schedule
 from fusionprog.runtime.compiled import CompiledProgram, CompiledTask
 from fusionprog.search.start import Start
@@ -25,11 +26,14 @@ def joined(found: CompiledProgram, start: Start, kept: Sequence[str]) -> Compile
         name: before.tasks[name] if name in kept else _with_held(task, before.tasks[name], start.held)
         for name, task in found.tasks.items()
     }
-    schedule = replace(
-        found.schedule,
-        by_task={name: _of_task(before.schedule, name) for name in kept},
-        by_node=dict.fromkeys(start.held, before.schedule),
-    )
+    held = {node: of_node(before.schedule, node) for node in start.held}
+    bases = {name: of_task(before.schedule, name) if name in kept else found.schedule for name in tasks}
+
+    def followed(node: str, task: str) -> Schedule:
+        return before.schedule.of(node, task) if node in held or task in kept else found.schedule
+
+    schedule = assembled(found.schedule, dict.fromkeys(found.graph.nodes, found.schedule) | held, bases, followed)
+    goes_on_as_written = any(before.schedule.is_as_written(name) for name in kept)
     return CompiledProgram(
         graph=found.graph,
         items=found.items,
@@ -39,13 +43,8 @@ def joined(found: CompiledProgram, start: Start, kept: Sequence[str]) -> Compile
         basis=found.basis,
         record=found.record,
         models=found.models,
-        models_as_written=found.models_as_written,
+        models_as_written=before.models_as_written if goes_on_as_written else found.models_as_written,
     )
-
-
-def _of_task(schedule: Schedule, task: str) -> Schedule:
-    """What one task follows, without what others have of their own."""
-    return schedule.by_task[task] if task in schedule.by_task else replace(schedule, by_task={})
 
 
 def _with_held(found: CompiledTask, before: CompiledTask, held: Sequence[str]) -> CompiledTask:

@@ -65,7 +65,7 @@ def settle(
 
     A task goes on with what it followed before, where its measured score would fall by more than a tolerance; a task
     that was not compiled before, by anything at all. So what was found for all tasks together is never bought with one
-    of them.
+    of them. What was measured to be worse than the program as written never goes on.
 
     Args:
         decision: What was found, against the program as written.
@@ -87,7 +87,7 @@ def settle(
             goes_on = now.gain <= 0 or not (together or lower_bound({task: now}, finalists=1) > 0)
         else:
             goes_on = -now.gain > (tolerance if task in known else 0.0) or (now.gain == 0 and not follows[task])
-        if goes_on:
+        if goes_on and standing.gains[task].gain >= 0:
             kept.append(task)
             gains[task], replaced[task] = standing.gains[task], standing.unchanged[task]
         else:
@@ -106,5 +106,6 @@ def _growth(
         learned_in = {task: 1 if task in known else 2 for task in replaced}
         return Growth(("as written", "before", "after"), learned_in, (written, was, now))
     stages = [*before.stages[:-1], "before", "after"]
-    learned_in = {**before.learned_in, **{task: len(stages) - 1 for task in replaced if task not in before.learned_in}}
+    new = {task: len(stages) - (2 if task in known else 1) for task in replaced if task not in before.learned_in}
+    learned_in = {**before.learned_in, **new}
     return Growth(stages, learned_in, ({**before.scores[0], **written}, *before.scores[1:-1], was, now))

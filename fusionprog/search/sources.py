@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from fusionprog.prompts.embedding import Vectors
-from fusionprog.prompts.schedule import Mixer
 from fusionprog.runtime.compiled import CompiledProgram
 from fusionprog.runtime.learned import Learned
 
@@ -17,7 +16,7 @@ Coordinates = Mapping[str, tuple[float, ...]]
 
 _ALIKE = 3  # source tasks that are looked at alone: the most similar ones
 _ALL, _SINGLE = 0.6, 0.25  # how much all of them together, and these alone, count before anything is measured
-_UNKNOWN_SE, _UNKNOWN_OWN = 0.05, 0.06  # of effects of which a program keeps the means alone
+_UNKNOWN_SE, _UNKNOWN_OWN = 0.05, 0.06  # of effects where there is no model of what tasks have in common
 _SETTINGS_DIFFER = 0.03  # by how much effects of settings differ from one compile to the next, in units of score
 
 
@@ -121,14 +120,23 @@ def effects_at(program: CompiledProgram, place: tuple[float, ...]) -> ItemEffect
             node: {item: Expected(*each.at(place), own) for item, each in items.items()}
             for node, items in learned.shared.effects.items()
         }
-    mixer, items = Mixer(program.schedule), tuple(program.schedule.costs or program.schedule.everywhere)
-    return {
-        node: {
-            item: Expected(float(effect), _UNKNOWN_SE, _UNKNOWN_OWN)
-            for item, effect in zip(items, mixer.effects(node, "", place, items), strict=True)
-        }
-        for node in program.models
-    }
+    return _effects_on_average(program)
+
+
+def _effects_on_average(program: CompiledProgram) -> ItemEffects:
+    """What items do in the tasks of a program, on average over those that show it."""
+    found: dict[str, dict[str, list[Expected]]] = {}
+    for task in program.tasks:
+        for node, items in _effects_of_one(program, task).items():
+            for item, expected in items.items():
+                found.setdefault(node, {}).setdefault(item, []).append(expected)
+    return {node: {item: _average(each) for item, each in items.items()} for node, items in found.items()}
+
+
+def _average(found: Sequence[Expected]) -> Expected:
+    mean = math.fsum(each.mean for each in found) / len(found)
+    error = math.sqrt(math.fsum(each.se**2 for each in found)) / len(found)
+    return Expected(mean, math.hypot(error, _UNKNOWN_SE), _UNKNOWN_OWN)
 
 
 def _effects_here(program: CompiledProgram, task: str, place: tuple[float, ...]) -> ItemEffects:

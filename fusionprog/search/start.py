@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 from fusionprog.evaluation.evaluator import TaskScorer
 from fusionprog.evaluation.metrics import Metric
 from fusionprog.evaluation.program import make_scorer
+from fusionprog.program.variants import picks_that_matter
 from fusionprog.prompts.schedule import Schedule
 from fusionprog.runtime.compiled import CompiledProgram
 from fusionprog.runtime.render import RenderedPrompt
@@ -55,10 +56,14 @@ class Incumbent:
     @cached_property
     def scorers(self) -> Mapping[str, TaskScorer]:
         """Task → how it is scored."""
-        return {
-            task: make_scorer(self.program.variant(task), metric, self.program.models_in(task))
-            for task, metric in self.metrics.items()
-        }
+        made = {}
+        for task, metric in self.metrics.items():
+            scorer = make_scorer(self.program.variant(task), metric, self.program.models_in(task))
+            written = self.program.tasks[task].view.program.graph
+            mine = picks_that_matter(written, self.program.schedule.picks(task))
+            picks = tuple((node, *each) for node in sorted(mine) for each in sorted(mine[node].items()))
+            made[task] = replace(scorer, picks=tuple(each for each in picks if each[0] in scorer.nodes))
+        return made
 
     @cached_property
     def prompts(self) -> Mapping[str, Mapping[str, RenderedPrompt]]:

@@ -74,7 +74,7 @@ def zero_shot(
         scorers[task.name] = make_scorer(view, metric, dict(program.models))
     named = {task.name: task for task in tasks}
     schedules: dict[str, Schedule] = {}
-    if not program.record.improved:
+    if not any(program.schedule.of(node, "").nodes for node in program.graph.nodes):
         schedules = {name: likely_schedule(program, scorer.view) for name, scorer in scorers.items()}
     made = compiled_tasks(named, scorers, items, replace(program.schedule, by_task=schedules))
     expected = {name: expected_of(program, part) for name, part in made.items()}
@@ -131,7 +131,8 @@ def _expected_gain(
         )
     total = math.fsum(each.mean for each in found) + together
     error = math.sqrt(math.fsum(each.se**2 + each.own**2 for each in found))
-    levels = [each.measured.before.mean for each in program.record.tasks.values() if each.measured is not None]
+    measured = [program.record.tasks[name].measured for name in program.tasks]
+    levels = [each.before.mean for each in measured if each is not None]
     level = math.fsum(levels) / len(levels) if levels else 0.5
     if not 0.0 <= level <= 1.0:
         return total, error

@@ -122,6 +122,11 @@ def test_where_nothing_was_proven_what_is_likely_to_help_is_used(
     adapted = both.record.tasks["bank"].adapted
     assert adapted is not None and adapted.expected > 0.2
 
+    added = unproven.adapt(kit.task("bank"), budget=fp.Budget(calls=100), progress=False)
+    assert added.record.improved  # in the new task alone: nothing of that is in what the tasks share
+    third = replace(kit.task("bank"), name="third")
+    assert kit.GOOD in shown(added.adapt(third, trials=0), "third")
+
     learned = program.record.learned
     assert learned is not None and learned.shared is not None
     nodes = learned.shared.effects.items()
@@ -132,8 +137,27 @@ def test_where_nothing_was_proven_what_is_likely_to_help_is_used(
     assert not doubtful.tasks["bank"].view.offered["triage"]
 
 
-def test_tasks_can_be_added_one_after_the_other(kit: Any, source: tuple[fp.CompiledProgram, Any]) -> None:
-    program, _ = source
+def test_without_a_model_of_what_tasks_share_it_is_what_they_show_on_average(kit: Any) -> None:
+    model = kit.Scripted()
+    program = fp.compile(
+        kit.Desk(),
+        [kit.task("shop")],
+        pool=kit.pool(useless=2),
+        lm=model,
+        sampler="tpe",
+        budget=fp.Budget(calls=400),
+        progress=False,
+    )
+    assert program.record.learned is not None and program.record.learned.shared is None
+    both = program.adapt(kit.task("bank"), trials=0)
+    adapted = both.record.tasks["bank"].adapted
+    assert kit.GOOD in shown(both, "bank") and adapted is not None and adapted.expected > 2 * adapted.se > 0
+
+
+def test_tasks_can_be_added_one_after_the_other(
+    kit: Any, source: tuple[fp.CompiledProgram, Any], tmp_path: Path
+) -> None:
+    program, model = source
     two = program.adapt(kit.task("bank"), budget=fp.Budget(calls=100), progress=False)
     more = fp.Task(
         "inn",
@@ -142,6 +166,14 @@ def test_tasks_can_be_added_one_after_the_other(kit: Any, source: tuple[fp.Compi
         train=[{"message": "A table for two.", "team": "kitchen"}, {"message": "A bed for two.", "team": "rooms"}],
         metric=fp.metrics.exact_match("team"),
     )
+    alone = two["shop"]
+    alone.save(tmp_path / "alone.json")
+    again = fp.load(tmp_path / "alone.json", lm=model)
+    expected = program.adapt(kit.task("bank"), trials=0).record.tasks["bank"].adapted
+    for known in (alone, again):  # nothing that the other task followed is left
+        added = known.adapt(kit.task("bank"), trials=0)
+        assert not added.schedule.by_task and added.record.tasks["bank"].adapted == expected
+        assert added.record.learned is not None and list(added.record.learned.effects) == ["shop"]
     three = two.adapt([more], trials=0)
     assert list(three.tasks) == ["shop", "bank", "inn"]
     for task in ("shop", "bank"):

@@ -11,7 +11,7 @@ import pytest
 
 import fusionprog as fp
 from fusionprog._internal.canonical import seed_of
-from fusionprog.errors import BudgetError, DataError, ProgramError
+from fusionprog.errors import BudgetError, DataError, FusionProgError, ProgramError
 
 TONE = "Mind the tone of the message."
 Right = Callable[[str, str, int], bool]
@@ -108,6 +108,14 @@ def test_on_another_model_prompts_are_chosen_again_and_what_is_lost_and_regained
     assert ported.record.lineage.parents[0].change == "other models or code at triage, answer"
 
 
+def test_a_task_that_goes_on_has_the_labels_that_it_is_given_now(kit: Any) -> None:
+    program = compiled(kit, kit.Scripted(), kit.task("shop"))
+    more = kit.task("shop", labels={"triage.team": [*kit.TEAMS["shop"], "lost and found"]})
+    other = program.adapt([more], lm=kit.Scripted(name="other"), budget=fp.Budget(calls=200), progress=False)
+    joint = program.adapt([more], joint=True, budget=fp.Budget(calls=200), progress=False)
+    assert "lost and found" in shown(other, "shop") and "lost and found" in shown(joint, "shop")
+
+
 def test_the_same_model_is_asked_nothing(kit: Any) -> None:
     model = kit.Scripted()
     tasks = [kit.task("shop")]
@@ -116,6 +124,19 @@ def test_the_same_model_is_asked_nothing(kit: Any) -> None:
     same = program.adapt(tasks, lm=model, budget=fp.Budget(calls=300), progress=False)
     assert len(model.seen) == before
     assert shown(same, "shop") == shown(program, "shop")
+
+
+@pytest.mark.parametrize("changed", ["triage", "answer"])
+def test_a_node_that_no_metric_reads_goes_on_as_it_is(kit: Any, changed: str) -> None:
+    """The metric reads the first node alone; the second one is after it."""
+    first = kit.Scripted(right_by(kit, lambda good, tone, task: 3 + 6 * good - 3 * tone))
+    other = kit.Scripted(right_by(kit, lambda good, tone, task: 4 - 2 * good + 5 * tone), name="other")
+    program = compiled(kit, first, kit.task("shop"))
+    models = {"triage": first, "answer": first, changed: other}
+    ported = program.adapt([kit.task("shop")], lm=models, budget=fp.Budget(calls=300), progress=False)
+    assert (TONE in shown(ported, "shop")) == (changed == "triage")
+    assert shown(ported, "shop", "answer") == shown(program, "shop", "answer")
+    assert ported.models[changed].name == "other" and bool(other.seen) == (changed == "triage")
 
 
 def agrees(example: Any, prediction: Any) -> float:
@@ -161,6 +182,10 @@ def test_prompts_are_chosen_again_where_what_is_before_them_changed_and_only_the
         assert last == ["sort"]
         assert shown(ported, "shop", "sort") == shown(program, "shop", "sort")
         assert shown(ported, "shop", "check") == shown(program, "shop", "check")
+        back = ported.adapt([task], lm={"sort": first, "check": checker}, budget=fp.Budget(calls=400), progress=False)
+        nested = [*back.schedule.by_node.values(), *back.schedule.by_task["shop"].by_node.values()]
+        assert nested and not any(each.by_node or each.by_task for each in nested)  # however often it is ported
+        assert shown(back, "shop", "check") == shown(program, "shop", "check")
 
 
 class Sharper(Chain):
@@ -203,6 +228,7 @@ def test_on_other_code_only_what_is_asked_otherwise_is_chosen_again(kit: Any) ->
         (["shop", "bank"], {"joint": True, "trials": 0}, BudgetError, "trials=0 changes nothing"),
         (["shop", "bank"], {"lm": "offline"}, DataError, "new tasks bank"),
         (["shop"], {"lm": "offline", "joint": True}, DataError, "joint=True"),
+        (["shop"], {"joint": True, "tolerance": float("nan")}, FusionProgError, "a number of at least 0.*nan"),
     ],
 )
 def test_what_cannot_be_done_is_refused_before_anything_is_asked(
@@ -214,3 +240,49 @@ def test_what_cannot_be_done_is_refused_before_anything_is_asked(
     with pytest.raises(error, match=said):
         program.adapt([kit.task(name) for name in tasks], progress=False, **how)
     assert len(model.seen) == before
+
+
+def hinting(message: str, k: int) -> dict[str, str]:
+    """A function whose number decides whether the model is helped."""
+    return {"text": message + (" Hint: look." if k == 10 else "")}
+
+
+class Looking(fp.Program):
+    """What a model is asked is the same in all variants; what it reads is not."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.look = fp.modules.Function(hinting, outputs={"text": str})
+        self.triage = fp.modules.Predict("text: str -> team: str")
+
+    def forward(self, message: str) -> Any:
+        """Looks, then names the team."""
+        return {"team": self.triage(text=self.look(message=message, k=fp.Choice(3, 10)).text).team}
+
+
+def test_what_tasks_followed_is_measured_with_its_own_picks(kit: Any) -> None:
+    model = kit.Scripted(lambda prompt, task, number: seed_of(task, number) % 10 < (9 if "Hint" in prompt else 3))
+    tasks = [kit.task("shop", labels={"triage.team": list(kit.TEAMS["shop"])})]
+    how: dict[str, Any] = {"budget": fp.Budget(calls=400), "progress": False}
+    program = fp.compile(Looking(), tasks, pool=fp.PromptPool(), lm=model, formats=["chat"], **how)
+    assert program.schedule.picks("shop") == {"look": {"arg.k": "10"}}
+    joint = program.adapt(tasks, joint=True, **how)
+    replaced = joint.record.tasks["shop"].replaced
+    assert replaced is not None and replaced.before.mean > 0.6 and replaced.gain == 0
+
+
+def test_a_task_that_goes_on_as_written_keeps_its_model(kit: Any) -> None:
+    """The model that is chosen for one task is not that which the other one runs on as written."""
+    first = kit.Scripted(right_by(kit, lambda good, tone, task: 2 + 2 * good if task == "shop" else 8 - 7 * good))
+    second = kit.Scripted(right_by(kit, lambda good, tone, task: 4 + 6 * good if task == "shop" else 2 - good))
+    second.name = "second"
+    tasks = [kit.task("shop"), kit.task("bank")]
+    pool = kit.pool(useless=0)
+    program = fp.compile(kit.Desk(), tasks, pool=pool, lm=[first, second], budget=fp.Budget(calls=2500), progress=False)
+    assert program.models["triage"].name == "second" and program.models_in("bank")["triage"].name == "scripted"
+    joint = program.adapt(tasks, joint=True, budget=fp.Budget(calls=400), progress=False)
+    assert joint.models_in("bank")["triage"].name == "scripted"
+    replaced, test = joint.record.tasks["bank"].replaced, joint.record.tasks["bank"].test
+    assert replaced is not None and replaced.before.mean > 0.6 and replaced.gain == 0
+    asked_again = program.evaluate("bank", data=kit.rows("bank", "test", 12))
+    assert test is not None and test.after.mean == asked_again.score.mean

@@ -65,6 +65,12 @@ def test_where_nothing_was_found_it_is_as_written_or_as_before_whichever_is_bett
     assert settled(0.0, 0.40, tolerance=0.02, improved=False) == (True, 0.40)
 
 
+@pytest.mark.parametrize("found", [0.42, 0.0])
+def test_what_is_measured_worse_than_as_written_never_goes_on(found: float) -> None:
+    better = max(found, 0.40)
+    assert settled(found, 0.38, tolerance=None, improved=found > 0, known="other") == (False, better)
+
+
 def test_a_new_task_may_not_fall_at_all() -> None:
     assert settled(0.69, 0.70, tolerance=0.02, known="other") == (True, 0.70)
 
@@ -80,6 +86,8 @@ def test_stages_add_up() -> None:
     assert made is not None
     assert made.stages == ["as written", "before", "before", "after"]
     assert made.learned_in == {"t": 1, "u": 3}
+    added_before = settle(decision, standing, known=["t", "u"], tolerance=0.0, before=first).growth
+    assert added_before is not None and added_before.learned_in == {"t": 1, "u": 2}
     assert [dict(each) for each in made.scores] == [
         {"t": 0.4, "u": 0.3},
         {"t": 0.5},
