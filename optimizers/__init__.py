@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from typing import TYPE_CHECKING, Any
 
 if __name__ != "fusionprog.optimizers":
@@ -10,14 +11,15 @@ if __name__ != "fusionprog.optimizers":
     )
 
 if TYPE_CHECKING:
+    from fusionprog.optimizers.fusion import Fusion as Fusion
     from fusionprog.optimizers.fusion_compiler import FusionCompiler as FusionCompiler
 
-__all__ = ["FusionCompiler"]
+__all__ = ["Fusion", "FusionCompiler"]
+
+_HOMES = {"Fusion": "fusion", "FusionCompiler": "fusion_compiler"}  # the second loads DSPy, which few here need
 
 
 def __getattr__(name: str) -> Any:
-    if name != "FusionCompiler":
+    if name not in _HOMES:
         raise AttributeError(f"module 'fusionprog.optimizers' has no attribute {name!r}")
-    from fusionprog.optimizers.fusion_compiler import FusionCompiler  # loads DSPy, which not everybody here needs
-
-    return FusionCompiler
+    return getattr(importlib.import_module(f"fusionprog.optimizers.{_HOMES[name]}"), name)

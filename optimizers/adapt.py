@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 
 from fusionprog._internal import sync
@@ -10,7 +11,6 @@ from fusionprog.builders.recorded import with_builders
 from fusionprog.errors import BudgetError, DataError, EmbedderError
 from fusionprog.lm.budget import Budget
 from fusionprog.lm.client import LMClient
-from fusionprog.lm.embedding_model import ask_vectors
 from fusionprog.lm.limits import LimitsSpec, limits_of
 from fusionprog.lm.resolve import LMSpec
 from fusionprog.optimizers.growing import check_whole, grow, port
@@ -33,8 +33,9 @@ from fusionprog.runtime.record import Rung
 from fusionprog.search.events import Callback
 from fusionprog.search.graft import graft
 from fusionprog.search.places import task_subject
+from fusionprog.search.placing import coordinates_in
 from fusionprog.search.start import DEFAULT_TOLERANCE, Start
-from fusionprog.search.zero_shot import zero_shot
+from fusionprog.search.zero_shot import Placed, zero_shot
 from fusionprog.store.store import Store
 
 
@@ -144,40 +145,46 @@ def _placed(program: CompiledProgram, tasks: Sequence[Task], how: How) -> Compil
 
 
 def _searched(program: CompiledProgram, tasks: Sequence[Task], how: How, rung: Rung) -> CompiledProgram:
-    """The program with tasks that follow what a search finds for them."""
-    found = search_from(Start(program), tasks, how, models=program.models)
+    """The program with tasks that follow what a search finds for them, or what is known without one.
+
+    Where their embeddings cost no calls in these tasks, what they say is measured beside what is found.
+    """
+    placed, incumbent = Placed({}, {}, {}), None
+    if not isinstance(how.embedder.needs, Probes):
+        placed = zero_shot(program, tasks, how.items, _places(program, tasks, how))
+        incumbent = graft(program, placed.tasks, placed.records, items=how.items, schedules=placed.schedules)
+    found = search_from(Start(program, incumbent), tasks, how, models=program.models)
     sources = {} if found.record.learned is None else found.record.learned.sources
     places = {name: task.view.embedding for name, task in found.tasks.items()}
-    expected = zero_shot(program, tasks, how.items, places).records
+    expected = (placed if placed.tasks else zero_shot(program, tasks, how.items, places)).records
     records = {}
     for name, record in found.record.tasks.items():
         before = expected[name].adapted
         assert before is not None
         records[name] = replace(record, adapted=replace(before, rung=rung, sources=sources))
-    schedules = dict.fromkeys(found.tasks, found.schedule)
-    return graft(program, found.tasks, records, items=how.items, schedules=schedules, record=found.record)
+    own = {name: replace(found.schedule, by_task={}) for name in found.tasks if name not in found.schedule.by_task}
+    known = {name: each for name, each in placed.schedules.items() if name in found.schedule.by_task}
+    return graft(program, found.tasks, records, items=how.items, schedules={**own, **known}, record=found.record)
 
 
 def _places(program: CompiledProgram, tasks: Sequence[Task], how: How) -> dict[str, tuple[float, ...]]:
     """Task → its coordinates in the program's basis, without a call beyond those of an embedding model."""
     if not tasks:
         return {}
-    subjects = {task.name: task_subject(program.graph, bind(program.graph, task), task) for task in tasks}
     needs = how.embedder.needs
     if isinstance(needs, Probes):
         raise EmbedderError(
             "the program's tasks are told apart by what items do in them, which costs calls",
             fix="Pass probes= or budget= in place of trials=0",
         )
-    if isinstance(needs, AskedModel):
-        with Store(how.storage) as store:
-            limits = limits_of(how.limits, {needs.name})
-            client = LMClient(store, how.concurrency, limits=limits, fresh=how.fresh, needs_all=True)
-            asked, _ = sync.run(ask_vectors(client, needs, [subject.text for subject in subjects.values()]))
-        pairs = zip(subjects.items(), asked, strict=True)
-        subjects = {name: replace(subject, measured=vector) for (name, subject), vector in pairs}
-    vectors = how.embedder.embed(list(subjects.values()))
-    return {name: program.basis.coordinates(vector) for name, vector in zip(subjects, vectors, strict=True)}
+    subjects = {task.name: task_subject(program.graph, bind(program.graph, task), task) for task in tasks}
+    with ExitStack() as stack:
+        store, limits = None, None
+        if isinstance(needs, AskedModel):
+            store, limits = stack.enter_context(Store(how.storage)), limits_of(how.limits, {needs.name})
+        client = LMClient(store, how.concurrency, limits=limits, fresh=how.fresh, needs_all=True)
+        places, _ = sync.run(coordinates_in(program.basis, how.embedder, subjects, client))
+    return places
 
 
 def _rung(trials: int | None, probes: int | None, budget: Budget | None) -> tuple[Rung, Budget | None]:

@@ -19,7 +19,7 @@ from fusionprog.lm.client import LMClient
 from fusionprog.lm.limits import LimitsSpec, limits_of
 from fusionprog.lm.resolve import LMSpec
 from fusionprog.optimizers.fusion import Fusion
-from fusionprog.optimizers.registry import Optimizer, optimizer_registry
+from fusionprog.optimizers.registry import USUAL_OBJECTIVE, USUAL_SAMPLER, Optimizer, optimizer_of
 from fusionprog.program.graph import ProgramGraph
 from fusionprog.program.program import Program
 from fusionprog.program.task import Task
@@ -31,7 +31,7 @@ from fusionprog.runtime.lineage import Lineage
 from fusionprog.search.display import Display
 from fusionprog.search.events import Callback, Note
 from fusionprog.search.kept_study import KeptStudy
-from fusionprog.search.objective import Objective, objective_of
+from fusionprog.search.objective import Objective
 from fusionprog.search.preflight import Job, preflight
 from fusionprog.search.provenance import study_parts
 from fusionprog.store.store import Store
@@ -43,9 +43,9 @@ def compile(
     *,
     pool: PromptPool | None = None,
     lm: LMSpec = None,
-    objective: str | Objective = "mean",
-    optimizer: str = "fusion",
-    sampler: str = "effects",
+    objective: str | Objective = USUAL_OBJECTIVE,
+    optimizer: str | Optimizer = "fusion",
+    sampler: str = USUAL_SAMPLER,
     trials: int | None = None,
     budget: Budget | None = None,
     concurrency: int = 16,
@@ -74,7 +74,8 @@ def compile(
             ``fusionprog.Choice`` in the place of a model lets the search choose; the first is the one as written.
         objective: What is to be reached over the tasks: ``"mean"``, ``"worst"``, another scheme of task weights, or
             a ``fusionprog.Objective`` with constraints or a trade-off.
-        optimizer: Name of the optimizer.
+        optimizer: Name of the optimizer, or ``fusionprog.optimizers.Fusion(...)`` with a sampler and an objective of
+            its own, and how it screens, races, narrows and stops.
         sampler: Name of the search's sampler: ``"effects"``, ``"tpe"``, ``"nsga2"`` or ``"random"``.
         trials: Trials of the search; if not given, as many as the budget pays for; without one, as many
             as the calls of 64 trials of 8 rows make.
@@ -85,7 +86,8 @@ def compile(
         formats: How prompts may be written: ``"chat"``, ``"json"`` and ``"xml"``; programs as written are in chat.
         embedder: How tasks are told apart: ``"hashed_ngrams"``, ``"functional"``, ``"litellm/MODEL"``,
             ``"sentence-transformers/PACKAGE"``, or an embedder; hashed n-grams, if not given.
-        prior: Compiled programs or artifacts whose effects are tried first; they become its parents.
+        prior: Compiled programs or artifacts whose knowledge the search starts from, matched by item id; what does not
+            hold here is dropped. They become its parents.
         storage: Where measurements are kept: a file name or a SQLAlchemy URL; only this process, if not given. The
             same call on several machines with one PostgreSQL URL is one search that they share.
         fresh: Asks every model again instead of using kept answers.
@@ -99,6 +101,7 @@ def compile(
     Raises:
         FusionProgError: naming what is wrong and the remedy; before any call where that is possible.
     """
+    chosen = optimizer_of(optimizer, sampler=sampler, objective=objective)
     job = preflight(
         program,
         tasks,
@@ -108,13 +111,13 @@ def compile(
         trials=trials,
         freeze=freeze,
         seed=seed,
-        objective=objective_of(objective),
+        objective=chosen.objective,
+        parts=chosen.parts,
         formats=formats,
         embedder=embedder,
     )
-    chosen: Optimizer = optimizer_registry.get(optimizer)(sampler=sampler, objective=objective)
     known = [each if isinstance(each, CompiledProgram) else load(each) for each in prior]
-    compiled = run_stored(
+    return run_stored(
         job,
         chosen,
         storage=storage,
@@ -125,7 +128,6 @@ def compile(
         progress=progress,
         fresh=fresh,
     )
-    return compiled.with_lineage(Lineage.of("compile", [(each, "prior") for each in known])) if known else compiled
 
 
 def run_stored(
@@ -167,7 +169,8 @@ def run_job(
         for callback in callbacks:
             callback(Note(kept.standing))
         work = optimizer.compile(job, client, callbacks, prior, kept)
-        return sync.run(work, interrupted=lambda: client.stop(LMError("interrupted")))
+        compiled = sync.run(work, interrupted=lambda: client.stop(LMError("interrupted")))
+    return compiled.with_lineage(Lineage.of("compile", [(each, "prior") for each in prior])) if prior else compiled
 
 
 __all__ = ["Fusion", "compile", "run_job"]

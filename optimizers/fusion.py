@@ -24,7 +24,8 @@ from fusionprog.search.bench import Bench, block
 from fusionprog.search.books import Books
 from fusionprog.search.bootstrap import bootstrap_traces
 from fusionprog.search.confirmation import Decision, decide
-from fusionprog.search.confirmations import Confirmations, paired
+from fusionprog.search.confirmations import Confirmations, Vouched, paired
+from fusionprog.search.decisions import Decisions
 from fusionprog.search.emit import Result, emit
 from fusionprog.search.events import Callback, Finished, Note, PhaseStarted
 from fusionprog.search.fold_search import SUCCESSOR, search_fold
@@ -38,6 +39,7 @@ from fusionprog.search.scoring import Scoring
 from fusionprog.search.settling import Settled, settle
 from fusionprog.search.sources import Source, sources_of
 from fusionprog.search.space import Space, make_space
+from fusionprog.search.split import Fold
 from fusionprog.search.start import Incumbent
 from fusionprog.search.strategies import strategy_registry
 from fusionprog.search.strategy import PRICES, Setting
@@ -56,18 +58,44 @@ class Fusion:
         sampler: ``"effects"``, ``"tpe"``, ``"nsga2"`` or ``"random"``.
         objective: What is to be reached over the tasks: ``"mean"``, ``"worst"`` or another scheme of task weights, or
             a ``fusionprog.Objective``.
+        screening: How items are tried alone before the search, for samplers that begin with what that finds (all but
+            ``"effects"``): ``"sequential_halving"``, ``"successive_rejects"`` or ``"none"``.
+        racing: Which trials are stopped before all of their rows are measured, where trials have the same rows (all
+            samplers but ``"effects"``, and what it hands over to): ``"paired_test"`` or ``"none"``.
+        narrowing: How finalists are chosen where the sampler cannot forecast what candidates score, or constraints or
+            a trade-off must be measured: ``"more_rows"``, or ``"none"`` for the search's own order.
+        stopping: Whether the search ends before all trials are done: ``"regret"``, if the sampler says that next to
+            nothing is left to find (``"effects"``); ``"patience"``, if 32 trials in a row bring nothing better, where
+            they have the same rows; or ``"none"``.
 
     Raises:
-        FusionProgError: if the sampler or the objective is unknown.
+        FusionProgError: if a name is unknown, or the objective must be measured and nothing narrows.
+
+    Example:
+        >>> from fusionprog.optimizers.fusion import Fusion
+        >>> Fusion("tpe", screening="none").arguments()
+        {'sampler': 'tpe', 'objective': 'mean', 'screening': 'none'}
     """
 
-    def __init__(self, sampler: str = "effects", objective: str | Objective = "mean") -> None:
+    def __init__(
+        self,
+        sampler: str = "effects",
+        objective: str | Objective = "mean",
+        *,
+        screening: str = Decisions.screening,
+        racing: str = Decisions.racing,
+        narrowing: str = Decisions.narrowing,
+        stopping: str = Decisions.stopping,
+    ) -> None:
         self.strategy = strategy_registry.get(sampler)
         self.objective = objective_of(objective)
-        self._arguments = {"sampler": sampler, "objective": self.objective.as_json()}
+        self.decisions = Decisions(screening, racing, narrowing, stopping)
+        self.decisions.check(self.objective)
+        self.parts = self.decisions.parts
+        self._arguments = {"sampler": sampler, "objective": self.objective.as_json(), **self.decisions.as_json()}
 
     def arguments(self) -> dict[str, Any]:
-        """Returns sampler and objective."""
+        """Returns sampler and objective, and the decisions that are not the usual ones."""
         return dict(self._arguments)
 
     async def compile(
@@ -169,53 +197,15 @@ class _Run:
         before = None if self._incumbent is None else self._incumbent.schedule
         confirmed = Confirmations(self.bench, before, priced=bool(job.offered))
         for number, fold in enumerate(job.folds):
-            scoring = Scoring(objective, job.seed)
-            setting = Setting(
-                space=space,
-                bench=self.bench,
-                embeddings=job.places.tasks,
-                objective=scoring,
-                seed=job.seed,
-                trials=job.plan.same.trials,
-                prior=self.sources,
-                prices=PRICES if objective.is_priced else (1.0,),
-            )
-            strategy = self.compiler.strategy(setting)
-            candidates = await search_fold(
-                fold,
-                number,
-                folds=len(job.folds),
-                plan=job.plan,
-                space=space,
-                bench=self.bench,
-                strategy=strategy,
-                successor=partial(strategy_registry.get(SUCCESSOR), setting),
-                scoring=scoring,
-                books=self.books,
-                kept=self.kept,
-                learning=learning,
-            )
-            narrowing = job.plan.shape(strategy.moves_on).narrowing
-            if narrowing:
-                self.books.tell(PhaseStarted("narrowing"))
-            chosen = await narrow(
-                self.bench,
-                scoring,
-                strategy,
-                candidates,
-                block(fold.search, 0, narrowing),
-                contenders=job.plan.contenders,
-                finalists=job.plan.finalists,
-                keep=self.books.keep_for_later(self.bench, number, job.plan.rows_to_confirm),
-            )
+            chosen, weights, vouched = await self._search(number, fold, space, learning)
             self.books.tell(PhaseStarted("confirmation", len(chosen)))
-            rows = block(fold.confirmation, 0, job.plan.confirmation)
-            await confirmed.add(chosen, rows, scoring.weights, strategy.vouched_gain)
+            await confirmed.add(chosen, block(fold.confirmation, 0, job.plan.confirmation), weights, vouched)
             if self.bench.ended_by is not None:
                 self.books.cut = self.books.cut or used_up(self.bench.ended_by)
         decision = decide(confirmed.finalists, confirmed.unchanged, objective, written=confirmed.written)
         settled = self._settle(decision, confirmed)
-        self.books.tell(Note(decision.why))
+        why = settled.why if settled is not None and settled.kept and not decision.improved else decision.why
+        self.books.tell(Note(why))
         self.books.tell(PhaseStarted("test"))
         tested = self.books.ledger.apart()
         test, costs = await self._report(decision.schedule, settled, confirmed.rows_of(decision), tested)
@@ -231,11 +221,59 @@ class _Run:
             optimizer=optimizer,
             fingerprint=self.kept.fingerprint,
             learning=learning,
-            notes=tuple(self.books.notes),
+            notes=(*self.books.notes, why),
         )
         compiled = emit(job, scorers, items, result)
         self.books.tell(Finished(compiled.record, self._client.paid))
         return compiled
+
+    async def _search(
+        self, number: int, fold: Fold, space: Space, learning: Learning
+    ) -> tuple[list[Schedule], Mapping[str, float], Vouched]:
+        """Searches one fold: its finalists, the weights of tasks at the end, and what sources vouch for."""
+        job, objective, decisions = self.job, self.compiler.objective, self.compiler.decisions
+        scoring = Scoring(objective, job.seed)
+        setting = Setting(
+            space=space,
+            bench=self.bench,
+            embeddings=job.places.tasks,
+            objective=scoring,
+            seed=job.seed,
+            trials=job.plan.same.trials,
+            prior=self.sources,
+            prices=PRICES if objective.is_priced else (1.0,),
+        )
+        strategy = self.compiler.strategy(setting)
+        candidates = await search_fold(
+            fold,
+            number,
+            folds=len(job.folds),
+            plan=job.plan,
+            space=space,
+            bench=self.bench,
+            strategy=strategy,
+            decisions=decisions,
+            successor=partial(strategy_registry.get(SUCCESSOR), setting),
+            scoring=scoring,
+            books=self.books,
+            kept=self.kept,
+            learning=learning,
+        )
+        narrowing = job.plan.shape(strategy.moves_on).narrowing
+        if narrowing:
+            self.books.tell(PhaseStarted("narrowing"))
+        chosen = await narrow(
+            self.bench,
+            scoring,
+            strategy,
+            candidates,
+            block(fold.search, 0, narrowing),
+            narrowing=decisions.make_narrowing(),
+            contenders=job.plan.contenders,
+            finalists=job.plan.finalists,
+            keep=self.books.keep_for_later(self.bench, number, job.plan.rows_to_confirm),
+        )
+        return chosen, scoring.weights, strategy.vouched_gain
 
     def _settle(self, decision: Decision, confirmed: Confirmations) -> Settled | None:
         """Which tasks go on with what they followed before; ``None`` where they followed nothing."""
@@ -250,7 +288,7 @@ class _Run:
             before=start.program.record.growth,
         )
         if settled.kept:
-            self.books.note(f"goes on as before, since it would score lower: {', '.join(settled.kept)}")
+            self.books.note(f"nothing better was found than what was known before: {', '.join(settled.kept)}")
         return settled
 
     def _bench(self, scorers: Mapping[str, TaskScorer], evaluator: Evaluator, items: Mapping[str, Item]) -> Bench:

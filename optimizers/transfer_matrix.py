@@ -50,7 +50,8 @@ def transfer_matrix(
     Args:
         sources: Compiled programs, or artifacts as ``load`` takes them, of one program in the user's code.
         tasks: The targets, with val.
-        rows: How many rows of a target's val are measured, the first ones; all of them up to 100, if not given.
+        rows: How many rows of a target's val are measured, drawn by their hashes, so always the same ones; all of them
+            up to 100, if not given.
         lm: Another model to run on, in any form that ``compile`` takes.
         embedder: What the sources were compiled with, where it cannot be made from what they say of it.
         concurrency: Model calls in flight at most; changes nothing but the time.

@@ -69,7 +69,7 @@ def test_every_command_of_the_readme_is_known_with_its_options() -> None:
 
 
 def test_options_in_the_table_of_commands_exist() -> None:
-    for name, row in re.findall(r"^\| `fusionprog (\w+)[^`]*` \|(.*)\|$", README, re.MULTILINE):
+    for name, row in re.findall(r"^\| `fusionprog ([\w-]+)[^`]*` \|(.*)\|$", README, re.MULTILINE):
         known = {text for option in cli.commands[name].params for text in option.opts}
         for option in re.findall(r"`(--[a-z-]+)", row):
             assert option in known, (name, option)
@@ -77,7 +77,7 @@ def test_options_in_the_table_of_commands_exist() -> None:
 
 def test_help_lists_every_command_of_the_readme() -> None:
     text = CliRunner().invoke(cli, ["--help"]).output
-    for name in re.findall(r"^\| `fusionprog (\w+)", README, re.MULTILINE):
+    for name in re.findall(r"^\| `fusionprog ([\w-]+)", README, re.MULTILINE):
         assert f"\n  {name} " in text
     assert "Exit codes" in text
 

@@ -71,6 +71,13 @@ class Memo(Generic[V]):
         self._known: OrderedDict[Hashable, V] = OrderedDict()
         self._flight: SingleFlight[V] = SingleFlight()
 
+    def find(self, key: Hashable) -> V | None:
+        """Returns what is remembered under ``key``; ``None`` where that is nothing."""
+        value = self._known.get(key)
+        if value is not None:
+            self._known.move_to_end(key)
+        return value
+
     async def get(self, key: Hashable, work: Callable[[*Ts], Awaitable[V]], *arguments: *Ts) -> V:
         """Returns what is remembered under ``key``; else does the work, once for all who ask at the same time."""
         if key in self._known:

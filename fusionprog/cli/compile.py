@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from fusionprog.cli.artifact_file import check_folder
+from fusionprog.cli.artifact_file import check_folder, load_program
 from fusionprog.cli.asking import Asking, asking_options
 from fusionprog.cli.spending import Spending, ask_first, spending_options
 
@@ -28,6 +28,9 @@ from fusionprog.cli.spending import Spending, ask_first, spending_options
     help="How tasks are told apart: hashed_ngrams, functional, litellm/MODEL, sentence-transformers/PACKAGE.  "
     "[default: the program file's]",
 )
+@click.option(
+    "--prior", multiple=True, type=click.Path(), metavar="ARTIFACT", help="Start from what it knows; may be repeated."
+)
 @click.option("--trials", type=click.IntRange(min=1), help="Trials of the search.")
 @spending_options
 @asking_options
@@ -43,6 +46,7 @@ def compile_command(
     lm: str | None,
     objective: str | None,
     embedder: str | None,
+    prior: tuple[str, ...],
     trials: int | None,
     spending: Spending,
     asking: Asking,
@@ -75,6 +79,7 @@ def compile_command(
     if output is not None:
         check_folder(output)
     file = read_program_file(program)
+    known = [load_program(each) for each in prior]
     wanted = objective_of(objective or file.objective or "mean")
     budget = spending.budget(file.budget)
     job = preflight(
@@ -101,7 +106,7 @@ def compile_command(
             job,
             Fusion(objective=wanted),
             store,
-            prior=(),
+            prior=known,
             callbacks=[display, receipt],
             **asking.how(file.limits),
         )

@@ -9,6 +9,8 @@ import click
 
 from fusionprog.cli.terminal import inert
 
+_LINE = 100  # characters; what is longer and has parts is shown part by part
+
 
 @click.command("diff")
 @click.argument("one", type=click.Path())
@@ -45,4 +47,19 @@ def _lines(value: Any) -> list[str]:
         return []
     if isinstance(value, list) and all(isinstance(each, str) for each in value):
         return value
-    return [json.dumps(value, ensure_ascii=False)]
+    text = json.dumps(value, ensure_ascii=False)
+    if len(text) <= _LINE or not isinstance(value, (dict, list)):
+        return [text]
+
+    import yaml
+
+    return str(yaml.safe_dump(_filled(value), sort_keys=False, allow_unicode=True, width=_LINE)).splitlines()
+
+
+def _filled(value: Any) -> Any:
+    """Returns a value without what is empty in it."""
+    if isinstance(value, list):
+        return [_filled(each) for each in value]
+    if isinstance(value, dict):
+        return {key: _filled(each) for key, each in value.items() if each not in (None, "", [], {})}
+    return value

@@ -102,7 +102,7 @@ def _show_tables(program: fp.CompiledProgram, node: str | None, effects: bool) -
     from fusionprog.cli.learned import learned_parts
     from fusionprog.cli.lineage import lineage_lines
     from fusionprog.cli.pairs import pair_lines, pairs_of
-    from fusionprog.cli.summary import objective_lines, score_lines
+    from fusionprog.cli.summary import growth_lines, objective_lines, score_lines
     from fusionprog.modules import DSPyCode
 
     nodes = _nodes(program, node)
@@ -118,7 +118,7 @@ def _show_tables(program: fp.CompiledProgram, node: str | None, effects: bool) -
     for line in score_lines(program.record, program.tasks):
         console.print(inert(line), soft_wrap=True)
     if len(program.tasks) == len(program.record.tasks):
-        for line in objective_lines(program.record):
+        for line in [*growth_lines(program.record), *objective_lines(program.record)]:
             console.print(inert(line), soft_wrap=True)
         if program.record.front:
             console.print(_front_table(program))

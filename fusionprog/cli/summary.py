@@ -7,7 +7,6 @@ from dataclasses import asdict
 from typing import Any
 
 from fusionprog.lm.client import Paid
-from fusionprog.runtime.growth import Growth
 from fusionprog.runtime.record import Adapted, Comparison, CompileRecord, TaskRecord
 from fusionprog.search.display import short
 from fusionprog.search.preflight import Job
@@ -47,16 +46,9 @@ def score_lines(record: CompileRecord, names: Iterable[str]) -> list[str]:
         if task.adapted is not None and (held := sources_text(task.adapted)):
             lines.append(f"{'':{width}}  {held}")
         if task.replaced is not None:
-            lines.append(f"{'':{width}}  against what it followed before {comparison_text(task.replaced)}")
+            before = "its prompts of before" if task.adapted is None else "its embedding alone"
+            lines.append(f"{'':{width}}  against {before}: {comparison_text(task.replaced)}")
     return lines
-
-
-def growth_line(growth: Growth) -> str:
-    """Returns what became of all tasks as a program grew: AP, BWT and FWT."""
-    parts = [f"all tasks {short(growth.average)}" if growth.average is not None else ""]
-    for name, value in (("tasks that it had", growth.backward), ("new tasks at once", growth.forward)):
-        parts.append("" if value is None else f"{name} {'' if value < 0 else '+'}{short(value)}")
-    return "on confirmation: " + ", ".join(part for part in parts if part)
 
 
 def summary_lines(record: CompileRecord, names: Iterable[str] | None = None) -> list[str]:
@@ -75,10 +67,24 @@ def summary_lines(record: CompileRecord, names: Iterable[str] | None = None) -> 
     spent = record.spent
     usd = f", ${spent['usd']:.2f}" if spent["usd"] else ""
     lines += ["", f"{record.trials} trials, {int(spent['calls']):,} calls{usd}; ended because {record.reason}"]
-    if record.growth is not None:
-        lines.append(growth_line(record.growth))
     lines.append(record.notes[-1] if record.improved else "nothing beat your program")
     return lines
+
+
+def growth_lines(record: CompileRecord) -> list[str]:
+    """Returns what became of the tasks as the program grew, in a line; nothing where it did not."""
+    if record.growth is None:
+        return []
+    parts = [
+        f"{name} {short(value)}"
+        for name, value in (
+            ("average score", record.growth.average),
+            ("backward transfer", record.growth.backward),
+            ("forward transfer", record.growth.forward),
+        )
+        if value is not None
+    ]
+    return [f"grown: {', '.join(parts)} (on confirmation)"]
 
 
 def _expected_text(adapted: Adapted) -> str:

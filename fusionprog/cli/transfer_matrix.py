@@ -21,7 +21,12 @@ Examples:
 @click.command("transfer-matrix", epilog=EXAMPLES)
 @click.argument("artifacts", nargs=-1, required=True, type=click.Path(), metavar="ARTIFACT...")
 @click.argument("tasks", metavar="TASKS.py")
-@click.option("--rows", type=click.IntRange(min=1), metavar="N", help="First N rows of val.  [default: at most 100]")
+@click.option(
+    "--rows",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="N rows of val, always the same ones.  [default: at most 100]",
+)
 @click.option("--max-calls", type=click.IntRange(min=1), help="Refuse if it may take more model calls.")
 @click.option("--yes", is_flag=True, help="Do not ask before spending on a paid model without a cap.")
 @click.option("--lm", help="Another model than the programs were compiled on.  [default: that of TASKS.py]")
@@ -48,12 +53,11 @@ def transfer_matrix_command(
     A row of the matrix is a task of an artifact, or all of them together; a column is a target. An entry is the gain
     over the program as written if the target follows what was learned there, on the same rows of its val.
     """
-    from rich.console import Console
-
     from fusionprog.cli.program_file import only_tasks, read_tasks_file
     from fusionprog.cli.receipt import Receipt
     from fusionprog.cli.spending import ask_first
     from fusionprog.cli.summary import paid_line
+    from fusionprog.cli.terminal import plain_console
     from fusionprog.optimizers.transfer_matrix import names_of, run_plan
     from fusionprog.search.display import Display
     from fusionprog.search.transfer_plan import plan_transfer
@@ -73,5 +77,5 @@ def transfer_matrix_command(
     if as_json:
         click.echo(json.dumps({**matrix.as_json(), "paid": asdict(receipt.paid)}))
         return
-    Console(highlight=False).print(matrix)
+    plain_console().print(matrix)
     click.echo(paid_line(receipt.paid))

@@ -137,12 +137,14 @@ class LMClient:
             store.put_model(lane.identity, lane.model.identity)
             store.put_prompt(request.prefix_id, request.prefix)
             call = StoredCall(answer.text, answer.input_tokens, answer.output_tokens, answer.usd, answer.finish)
-            # What is kept in memory ends with the process in any case: nothing waits for it to be written.
+            # What is kept in memory ends with the process in any case: nothing waits for it to be written, and it is
+            # written with what comes later.
             written = None if store.in_memory else self._written
             store.put_call(key, lane.identity, request.prefix_id, request.content, sample, call, written, wake=False)
-            self._wake_soon(store)
             if written is None:
                 self._slots.release()
+            else:
+                self._wake_soon(store)
         except BaseException:
             self._slots.release()
             raise

@@ -99,6 +99,10 @@ class NodeMemo:
         self._results: Memo[NodeResult] = Memo(_REMEMBERED)
         self._owners: dict[int, Any] = {}
 
+    def find(self, key: Hashable) -> NodeResult | None:
+        """Returns the result under ``key``, without a task's switch, if there is one."""
+        return self._results.find(key)
+
     def get(
         self, owners: Sequence[Any], key: Hashable, run: Callable[[*Ts], Awaitable[NodeResult]], *arguments: *Ts
     ) -> Awaitable[NodeResult]:
@@ -199,6 +203,9 @@ class Executor:
             return await self._memo.get((module,), (id(module), digest(inputs)), self._run, module, inputs, None, None)
         model = models[name]
         key = (id(model), id(module), name, prompt.id, prompt.input_key(inputs))
+        found = self._memo.find(key)
+        if found is not None:
+            return found
         return await self._memo.get((model, module), key, self._run, module, inputs, prompt, model)
 
     async def _run(

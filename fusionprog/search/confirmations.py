@@ -16,6 +16,8 @@ from fusionprog.search.constraints import Usage, usage_of
 from fusionprog.search.settling import Standing
 
 Rows = Mapping[str, Sequence[Row]]
+Vouched = Callable[[Schedule], tuple[float, float] | None]
+"""Returns the mean gain that sources make one expect of a schedule, and its standard error."""
 
 
 class Confirmations:
@@ -48,7 +50,7 @@ class Confirmations:
         chosen: Sequence[Schedule],
         rows: Rows,
         weights: Mapping[str, float],
-        vouched: Callable[[Schedule], tuple[float, float] | None],
+        vouched: Vouched,
     ) -> None:
         """Measures a fold's finalists, as far as the budget goes; ``bench.ended_by`` says what cut it short.
 
@@ -56,7 +58,7 @@ class Confirmations:
             chosen: The finalists.
             rows: Task → rows.
             weights: Task → how much it counted at the end of the search.
-            vouched: Returns the mean gain that sources make one expect of a schedule, and its standard error.
+            vouched: What sources vouch for.
         """
         known = [] if self._before is None else [self._before]
         baseline, *results = await self._bench.measure_all([Schedule(), *known, *chosen], rows)

@@ -42,7 +42,7 @@ class Result:
         optimizer: Name and arguments.
         fingerprint: The study's.
         learning: What was learned.
-        notes: What the user should know of the search.
+        notes: What the user should know of the search, and last why it ended as it did.
     """
 
     decision: Decision
@@ -91,7 +91,7 @@ def emit(job: Job, scorers: Mapping[str, TaskScorer], items: Mapping[str, Item],
         models={node: model.name for node, model in models.items()},
         versions=versions(),
         fingerprint=result.fingerprint,
-        notes=(*job.notes, *result.notes, result.decision.why),
+        notes=(*job.notes, *result.notes),
         weights=result.decision.weights,
         refused=result.decision.refused,
         front=result.decision.front,

@@ -12,6 +12,7 @@ from fusionprog.lm.budget import Cost
 from fusionprog.prompts.schedule import Schedule
 from fusionprog.search.bench import Bench, Outcomes, block, task_means, task_values
 from fusionprog.search.books import Books
+from fusionprog.search.decisions import Decisions
 from fusionprog.search.events import PhaseStarted, StepDone
 from fusionprog.search.kept_study import KeptStudy
 from fusionprog.search.learning import Learning
@@ -42,6 +43,7 @@ async def search_fold(
     space: Space,
     bench: Bench,
     strategy: Strategy,
+    decisions: Decisions,
     successor: Callable[[], Strategy],
     scoring: Scoring,
     books: Books,
@@ -58,6 +60,7 @@ async def search_fold(
         space: The items in play.
         bench: Where to measure.
         strategy: Proposes trials.
+        decisions: How calls are spent beside that.
         successor: Makes the strategy that does the rest where the first one hands over, in a study of its own.
         scoring: How the tasks' scores become one number.
         books: Are told of trials, and of what cut the search short.
@@ -73,13 +76,15 @@ async def search_fold(
 
     shape = plan.shape(strategy.moves_on)
     screened, count = Screened({}, {}), shape.trials
-    if strategy.screens:
+    screening, racing = decisions.make_screening(), decisions.make_racing()
+    if strategy.screens and screening.spends:
         books.tell(PhaseStarted("screening"))
         screened = await screen(
             bench,
             space,
             fold.search,
             shape.screening_calls,
+            screening=screening,
             keep=keep,
             stepped=lambda step: books.tell(StepDone("screening", step, {}, {}, bench.spent)),
         )
@@ -120,6 +125,8 @@ async def search_fold(
             fold.search,
             size,
             task_values(written),
+            racing=racing,
+            stopping=decisions.make_stopping(),
             halfway=halfway,
             keep=keep,
             time_left=lambda: books.time_left(bench, number, later),
@@ -133,10 +140,7 @@ async def search_fold(
         for note in mine.notes():
             books.note(note)
         if trials.stopped:
-            books.note(
-                f"{trials.stopped} of {trials.told_so_far} trials were stopped halfway: behind the best one "
-                "by a paired test at 95%"
-            )
+            books.note(f"{trials.stopped} of {trials.told_so_far} trials were stopped halfway: {racing.finding}")
         return trials, study
 
     first, study = await trials_of(strategy, number, screened.effects, shape.block, count, baseline, halfway=count // 2)

@@ -41,6 +41,7 @@ def graft(
             weights=program.record.weights,
             front=program.record.front,
             learned=_learned(program.record.learned, record.learned),
+            growth=program.record.growth,
         )
     return CompiledProgram(
         graph=program.graph,

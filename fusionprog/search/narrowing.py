@@ -1,9 +1,12 @@
-"""Narrowing: the best candidates of a search are measured on more rows, and the finalists kept."""
+"""Narrowing: which of the best candidates of a search become finalists."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import ClassVar, Protocol
 
+from fusionprog._internal.registry import Registry
+from fusionprog.errors import FusionProgError
 from fusionprog.lm.budget import Cost
 from fusionprog.program.data import Row
 from fusionprog.prompts.schedule import Schedule
@@ -17,6 +20,106 @@ _MISFIT = 0.05  # how far off a forecast may be for reasons that no model of sin
 _VARIANCE = 0.25  # of an outcome
 
 
+class Narrowing(Protocol):
+    """Chooses the finalists among contenders.
+
+    Attributes:
+        measures: Whether it measures them, so that a plan must have calls for it.
+    """
+
+    measures: ClassVar[bool]
+
+    async def finalists(
+        self,
+        bench: Bench,
+        scoring: Scoring,
+        strategy: Strategy,
+        contenders: Sequence[Schedule],
+        rows: Mapping[str, Sequence[Row]],
+        count: int,
+        *,
+        keep: Cost | None,
+    ) -> list[Schedule]:
+        """Returns up to ``count`` of the contenders, best first.
+
+        Args:
+            bench: Where to measure.
+            scoring: How the tasks' scores become one number.
+            strategy: What it learned counts, too.
+            contenders: Candidates that differ, in the search's order.
+            rows: Task → rows; none where the plan has no calls for it.
+            count: How many are returned.
+            keep: What the budget must still have after it.
+        """
+        ...
+
+
+narrowing_registry: Registry[type[Narrowing]] = Registry("narrowing", FusionProgError)
+
+
+@narrowing_registry.register("more_rows")
+class MoreRows:
+    """Measures them on more rows of the search part; ties go to the cheaper prompt.
+
+    A strategy that can forecast what a candidate scores is told of these rows, too, and its forecast counts as much as
+    it is more certain than so few rows are: with a forecast f, the mean m of n rows counts as
+    ``f + s * (m - f)``, where ``s`` is the share of the forecasts' variance in that of both.
+
+    What keeps to the objective's constraints, as measured, comes before what does not. Where quality is traded off,
+    they lie along the front of what was measured. Where the budget leaves no room at all, the search's order stands.
+    """
+
+    measures: ClassVar[bool] = True
+
+    async def finalists(
+        self,
+        bench: Bench,
+        scoring: Scoring,
+        strategy: Strategy,
+        contenders: Sequence[Schedule],
+        rows: Mapping[str, Sequence[Row]],
+        count: int,
+        *,
+        keep: Cost | None,
+    ) -> list[Schedule]:
+        """Returns the best ones on these rows."""
+        results = await bench.measure_all(contenders, rows, keep=keep)
+        if not all(any(mine for mine in outcomes.values()) for outcomes in results):
+            return list(contenders[:count])
+        for schedule, outcomes in zip(contenders, results, strict=True):
+            strategy.observe(schedule, outcomes)
+        values = [
+            _with_forecast(strategy.forecast(schedule), scoring(task_values(mine)), sum(map(len, mine.values())))
+            for schedule, mine in zip(contenders, results, strict=True)
+        ]
+        if scoring.objective.pareto:
+            return [contenders[index] for index in _along_the_front(scoring, results, values, count)]
+        places = range(len(contenders))
+        order = sorted(places, key=lambda place: (*scoring.order(results[place], values[place]), place))
+        return [contenders[place] for place in order[:count]]
+
+
+@narrowing_registry.register("none")
+class NoNarrowing:
+    """The search's order stands: the calls go to trials."""
+
+    measures: ClassVar[bool] = False
+
+    async def finalists(
+        self,
+        bench: Bench,
+        scoring: Scoring,
+        strategy: Strategy,
+        contenders: Sequence[Schedule],
+        rows: Mapping[str, Sequence[Row]],
+        count: int,
+        *,
+        keep: Cost | None,
+    ) -> list[Schedule]:
+        """Returns the first ones."""
+        return list(contenders[:count])
+
+
 async def narrow(
     bench: Bench,
     scoring: Scoring,
@@ -24,18 +127,12 @@ async def narrow(
     ranked: Sequence[Schedule],
     rows: Mapping[str, Sequence[Row]],
     *,
+    narrowing: Narrowing,
     contenders: int,
     finalists: int,
     keep: Cost | None = None,
 ) -> list[Schedule]:
-    """Returns the best candidates on ``rows``, best first; ties go to the cheaper prompt.
-
-    A strategy that can forecast what a candidate scores is told of these rows, too, and its forecast counts as much as
-    it is more certain than so few rows are: with a forecast f, the mean m of n rows counts as
-    ``f + s * (m - f)``, where ``s`` is the share of the forecasts' variance in that of both.
-
-    What keeps to the objective's constraints, as measured, comes before what does not. Where quality is traded off,
-    they lie along the front of what was measured.
+    """Returns the finalists among the best candidates, best first; the program as written is none of them.
 
     Args:
         bench: Where to measure.
@@ -43,9 +140,10 @@ async def narrow(
         strategy: What it learned counts, too.
         ranked: Candidates of the search, best first; those that render alike count once.
         rows: Task → rows.
-        contenders: How many are measured.
+        narrowing: Chooses among them.
+        contenders: How many it chooses among.
         finalists: How many are returned.
-        keep: What the budget must still have after it; where that leaves no room at all, the search's order stands.
+        keep: What the budget must still have after it.
     """
     distinct: dict[tuple[str, ...], Schedule] = {}
     written = tuple(bench.candidate(Schedule(), task) for task in bench.scorers)
@@ -58,20 +156,7 @@ async def narrow(
     schedules = list(distinct.values())
     if scoring.objective.is_priced:
         schedules = _affordable(bench, scoring, schedules, contenders)
-    results = await bench.measure_all(schedules, rows, keep=keep)
-    if not all(any(mine for mine in outcomes.values()) for outcomes in results):
-        return schedules[:finalists]
-    for schedule, outcomes in zip(schedules, results, strict=True):
-        strategy.observe(schedule, outcomes)
-    values = [
-        _with_forecast(strategy.forecast(schedule), scoring(task_values(outcomes)), sum(map(len, outcomes.values())))
-        for schedule, outcomes in zip(schedules, results, strict=True)
-    ]
-    if scoring.objective.pareto:
-        return [schedules[index] for index in _along_the_front(scoring, results, values, finalists)]
-    places = range(len(schedules))
-    order = sorted(places, key=lambda place: (*scoring.order(results[place], values[place]), place))
-    return [schedules[place] for place in order[:finalists]]
+    return await narrowing.finalists(bench, scoring, strategy, schedules, rows, finalists, keep=keep)
 
 
 def _with_forecast(forecast: float | None, measured: float, count: int) -> float:

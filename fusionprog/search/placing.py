@@ -9,7 +9,9 @@ from fusionprog.errors import BudgetError
 from fusionprog.lm.budget import Cost
 from fusionprog.lm.client import LMClient
 from fusionprog.lm.embedding_model import ask_vectors, embedding_model, requests_for
+from fusionprog.lm.model import Completion
 from fusionprog.prompts.embedders import AskedModel, Embedder, Probes, Subject
+from fusionprog.prompts.embedding import Basis
 from fusionprog.prompts.items import Item
 from fusionprog.search.bench import Bench, Rows
 from fusionprog.search.places import Places, item_subject, task_subject
@@ -41,6 +43,30 @@ async def placed(job: Job, bench: Bench, client: LMClient) -> Job:
     known = {key: item_subject(item) for key, item in items.items()}
     tasks, known = await with_measured(job.embedder, tasks, known, bench, client, items, rows)
     return replace(job, places=Places.of(job.embedder, tasks, known, job.basis))
+
+
+async def coordinates_in(
+    basis: Basis, embedder: Embedder, tasks: Mapping[str, Subject], client: LMClient
+) -> tuple[dict[str, tuple[float, ...]], Mapping[bytes, Completion]]:
+    """Returns task → its coordinates in a basis, and the calls that it took; of an embedder that does not probe.
+
+    Args:
+        basis: The basis.
+        embedder: The embedder.
+        tasks: Task → its subject, without what a model must be asked.
+        client: Asks an embedding model.
+
+    Raises:
+        EmbedderError: if a task cannot be embedded.
+        LMError: if a model gives no answer.
+    """
+    subjects = list(tasks.values())
+    calls: Mapping[bytes, Completion] = {}
+    if isinstance(needs := embedder.needs, AskedModel):
+        asked, calls = await ask_vectors(client, needs, [subject.text for subject in subjects])
+        subjects = [replace(each, measured=vector) for each, vector in zip(subjects, asked, strict=True)]
+    vectors = embedder.embed(subjects)
+    return {name: basis.coordinates(vector) for name, vector in zip(tasks, vectors, strict=True)}, calls
 
 
 async def with_measured(

@@ -69,8 +69,8 @@ class PlainStrategy:
                 shown = {node: items_of(prompt) for node, prompt in bench.prompts(schedule, task).items()}
                 self._marginals.add(task, shown, [each.score for each in mine])
 
-    def settled(self) -> None:
-        """Never is: the sampler does not say what is left to find."""
+    def regret(self) -> None:
+        """Cannot say it: the sampler has no model of what is left to find."""
         return None
 
     def hands_over(self) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from fusionprog.errors import BudgetError
 from fusionprog.lm.budget import Budget
@@ -79,12 +79,25 @@ class Plan:
             moves_on: Whether every trial takes the next rows.
         """
         known = 0 if moves_on else self.same.block
-        return self.contenders * (self.shape(moves_on).narrowing - known) + self.rows_to_confirm
+        return self.contenders * max(0, self.shape(moves_on).narrowing - known) + self.rows_to_confirm
 
     @property
     def rows_to_confirm(self) -> int:
         """Rows of every task, over all finalists and the program as written, on which a fold compares them."""
         return self.compared * self.confirmation
+
+
+@dataclass(frozen=True)
+class Parts:
+    """The parts of a compile that it can do without; their calls then go to trials.
+
+    Attributes:
+        screening: Whether items are tried alone, where a search begins with that.
+        narrowing: Whether contenders are measured, where a search cannot forecast what they score.
+    """
+
+    screening: bool = True
+    narrowing: bool = True
 
 
 @dataclass(frozen=True)
@@ -105,6 +118,7 @@ class Sizes:
         vouched: Whether other compiles say what to expect, so that few calls can do.
         incumbents: Programs that are compared beside the finalists and the program as written.
         placing: Calls that it takes to say how tasks differ, before the search.
+        parts: What is done beside trials.
     """
 
     calls_per_row: int
@@ -120,6 +134,7 @@ class Sizes:
     vouched: bool = False
     incumbents: int = 0
     placing: int = 0
+    parts: Parts = field(default_factory=Parts)
 
     @property
     def compared(self) -> int:
@@ -180,8 +195,8 @@ def make_plan(budget: Budget, trials: int | None, sizes: Sizes) -> Plan:
 
 def _same(left: float, budget: Budget, trials: int | None, sizes: Sizes) -> Shape:
     """Screening, then trials that can be told apart on the same rows, then narrowing from these rows on."""
-    screening = left * _SCREENING if sizes.items > 1 else 0.0
-    narrowing = min(sizes.search_rows, int(left * _NARROWING / (CONTENDERS + 1)))
+    screening = left * _SCREENING if sizes.items > 1 and sizes.parts.screening else 0.0
+    narrowing = min(sizes.search_rows, int(left * _NARROWING / (CONTENDERS + 1))) if sizes.parts.narrowing else 0
     left -= screening + narrowing * (CONTENDERS + 1)
     block = _block(left / ((trials or DEFAULT_TRIALS) + 1), sizes)
     if trials is None:  # fewer trials that can be told apart are better than many of a row each
@@ -192,7 +207,7 @@ def _same(left: float, budget: Budget, trials: int | None, sizes: Sizes) -> Shap
         trials=count if most is None else min(count, most),
         block=block,
         window=_window(block, sizes),
-        narrowing=max(block, narrowing),
+        narrowing=max(block, narrowing) if sizes.parts.narrowing else 0,
         screening_calls=int(screening * sizes.calls_per_row),
     )
 

@@ -36,7 +36,7 @@ from fusionprog.search.estimate import Estimate, call_costs, estimate, plan_with
 from fusionprog.search.objective import Objective
 from fusionprog.search.objective_check import check_objective
 from fusionprog.search.places import Places, item_subject, task_subject
-from fusionprog.search.plan import Plan, Sizes
+from fusionprog.search.plan import Parts, Plan, Sizes
 from fusionprog.search.probing import probe_rows, probing_calls, with_probes
 from fusionprog.search.split import Fold, split_val
 from fusionprog.search.start import Start
@@ -123,12 +123,14 @@ def preflight(
     seed: int,
     formats: Sequence[Format] = FORMATS,
     objective: Objective | None = None,
+    parts: Parts | None = None,
     start: Start | None = None,
     embedder: EmbedderSpec = None,
 ) -> Job:
     """Checks everything that can be checked without a model, and plans the compile.
 
-    What is not told here is as ``compile`` has it; ``start`` is what there is already.
+    What is not told here is as ``compile`` has it; ``parts`` is what is done beside trials, all
+    if not given, and ``start`` is what there is already.
 
     Raises:
         FusionProgError: the first thing that is wrong, with the remedy.
@@ -183,6 +185,7 @@ def preflight(
             sizes,
             finalists=objective.finalists,
             narrows=objective.is_measured,
+            parts=parts or Parts(),
             vouched=start is not None,
             incumbents=int(start is not None and start.incumbent is not None),
         ),
@@ -349,14 +352,7 @@ def _sizes(
 
 
 def _asked(scorers: Sequence[TaskScorer], embedder: Embedder) -> tuple[LanguageModel, ...]:
-    models: list[LanguageModel] = [
-        model for scorer in scorers for node in scorer.asking for model in _models_of(scorer, node)
-    ]
-    models += [model for scorer in scorers for judges in scorer.judges.values() for model in judges.values()]
+    models = [model for scorer in scorers for model in scorer.asked]
     if isinstance(embedder.needs, AskedModel):
         models.append(embedding_model(embedder.needs))
     return tuple({id(model): model for model in models}.values())
-
-
-def _models_of(scorer: TaskScorer, node: str) -> list[LanguageModel]:
-    return list(scorer.offered.get(node, {node: scorer.models[node]}).values())

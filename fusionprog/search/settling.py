@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
+from fusionprog.evaluation.statistics import lower_bound, mean_gain
 from fusionprog.runtime.growth import Growth
 from fusionprog.runtime.record import Comparison
 from fusionprog.search.confirmation import Decision
@@ -44,13 +45,21 @@ class Settled:
     growth: Growth | None = None
 
     @property
+    def why(self) -> str:
+        """What was measured of all tasks together, in words."""
+        gain, error, _ = mean_gain(self.gains)
+        return (
+            f"nothing better was found than what was known before: mean gain {gain:+.3f} ± {error:.3f} on confirmation"
+        )
+
+    @property
     def improved(self) -> bool:
         """Whether a task that goes on as before is better than as written."""
         return any(self.gains[task].gain > 0 for task in self.kept)
 
 
 def settle(
-    decision: Decision, standing: Standing, *, known: Collection[str], tolerance: float, before: Growth | None
+    decision: Decision, standing: Standing, *, known: Collection[str], tolerance: float | None, before: Growth | None
 ) -> Settled:
     """Returns which tasks follow what was found.
 
@@ -62,16 +71,23 @@ def settle(
         decision: What was found, against the program as written.
         standing: What was measured of the program before.
         known: The tasks that had been compiled before.
-        tolerance: How much lower the score of one of these may be.
+        tolerance: How much lower the score of one of these may be; ``None`` where it must be higher: by a one-sided
+            test at 95% in the task, or in all of them together.
         before: What tasks scored as the program grew so far.
     """
     kept: list[str] = []
     gains: dict[str, Comparison] = {}
     replaced: dict[str, Comparison] = {}
+    follows = {task: decision.improved and task not in decision.schedule.as_written for task in decision.gains}
+    changes = {task: (standing.against if new else standing.written)[task] for task, new in follows.items()}
+    together = lower_bound(changes, finalists=1) > 0
     for task, found in decision.gains.items():
-        follows = decision.improved and task not in decision.schedule.as_written
-        now = standing.against[task] if follows else standing.written[task]
-        if -now.gain > (tolerance if task in known else 0.0) or (now.gain == 0 and not follows):
+        now = changes[task]
+        if tolerance is None:
+            goes_on = now.gain <= 0 or not (together or lower_bound({task: now}, finalists=1) > 0)
+        else:
+            goes_on = -now.gain > (tolerance if task in known else 0.0) or (now.gain == 0 and not follows[task])
+        if goes_on:
             kept.append(task)
             gains[task], replaced[task] = standing.gains[task], standing.unchanged[task]
         else:

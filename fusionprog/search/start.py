@@ -25,13 +25,14 @@ class Start:
         incumbent: What the compile's tasks follow so far, which is measured beside what is found; ``None`` where they
             are new.
         held: The nodes that keep the incumbent's prompts.
-        tolerance: How much lower a task's measured score may be than the incumbent's, for what it shares with others.
+        tolerance: How much lower a task's measured score may be than the incumbent's, for what it shares with others;
+            ``None`` where it must be proven to be higher to take the incumbent's place.
     """
 
     program: CompiledProgram
     incumbent: CompiledProgram | None = None
     held: tuple[str, ...] = ()
-    tolerance: float = 0.0
+    tolerance: float | None = None
 
 
 @dataclass(frozen=True, eq=False)

@@ -86,8 +86,8 @@ class Strategy(Protocol):
         """Is told what was measured, in the order in which it is booked."""
         ...
 
-    def settled(self) -> str | None:
-        """Returns why no further trial is worth its calls, in words; asked after each trial."""
+    def regret(self) -> float | None:
+        """Returns what perfect knowledge would add to the score; ``None`` if it cannot say. Asked after each trial."""
         ...
 
     def hands_over(self) -> str | None:

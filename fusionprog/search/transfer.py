@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 
 from fusionprog._internal.together import together
 from fusionprog.evaluation.evaluator import Evaluator, Outcome
@@ -11,15 +10,14 @@ from fusionprog.evaluation.statistics import compare
 from fusionprog.evaluation.variants import Variants
 from fusionprog.lm.budget import Budget, Ledger
 from fusionprog.lm.client import LMClient
-from fusionprog.lm.embedding_model import ask_vectors
 from fusionprog.lm.model import LanguageModel
-from fusionprog.prompts.embedders import AskedModel
 from fusionprog.prompts.schedule import Schedule
 from fusionprog.runtime.executor import Executor, NodeMemo
 from fusionprog.runtime.record import Comparison
 from fusionprog.runtime.render import Renderer
 from fusionprog.search.events import Callback, Note, PhaseStarted, Spent, StepDone
 from fusionprog.search.places import task_subject
+from fusionprog.search.placing import coordinates_in
 from fusionprog.search.transfer_matrix import TransferMatrix
 from fusionprog.search.transfer_plan import SourceProgram, Target, TransferPlan
 
@@ -74,16 +72,10 @@ class _Measuring:
         if None not in program.sources.values():
             return dict.fromkeys(program.targets, ())
         graph = program.compiled.graph
-        subjects = [task_subject(graph, each.program, each.task) for each in program.targets.values()]
-        if isinstance(needs := program.embedder.needs, AskedModel):
-            asked, calls = await ask_vectors(self._client, needs, [subject.text for subject in subjects])
-            self._ledger.charge(calls)
-            subjects = [replace(each, measured=vector) for each, vector in zip(subjects, asked, strict=True)]
-        vectors = program.embedder.embed(subjects)
-        return {
-            name: program.compiled.basis.coordinates(vector)
-            for name, vector in zip(program.targets, vectors, strict=True)
-        }
+        subjects = {name: task_subject(graph, each.program, each.task) for name, each in program.targets.items()}
+        places, calls = await coordinates_in(program.compiled.basis, program.embedder, subjects, self._client)
+        self._ledger.charge(calls)
+        return places
 
     async def _column(self, program: SourceProgram, target: Target, place: tuple[float, ...]) -> dict[str, Comparison]:
         """Source → its gain in one target."""

@@ -79,7 +79,7 @@ class TransferMatrix:
     def __rich__(self) -> Table:
         """Returns it as a table, its alarms marked and listed below."""
         alarms = {(each.source, each.target) for each in self.alarms}
-        table = Table(title="gains over the program as written, ± standard error", title_justify="left")
+        table = Table(title="gains ± standard error", title_justify="left")
         table.add_column("source")
         for target, gain in next(iter(self.gains.values())).items():
             table.add_column(f"{target}\nfrom {short(gain.before.mean)}, n={gain.before.n}", justify="right")
@@ -95,7 +95,7 @@ class TransferMatrix:
         return table
 
     def __str__(self) -> str:
-        console = Console(file=io.StringIO(), width=_WIDE, color_system=None, highlight=False)
+        console = Console(file=io.StringIO(), width=_WIDE, color_system=None, highlight=False, markup=False)
         console.print(self)
         text = console.file.getvalue()  # type: ignore[attr-defined]
         return "\n".join(line.rstrip() for line in text.splitlines())

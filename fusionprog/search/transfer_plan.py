@@ -109,8 +109,8 @@ class TransferPlan:
     @property
     def cost(self) -> str:
         """What it will cost, in words."""
-        usd = "price unknown" if self.usd is None else f"about ${self.usd:.2f}"
-        return f"at most {self.calls:,} calls: about {self.tokens:,} tokens, {usd}"
+        usd = ", price unknown" if self.usd is None else f", about ${self.usd:.2f}" if self.usd else ""
+        return f"at most {self.calls:,} calls: about {self.tokens:,} tokens{usd}"
 
 
 def plan_transfer(
@@ -121,7 +121,7 @@ def plan_transfer(
     Args:
         sources: Name → compiled program; that of the only one is not shown.
         tasks: The target tasks.
-        rows: How many rows of a target's val are measured, the first ones; all of them up to 100, if not given.
+        rows: How many rows of a target's val are measured, drawn by their hashes; all up to 100, if not given.
         embedder: What the programs were compiled with, where it cannot be made from what they say of it.
 
     Raises:
@@ -174,7 +174,10 @@ def _target(compiled: CompiledProgram, task: Task, items: Mapping[str, Item], co
     check_rows(program, task.rows["val"], f"task {task.name!r}, val", metric.gold)
     nodes = [node for node in compiled.models if program.prompted(node) is not None]
     offered = offers(list(items.values()), task, program, nodes, {}, compiled.record.seed)
-    return Target(task, program, metric, offered, task.rows["val"][:count])
+    rows = sorted(
+        task.rows["val"], key=lambda row: row.id
+    )  # files are often sorted by label: the first rows are of one
+    return Target(task, program, metric, offered, rows[:count])
 
 
 def _sources(label: str, compiled: CompiledProgram, embedder: Embedder) -> dict[str, str | None]:

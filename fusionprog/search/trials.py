@@ -15,9 +15,10 @@ from fusionprog._internal.canonical import digest
 from fusionprog.lm.budget import Cost
 from fusionprog.prompts.schedule import Schedule
 from fusionprog.search.bench import Bench, Outcomes, Rows, block, mean_tokens, task_means, task_values
-from fusionprog.search.racing import can_tell, halves, is_behind, projected
+from fusionprog.search.racing import Racing, projected
 from fusionprog.search.scoring import Scoring
 from fusionprog.search.shares import RowShares
+from fusionprog.search.stopping import Progress, Stopping
 from fusionprog.search.strategy import Strategy
 
 _LAST = 16  # trials whose scores are shown together
@@ -63,6 +64,8 @@ class Trials:
         rows: Task → all rows of the search, in the shared order.
         size: Rows of every task in a trial, on average over tasks.
         baseline: Task → mean value of the program as written.
+        racing: Decides which trials are stopped before all of their rows are measured.
+        stopping: Decides whether the search ends before all trials are done.
         halfway: The number of trials after which the strategy may hand over; never, if not given.
         keep: Returns what the budget must still have after a trial.
         time_left: Returns the seconds that are left for trials.
@@ -74,7 +77,7 @@ class Trials:
         shown: Task → mean score of the best candidate so far; of the last trials together, where trials move on to
             other rows and cannot be compared.
         ended_by: Why a trial could not be done to its end.
-        stopped: How many trials were stopped halfway, as they were behind the best one.
+        stopped: How many trials were stopped before all of their rows were measured.
         handed_over: Why another strategy should do the rest; ``None`` where it should not.
     """
 
@@ -87,6 +90,8 @@ class Trials:
         size: int,
         baseline: Mapping[str, float],
         *,
+        racing: Racing,
+        stopping: Stopping,
         halfway: int | None = None,
         keep: Callable[[], Cost],
         time_left: Callable[[], float],
@@ -99,6 +104,8 @@ class Trials:
         self.ended_by = ""
         self.stopped = 0
         self.handed_over: str | None = None
+        self._racing = racing
+        self._stopping = stopping
         self._halfway = halfway
         self._bench = bench
         self._strategy = strategy
@@ -112,6 +119,7 @@ class Trials:
         self._finished = finished
         self._baseline = baseline
         self._best_value = scoring(baseline)
+        self._best_at = 0  # trials that were told with the best one; 0 for the program as written
         self._told: dict[int, tuple[Mapping[str, float], float]] = {}  # means of the tasks, and the excess over caps
         self._moved = False
         self._waiting: dict[int, Schedule] = {}  # a trial that there was no room for
@@ -159,7 +167,7 @@ class Trials:
         self._strategy.observe(done.schedule, done.outcomes)
         self._remember(Tried(done.schedule, value, mean_tokens(done.outcomes), trial.number))
         self._lead(done.outcomes, value)
-        self._show(task_means(done.outcomes), value)
+        self._show(task_means(done.outcomes), value, self.told_so_far)
         self._finished(trial, self.shown)
         if self._scoring.add(done.outcomes):
             self._value_again()
@@ -167,7 +175,9 @@ class Trials:
             return used_up("seconds")
         if self.told_so_far == self._halfway:
             self.handed_over = self._strategy.hands_over()
-        return self.handed_over or self._strategy.settled()
+        since_best = None if self._strategy.moves_on else self.told_so_far - self._best_at
+        progress = Progress(self.told_so_far, since_best, self._strategy.regret())
+        return self.handed_over or self._stopping.reason(progress)
 
     def moved(self) -> Mapping[int, float] | None:
         """Returns what all told trials come to now; ``None`` if that has not changed since it was asked for last."""
@@ -194,8 +204,8 @@ class Trials:
         if not self._strategy.moves_on:
             values = {number: self._value(number) for number in self._told}
             first = max(values, key=lambda number: (round(values[number], 9), -number))
-            self._best_value, self.shown = self._scoring(self._baseline), dict(self._baseline)
-            self._show(dict(self._told[first][0]), values[first])
+            self._best_value, self.shown, self._best_at = self._scoring(self._baseline), dict(self._baseline), 0
+            self._show(dict(self._told[first][0]), values[first], first + 1)
 
     def _remember(self, tried: Tried) -> None:
         self.told_so_far += 1
@@ -212,12 +222,12 @@ class Trials:
             whole = all(len(mine) == min(self._block, len(self._rows[task])) for task, mine in outcomes.items())
             self._leader = outcomes if whole else self._leader
 
-    def _show(self, means: dict[str, float], value: float) -> None:
+    def _show(self, means: dict[str, float], value: float, told: int) -> None:
         if self._strategy.moves_on:
             self._last.append(means)
             self.shown = {task: sum(each[task] for each in self._last) / len(self._last) for task in means}
         elif value > self._best_value:
-            self._best_value, self.shown = value, means
+            self._best_value, self.shown, self._best_at = value, means, told
 
     async def _measure(self, number: int, schedule: Schedule, rows: Rows, worst: Cost, leader: Outcomes | None) -> bool:
         patience = max(0.0, self._time_left())
@@ -232,16 +242,16 @@ class Trials:
         return True
 
     async def _raced(self, number: int, schedule: Schedule, rows: Rows, leader: Outcomes | None) -> Outcomes:
-        """Measures all rows, or half of them where that shows that the leader cannot be reached."""
-        first, rest = halves(rows)
-        if leader is None or not can_tell(first):
+        """Measures all rows, or the first of them where these show that the leader cannot be reached."""
+        first = None if leader is None else self._racing.first(rows)
+        if leader is None or first is None:
             return await self._bench.measure(schedule, rows)
         begun = await self._bench.measure(schedule, first)
-        if is_behind(begun, leader):
+        if self._racing.is_behind(begun, leader):
             self.stopped += 1
             self._stopped_by[number] = leader
             return begun
-        others = await self._bench.measure(schedule, rest)
+        others = await self._bench.measure(schedule, {task: mine[len(first[task]) :] for task, mine in rows.items()})
         return {task: [*mine, *others[task]] for task, mine in begun.items()}
 
     async def _measure_in_pieces(self, number: int, schedule: Schedule, rows: Rows) -> bool:

@@ -51,6 +51,9 @@ def test_by_its_embedding_alone_a_task_is_added_without_a_call(
     assert list(fp.load(out).tasks) == ["shop", "bank", "inn"]
     assert line in command("show", out).out.splitlines()
     assert "made by adapt from Desk" in command("show", out).out
+    differences = command("diff", desk / "desk.json", out).out.splitlines()
+    assert differences[:3] == ["structure", "  tasks.inn", "    + domain: inn"]
+    assert not any(line.startswith("  tasks.shop") for line in differences)
 
 
 def test_a_search_says_what_it_found_and_continues(command: Command, desk: Path, inn: Path, tmp_path: Path) -> None:
@@ -70,23 +73,15 @@ def test_a_search_says_what_it_found_and_continues(command: Command, desk: Path,
     assert (tmp_path / "three.json").read_bytes() == before
 
 
-def test_all_tasks_together_and_on_the_code_as_it_is_now(
-    command: Command, tmp_path: Path, desk: Path, new_program: Command
-) -> None:
-    program = new_program(tmp_path, INN + "tasks += [inn]\n")
-    ran = command("adapt", desk / "desk.json", program, "-o", tmp_path / "all.json", "--joint", "--max-calls", "700")
-    assert ran.code == 0, ran.err
-    assert "against what it followed before" in ran.out and "on confirmation: all tasks " in ran.out
-    assert list(fp.load(tmp_path / "all.json").tasks) == ["shop", "bank", "inn"]
-    arguments = ("adapt", desk / "desk.json", program, "-o", tmp_path / "same.json", "--port")
+def test_on_the_code_as_it_is_now(command: Command, tmp_path: Path, desk: Path, inn: Path) -> None:
+    arguments = ("adapt", desk / "desk.json", desk / "program.py", "-o", tmp_path / "same.json", "--recode")
     ran = command(*arguments, "--max-calls", "300")
     assert ran.code == 0, ran.err
     same = fp.load(tmp_path / "same.json")
     assert same.record.lineage.parents[0].change == "other models or code at no node"
     assert same.prompt("shop", node="triage") == fp.load(desk / "desk.json").prompt("shop", node="triage")
-    for more, said in ((("--task", "shop"), "takes all tasks"), (("--joint",), "takes all tasks")):
-        ran = command(*arguments, *more)
-        assert ran.code == 2 and said in ran.err
+    ran = command("adapt", desk / "desk.json", inn, "-o", tmp_path / "x.json", "--recode")
+    assert ran.code == 2 and "defines no program" in ran.err
 
 
 def test_tasks_that_are_there_already_are_left_out(
@@ -95,7 +90,7 @@ def test_tasks_that_are_there_already_are_left_out(
     program = new_program(tmp_path, INN + "tasks += [inn]\n")
     arguments = ("adapt", desk / "desk.json", program, "-o", tmp_path / "x.json", "--trials", "0")
     ran = command(*arguments)
-    assert ran.code == 0 and "note: the program has the task shop already; left out" in ran.err
+    assert ran.code == 0 and "note: left out, as the program has them: shop, bank" in ran.err
     assert list(fp.load(tmp_path / "x.json").tasks) == ["shop", "bank", "inn"]
     for more, said in (
         (("--task", "shop"), "has a task 'shop' already"),
@@ -105,9 +100,26 @@ def test_tasks_that_are_there_already_are_left_out(
         ran = command(*arguments, *more)
         assert ran.code == 3 and said in ran.err and ran.out == ""
     ran = command("adapt", desk / "desk.json", desk / "program.py", "-o", tmp_path / "y.json", "--trials", "0")
-    assert ran.code == 3 and "the program has all these tasks already" in ran.err
+    assert ran.code == 3 and "the program has all of these tasks" in ran.err
     ran = command("adapt", desk / "desk.json", program, "-o", tmp_path / "gone" / "y.json", "--trials", "0")
     assert ran.code == 2 and "There is no folder" in ran.err
+
+
+def test_all_tasks_together_and_on_another_model(
+    command: Command, tmp_path: Path, desk: Path, new_program: Command
+) -> None:
+    program = new_program(tmp_path, INN + "tasks += [inn]\n")
+    arguments = ("adapt", desk / "desk.json", program, "-o", tmp_path / "x.json", "--trials", "3")
+    ran = command(*arguments, "--joint", "--limit", "18")
+    assert ran.code == 0, ran.err
+    lines = ran.out.splitlines()
+    assert [line.split()[0] for line in lines[:6:2]] == ["shop", "bank", "inn"]
+    assert all("against its prompts of before: " in line for line in lines[1:6:2])
+    (grown,) = [line for line in lines if line.startswith("grown: average score ")]
+    assert grown in command("show", tmp_path / "x.json").out.splitlines()
+    ran = command(*arguments, "--lm", "offline")  # which is its own: nothing changes
+    assert ran.code == 0 and "note: left out, as the program has none of them: inn" in ran.err
+    assert command(*arguments, "--lm", "offline", "--task", "inn").code == 3
 
 
 def test_a_paid_model_is_asked_only_under_a_cap_or_with_consent(

@@ -335,3 +335,14 @@ def test_an_option_goes_before_the_files_budget(command: Command, desk: Path) ->
     assert command("compile", desk / "program.py", "--dry-run", "--json", "--max-calls", "300").data["calls"] == 300
     tokens = command("compile", desk / "program.py", "--dry-run", "--json", "--max-tokens", "100000").data
     assert tokens["calls"] < 260 and json.dumps(tokens)
+
+
+def test_a_compile_starts_from_what_another_one_knows(command: Command, tmp_path: Path, desk: Path) -> None:
+    arguments = ("compile", desk / "program.py", "--max-calls", "260", "--seed", "1")
+    ran = command(*arguments, "-o", tmp_path / "next.json", "--prior", desk / "desk.json")
+    assert ran.code == 0, ran.err
+    made, known = fp.load(tmp_path / "next.json"), fp.load(desk / "desk.json")
+    assert [parent.hash for parent in made.record.lineage.parents] == [known.content_hash]
+    assert made.record.learned is not None and "all tasks" in made.record.learned.sources
+    ran = command(*arguments, "-o", tmp_path / "x.json", "--prior", tmp_path / "gone.json")
+    assert ran.code == 3 and "gone.json" in ran.err and not (tmp_path / "x.db").exists()

@@ -20,13 +20,15 @@ from fusionprog.evaluation.statistics import compare
 from fusionprog.runtime.record import FrontPoint
 
 Command = Callable[..., Any]
-COMMANDS = "adapt compile diff eval init label merge migrate pull push registry run show store transfer-matrix".split()
+COMMANDS = [
+    *"adapt compile diff eval init label merge migrate pull push registry run show store".split(),
+    "transfer-matrix",
+]
 OPTIONS = {
-    "adapt": "-o --trials --probes --joint --tolerance --port --max-calls --max-usd --max-tokens --max-time --yes "
-    "--lm -j --rpm --tpm --timeout "
-    "--retries --fresh --task --limit --storage --seed --module --program --json",
-    "compile": "--lm --objective --trials --max-calls --max-usd --max-tokens --max-time -j --task --limit --storage "
-    "--seed --fresh --dry-run --yes --json -o",
+    "adapt": "-o --trials --probes --max-calls --max-usd --max-tokens --max-time --yes --joint --tolerance --lm "
+    "--recode -j --rpm --tpm --timeout --retries --fresh --task --limit --storage --seed --module --program --json",
+    "compile": "--lm --objective --prior --trials --max-calls --max-usd --max-tokens --max-time -j --task --limit "
+    "--storage --seed --fresh --dry-run --yes --json -o",
     "run": "--task --input -o --lm --module --program --json",
     "eval": "--task --data --metric --lm --module --program --fail-under --json",
     "show": "--task --node --prompt --effects --json",

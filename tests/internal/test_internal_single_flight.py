@@ -103,3 +103,17 @@ def test_one_who_waits_can_be_cancelled_alone() -> None:
             await second
 
     asyncio.run(main())
+
+
+def test_what_is_remembered_is_found_at_once_and_forgotten_last() -> None:
+    async def main() -> None:
+        memo, work = Memo[int](2), Work()
+        work.go.set()
+        assert memo.find("a") is None
+        for key in "ab":
+            await memo.get(key, work)
+        assert memo.find("a") == 1
+        await memo.get("c", work)
+        assert memo.find("b") is None and memo.find("a") == 1 and memo.find("c") == 3
+
+    asyncio.run(main())

@@ -86,7 +86,7 @@ def test_a_task_that_would_fall_goes_on_with_what_it_had(kit: Any, monkeypatch: 
     assert shown(joint, "shop") == shown(program, "shop")
     assert TONE in shown(joint, "bank")
     assert joint.record.growth is not None and joint.record.growth.backward == 0.0
-    assert any("goes on as before" in note and "shop" in note for note in joint.record.notes)
+    assert any("than what was known before" in note and "shop" in note for note in joint.record.notes)
 
 
 def test_on_another_model_prompts_are_chosen_again_and_what_is_lost_and_regained_is_said(kit: Any) -> None:

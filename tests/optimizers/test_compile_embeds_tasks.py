@@ -26,6 +26,12 @@ def compiled(kit: Any, **changes: Any) -> Any:
     return kit.compile(kit.Scripted(right), embedder="functional", seed=1, **changes)
 
 
+def inn(kit: Any) -> fp.Task:
+    """A task that no compile here knows."""
+    shop: fp.Task = kit.task("shop", description="Messages to an inn.")
+    return replace(shop, name="inn")
+
+
 @pytest.fixture(scope="module")
 def probed(kit: Any) -> Any:
     return compiled(kit)
@@ -109,6 +115,15 @@ def test_a_provider_s_vectors_are_asked_for_once(server: LMServer, kit: Any, tmp
     assert len(made.program.tasks["shop"].view.embedding) == 1
     text = server.requests[0].messages[0]["content"]
     assert "Messages to a shop." in text
+    embedder = LiteLLM(NAME, dimensions=8, api_base=server.url)
+    matrix = fp.transfer_matrix(made.program, inn(kit), rows=6, embedder=embedder, progress=False)
+    assert list(matrix.gains) == ["shop", "bank", "all tasks"] and len(server.requests) == 2
+
+
+def test_where_placing_a_task_costs_calls_a_matrix_has_its_sources_alone(probed: Any, kit: Any) -> None:
+    matrix = fp.transfer_matrix(probed.program, inn(kit), rows=6, progress=False)
+    assert list(matrix.gains) == ["shop", "bank"]
+    assert matrix.notes == ("Desk: it costs calls to place a task, so that 'all tasks' is left out",)
 
 
 def test_an_unknown_price_is_refused_where_dollars_are_limited(server: LMServer, kit: Any) -> None:

@@ -13,6 +13,8 @@ from fusionprog.errors import ArtifactError, DataError, FusionProgError, LMConfi
 from fusionprog.optimizers.registry import optimizer_registry, register_optimizer
 from fusionprog.prompts.schedule import Schedule
 from fusionprog.search.confirmation import Decision
+from fusionprog.search.objective import objective_of
+from fusionprog.search.plan import Parts
 
 
 def system(compiled: Any, task: str = "shop", node: str = "triage") -> str:
@@ -89,6 +91,7 @@ def test_an_optimizer_of_ones_own_is_handed_the_job(kit: Any, monkeypatch: pytes
     class Mine:
         def __init__(self, sampler: str, objective: str) -> None:
             self.settings = {"sampler": sampler, "objective": objective}
+            self.objective, self.parts = objective_of(objective), Parts()
 
         def arguments(self) -> dict[str, Any]:
             return self.settings

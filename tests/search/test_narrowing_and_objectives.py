@@ -8,7 +8,7 @@ from typing import Any
 
 from fusionprog.program.data import Row
 from fusionprog.prompts.schedule import NodeSettings, Schedule
-from fusionprog.search.narrowing import narrow
+from fusionprog.search.narrowing import MoreRows, narrow
 from fusionprog.search.objective import Objective, objective_of
 from fusionprog.search.scoring import Scoring
 
@@ -58,7 +58,8 @@ def run(
     strategy: Any = UNSURE,
 ) -> list[Schedule]:
     scoring = begun(bench, objective)
-    return asyncio.run(narrow(bench, scoring, strategy, ranked, ROWS, contenders=contenders, finalists=finalists))
+    how: Any = {"narrowing": MoreRows(), "contenders": contenders, "finalists": finalists}
+    return asyncio.run(narrow(bench, scoring, strategy, ranked, ROWS, **how))
 
 
 def test_the_best_on_more_rows_come_first(planted_bench: Any) -> None:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from fusionprog.errors import BudgetError
 from fusionprog.lm.budget import Budget
-from fusionprog.search.plan import CONTENDERS, DEFAULT_TRIALS, Plan, Sizes, make_plan
+from fusionprog.search.plan import CONTENDERS, DEFAULT_TRIALS, Parts, Plan, Sizes, make_plan
 
 SIZES = st.builds(
     Sizes,
@@ -22,6 +22,7 @@ SIZES = st.builds(
     traces=st.booleans(),
     test_calls=st.integers(0, 1000),
     narrows=st.booleans(),
+    parts=st.builds(Parts, st.booleans(), st.booleans()),
     finalists=st.sampled_from([1, 3]),
 )
 TRIALS = st.one_of(st.none(), st.integers(1, 300))
@@ -73,13 +74,13 @@ def test_a_plan_is_one_that_can_be_carried_out(calls: int, trials: int | None, s
         assert 1 <= shape.block <= sizes.search_rows
         assert 0 <= shape.narrowing <= sizes.search_rows
         assert min(8, trials or 8) <= shape.trials <= (trials or calls)
-    assert plan.same.block <= plan.same.narrowing
+    assert plan.same.block <= plan.same.narrowing if sizes.parts.narrowing else plan.same.narrowing == 0
     assert (plan.moving.narrowing > 0) == sizes.narrows
     assert sizes.least_confirmation <= plan.confirmation <= sizes.confirmation_rows
     assert plan.finalists == sizes.finalists <= plan.contenders == CONTENDERS
     assert plan.test_calls == sizes.test_calls
     assert plan.moving.screening_calls == 0
-    assert plan.same.screening_calls == 0 or sizes.items > 1
+    assert plan.same.screening_calls == 0 or (sizes.parts.screening and sizes.items > 1)
     assert plan.bootstrap == 0 or sizes.traces
 
 
@@ -122,6 +123,17 @@ def test_more_money_never_means_fewer_rows_to_confirm_on(
 @given(SIZES, st.integers(1, 200), st.integers(1, 200))
 def test_without_a_limit_more_trials_are_planned_with_more_calls(sizes: Sizes, some: int, more: int) -> None:
     assert make_plan(Budget(), some, sizes).calls <= make_plan(Budget(), some + more, sizes).calls
+
+
+@pytest.mark.parametrize("parts", [Parts(screening=False), Parts(narrowing=False)])
+def test_what_a_part_would_have_spent_goes_to_trials_on_the_same_rows(parts: Parts) -> None:
+    all_parts, fewer = (
+        make_plan(
+            Budget(calls=2000), None, Sizes(1, 100, 50, items=20, folds=1, traces=False, test_calls=0, parts=each)
+        )
+        for each in (Parts(), parts)
+    )
+    assert fewer.same.trials > all_parts.same.trials and fewer.moving == all_parts.moving
 
 
 def test_a_budget_that_pays_for_more_than_the_usual_trials_gets_them() -> None:

@@ -15,7 +15,7 @@ from fusionprog._internal.canonical import seed_of
 from fusionprog.lm.budget import Cost
 from fusionprog.program.data import Row
 from fusionprog.prompts.items import Item
-from fusionprog.search.screening import Screened, screen
+from fusionprog.search.screening import Screened, SequentialHalving, screen
 from fusionprog.search.space import Space
 
 keep_fixture = settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -42,7 +42,8 @@ def coin(*parts: Any) -> float:
 
 def run(bench: Any, space: Space, rows: Mapping[str, list[Row]], calls: int) -> tuple[Screened, list[int]]:
     steps: list[int] = []
-    return asyncio.run(screen(bench, space, rows, calls, keep=Cost, stepped=steps.append)), steps
+    halving = SequentialHalving()
+    return asyncio.run(screen(bench, space, rows, calls, screening=halving, keep=Cost, stepped=steps.append)), steps
 
 
 @keep_fixture

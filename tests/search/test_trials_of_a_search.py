@@ -17,8 +17,9 @@ from fusionprog.program.data import Row
 from fusionprog.prompts.schedule import NodeSettings, Schedule
 from fusionprog.search.bench import Outcomes
 from fusionprog.search.objective import Objective
-from fusionprog.search.racing import can_tell, halves, is_behind, projected
+from fusionprog.search.racing import PairedTest, projected
 from fusionprog.search.scoring import Scoring
+from fusionprog.search.stopping import NoStopping, Patience, SmallRegret
 from fusionprog.search.trials import Trials
 
 
@@ -44,7 +45,7 @@ class Wanted:
     def observe(self, schedule: Schedule, outcomes: Outcomes) -> None:
         self.observed.append(outcomes)
 
-    def settled(self) -> str | None:
+    def regret(self) -> float | None:
         return None
 
     def ranked(self, tried: Sequence[Schedule], values: Sequence[float]) -> list[Schedule]:
@@ -119,6 +120,8 @@ class Search:
             rows,
             size,
             settings.pop("baseline", dict.fromkeys(rows, 0.0)),
+            racing=PairedTest(),
+            stopping=settings.pop("stopping", SmallRegret()),
             keep=settings.pop("keep", Cost),
             time_left=settings.pop("time_left", lambda: 1e9),
             finished=lambda trial, shown: self.finished.append(trial.number),
@@ -341,6 +344,28 @@ def test_what_is_shown_is_the_best_so_far_or_the_last_trials_together(moves_on: 
     assert shown == pytest.approx([0.2, 0.5, 0.5] if moves_on else [0.2, 0.8, 0.8])
 
 
+# Stopping.
+
+
+def test_patience_counts_trials_since_the_best_one_and_those_of_other_rows_not_at_all() -> None:
+    for moves_on, ended in ((True, 60), (False, 35)):
+        bench = Counting(worth=lambda item: 0.9 if item == 2 else 0.5)
+        search = Search(rows_of(a=4), 2, bench=bench, strategy=Wanted(moves_on), stopping=Patience())
+        reasons = [search.run(number) for number in range(60)]
+        assert next((place for place, reason in enumerate(reasons, 1) if reason), 60) == ended
+
+
+def test_a_small_regret_ends_a_search_unless_nothing_may_stop_it() -> None:
+    class Certain(Wanted):
+        def regret(self) -> float:
+            return 0.001
+
+    reasons = [
+        Search(rows_of(a=4), 2, strategy=Certain(), stopping=rule).run(0) for rule in (SmallRegret(), NoStopping())
+    ]
+    assert reasons == ["nothing is left to find: knowing all effects would add 0.0010 to the score", None]
+
+
 # Racing.
 
 
@@ -352,10 +377,11 @@ def outcomes_of(**scores: Sequence[float]) -> Any:
 
 def test_a_trial_is_behind_where_it_loses_on_the_same_rows_and_not_where_rows_are_few_or_it_wins_some() -> None:
     leader = outcomes_of(a=[1.0] * 8 + [0.0] * 8, b=[1.0, 0.0] * 8)
-    assert is_behind(outcomes_of(a=[0.0] * 8, b=[0.0] * 8), leader)
-    assert can_tell({"a": [None] * 8}) and not can_tell({"a": [None] * 3, "b": [None] * 3})  # type: ignore[list-item]
-    assert not is_behind(outcomes_of(a=[1.0, 0.0] * 4, b=[1.0] * 8), leader)
-    assert not is_behind(outcomes_of(a=[1.0] * 8, b=[1.0, 0.0] * 4), leader)
+    race = PairedTest()
+    assert race.is_behind(outcomes_of(a=[0.0] * 8, b=[0.0] * 8), leader)
+    assert race.first(rows_of(a=15)) is not None and race.first(rows_of(a=6, b=6)) is None
+    assert not race.is_behind(outcomes_of(a=[1.0, 0.0] * 4, b=[1.0] * 8), leader)
+    assert not race.is_behind(outcomes_of(a=[1.0] * 8, b=[1.0, 0.0] * 4), leader)
 
 
 def test_what_is_stopped_counts_as_much_less_than_the_leader_as_it_has_lost() -> None:
@@ -365,9 +391,8 @@ def test_what_is_stopped_counts_as_much_less_than_the_leader_as_it_has_lost() ->
     assert projected(stopped, leader) == {"a": pytest.approx(0.5 - 3 / 8)}
 
 
-@given(st.integers(1, 16))
-def test_halves_are_all_rows_in_their_order(size: int) -> None:
-    rows = {"a": [Row({"x": str(place)}) for place in range(size)], "b": [Row({"x": "only"})]}
-    first, rest = halves(rows)
-    assert all([*first[task], *rest[task]] == rows[task] for task in rows)
-    assert all(0 <= len(first[task]) - len(rest[task]) <= 1 for task in rows)
+@given(st.integers(14, 30))
+def test_the_first_rows_are_half_of_every_tasks_in_their_order(size: int) -> None:
+    rows = rows_of(a=size, b=1)
+    first = PairedTest().first(rows)
+    assert first == {"a": rows["a"][: (size + 1) // 2], "b": rows["b"]}

@@ -19,15 +19,11 @@ class Regret:
     Its average over draws is what perfect knowledge of the effects would add to the score: the Bayesian regret of
     stopping now. It bounds what any further search of these items can bring, as far as the model is right.
 
-    Args:
-        small: The regret, in units of score, below which nothing is left to find.
-
     References:
         Russo and Van Roy, "Learning to Optimize via Information-Directed Sampling", 2014 (regret under a posterior).
     """
 
-    def __init__(self, small: float) -> None:
-        self._small = small
+    def __init__(self) -> None:
         self._last: deque[float] = deque(maxlen=_DRAWS)
         self._draws = 0
 
@@ -57,8 +53,3 @@ class Regret:
     def left(self) -> float:
         """The mean regret of the last draws, in units of score; infinite before there are enough of them."""
         return float(np.mean(self._last)) if len(self._last) == _DRAWS else float("inf")
-
-    @property
-    def settled(self) -> bool:
-        """Whether nothing is left to find that would be worth a call."""
-        return self.left < self._small

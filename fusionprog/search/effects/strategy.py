@@ -29,7 +29,6 @@ from fusionprog.search.strategy import Setting, items_of, offered_items, strateg
 
 _PROBABLE = (0.9, 0.8, 0.65, 0.5)  # how probable it must be that an item is worth its tokens, in what may be returned
 _MAY_LOSE = 0.01  # score that may be lost, as far as the model can tell, for prompts without items that may be useless
-_SMALL_REGRET = 0.005  # score below which a search is over
 _LOOKED_EVERY = 4  # trials between two looks at the regret of a draw
 _DOUBTED = 0.5  # how probable it may be that no source holds, for what they say to count in the final choice
 _LOOKED_AT = 32  # tried schedules that are ranked by what the model expects of them
@@ -67,7 +66,7 @@ class EffectsStrategy:
         columns = Columns(nodes, setting.embeddings, setting.space.options, uncertain)
         self._learner = Learner(columns, hypotheses_of(setting.prior, columns), usual)
         self._drawn: dict[int, tuple[Columns, Vector]] = {}
-        self._regret = Regret(_SMALL_REGRET)
+        self._regret = Regret()
         self._sightings = Sightings()
 
     @cached_property
@@ -124,11 +123,9 @@ class EffectsStrategy:
         if measured:
             self._learner.observe(measured)
 
-    def settled(self) -> str | None:
-        """Says so where perfect knowledge of the effects would add next to nothing."""
-        if not self._regret.settled:
-            return None
-        return f"nothing is left to find: knowing all effects would add {self._regret.left:.4f} to the score"
+    def regret(self) -> float:
+        """Returns what perfect knowledge of the effects would add; infinite before there are enough draws."""
+        return self._regret.left
 
     def hands_over(self) -> str | None:
         """Says so where the effects explain outcomes worse than a constant does."""

@@ -12,7 +12,9 @@ import pytest
 from fusionprog.lm.budget import Cost
 from fusionprog.prompts.schedule import Schedule
 from fusionprog.search.objective import Objective
+from fusionprog.search.racing import PairedTest
 from fusionprog.search.scoring import Scoring
+from fusionprog.search.stopping import SmallRegret
 from fusionprog.search.strategies import strategy_registry
 from fusionprog.search.study import run_study
 from fusionprog.search.trials import Trials
@@ -51,6 +53,8 @@ def search(planted: Any, sampler: str, trials: int, seed: int, truth: Any = chan
         rows,
         size,
         {task: 0.0 for task in rows},
+        racing=PairedTest(),
+        stopping=SmallRegret(),
         keep=Cost,
         time_left=lambda: 1e9,
         finished=lambda trial, shown: None,

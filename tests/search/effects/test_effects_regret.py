@@ -12,13 +12,14 @@ from hypothesis import strategies as st
 from fusionprog.search.effects.columns import Columns
 from fusionprog.search.effects.regret import Regret
 from fusionprog.search.effects.strategy import EffectsStrategy
+from fusionprog.search.stopping import Progress, SmallRegret
 
 COLUMNS = Columns({"n": ["a", "b", "c"], "m": ["a", "d"]}, {"t0": (), "t1": ()}, {})
 COSTS = {"a": 0.01, "b": 0.05}
 
 
 def left(mean: Any, draw: Any, times: int = 16) -> float:
-    regret = Regret(0.005)
+    regret = Regret()
     for _ in range(times):
         regret.add(COLUMNS, np.asarray(mean), np.asarray(draw), COSTS)
     return regret.left
@@ -55,7 +56,7 @@ def test_a_search_is_settled_when_all_is_known_and_not_before(planted: Any) -> N
     strategy = EffectsStrategy(pool.setting())
     rows = planted.rows_of(["a"], 4000)
     planted.learn(strategy, pool, 70, rows, 1)
-    assert strategy.settled() is None
+    assert strategy.regret() > 0.005
     planted.learn(strategy, pool, 400, rows, 8)
-    why = strategy.settled()
+    why = SmallRegret().reason(Progress(400, None, strategy.regret()))
     assert why is not None and why.startswith("nothing is left to find: knowing all effects would add 0.00")
