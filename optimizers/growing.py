@@ -76,6 +76,7 @@ def port(
         found = found.with_models(resolve_models(lm, list(program.models)))
     stale = stale_nodes(program, found, asked)
     lineage = Lineage.of("adapt", [(program, f"other models or code at {', '.join(stale) or 'no node'}")])
+    first: CompiledProgram | None = None
     for _ in range(_SWEEPS):
         if not stale:
             break
@@ -83,4 +84,27 @@ def port(
         before = found
         found = search_from(Start(program, before, held), tasks, how, models=before.models)
         stale = downstream_of_changes(before, found, stale)
-    return found.with_lineage(lineage)
+        first = first or found
+    return (found if first is None else _said(program, first, found)).with_lineage(lineage)
+
+
+def _said(program: CompiledProgram, first: CompiledProgram, found: CompiledProgram) -> CompiledProgram:
+    """What was found, with notes on what every task lost on the way and regained; how it ended stays the last note.
+
+    Args:
+        program: The program as it was.
+        first: What the first search found, which measured the same prompts in the new place.
+        found: What the last one found.
+    """
+    lines = []
+    for task, record in found.record.tasks.items():
+        was, moved = program.record.tasks[task].confirmation, first.record.tasks[task].replaced
+        if was is None or moved is None or record.replaced is None:
+            continue
+        before, after = moved.before.mean, record.replaced.after.mean
+        lines.append(
+            f"{task}: {was.after.mean:.2f} where it was compiled, {before:.2f} here with the same prompts "
+            f"({before - was.after.mean:+.2f}), {after:.2f} now ({after - before:+.2f})"
+        )
+    *notes, last = found.record.notes
+    return found.with_notes((*notes, *lines, last)) if lines else found

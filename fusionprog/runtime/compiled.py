@@ -272,6 +272,12 @@ class CompiledProgram:
 
         return hash_of(self)
 
+    def with_notes(self, notes: Sequence[str]) -> CompiledProgram:
+        """Returns the same program with other notes in its record."""
+        made = self._copy(self.tasks, self.models, self.models_as_written)
+        made.record = replace(self.record, notes=tuple(notes))
+        return made
+
     def with_lineage(self, lineage: Lineage) -> CompiledProgram:
         """Returns the same program with another record of what it was made from."""
         made = self._copy(self.tasks, self.models, self.models_as_written)

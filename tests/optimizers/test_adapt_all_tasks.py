@@ -102,6 +102,9 @@ def test_on_another_model_prompts_are_chosen_again_and_what_is_lost_and_regained
         assert record.replaced.gain > 0.3  # against the prompts of the first model
         assert record.confirmation.gain > 0.2
     assert ported.models["triage"].name == "other"
+    lost, regained = ported.record.notes[-3:-1]
+    for line, task in ((lost, "shop"), (regained, "bank")):
+        assert line.startswith(f"{task}: 0.") and "here with the same prompts (-" in line and " now (+" in line
     assert ported.record.lineage.parents[0].change == "other models or code at triage, answer"
 
 
