@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from fusionprog._internal import sync
 from fusionprog.builders.recorded import with_builders
-from fusionprog.errors import BudgetError, DataError, EmbedderError, FusionProgError
+from fusionprog.errors import BudgetError, DataError, EmbedderError, FusionProgError, LMConfigurationError
 from fusionprog.lm.budget import Budget
 from fusionprog.lm.client import LMClient
 from fusionprog.lm.limits import LimitsSpec, limits_of
@@ -28,11 +28,13 @@ from fusionprog.prompts.embedders import (
     embedder_of,
 )
 from fusionprog.prompts.pool import PromptPool
+from fusionprog.prompts.schedule import FORMATS, Format
 from fusionprog.runtime.compiled import CompiledProgram
 from fusionprog.runtime.lineage import Lineage
 from fusionprog.runtime.record import Rung
 from fusionprog.search.events import Callback
 from fusionprog.search.graft import graft
+from fusionprog.search.objective import Objective
 from fusionprog.search.places import task_subject
 from fusionprog.search.placing import coordinates_in
 from fusionprog.search.start import DEFAULT_TOLERANCE, Start
@@ -51,6 +53,9 @@ def adapt(
     tolerance: float = DEFAULT_TOLERANCE,
     lm: LMSpec = None,
     code: Program | ProgramGraph | None = None,
+    objective: str | Objective = "mean",
+    freeze: Sequence[str] = (),
+    formats: Sequence[Format] = FORMATS,
     pool: PromptPool | None = None,
     embedder: EmbedderSpec = None,
     concurrency: int = 16,
@@ -83,11 +88,14 @@ def adapt(
             ``lm`` or ``code`` these alone.
         trials: Trials of the search; 0 for none.
         probes: Model calls at most, for a few trials and a first look.
-        budget: What may be spent; the test report is outside of it.
+        budget: What may be spent; the test report is outside of it, and so are the few calls of an embedding model.
         joint: Whether the tasks that the program has may change, too.
         tolerance: How much lower the measured score of one of these may be, for ``joint``.
         lm: Other models, in any form that ``compile`` takes.
         code: The program's code as it is now: the same nodes, with other signatures or modules.
+        objective: What is to be reached over the tasks, as ``compile`` takes it.
+        freeze: Names of nodes and items that are left alone.
+        formats: How prompts may be written.
         pool: More fragments and families that are on offer, beside the program's own.
         embedder: What the program was compiled with, where it cannot be made from what the program says of it.
         concurrency: Model calls in flight at most; changes nothing but the time.
@@ -120,7 +128,22 @@ def adapt(
     items = {item.id: item for item in (own if pool is None else own | pool)}
     used = embedder_of(program.embedder) if embedder is None else embedder_named(embedder)
     check_embedder(program.embedder, used)
-    how = How(items, used, trials, budget, seed, storage, concurrency, limits, fresh, callbacks, progress)
+    how = How(
+        items=items,
+        embedder=used,
+        objective=objective,
+        freeze=freeze,
+        formats=formats,
+        trials=trials,
+        budget=budget,
+        seed=seed,
+        storage=storage,
+        concurrency=concurrency,
+        limits=limits,
+        fresh=fresh,
+        callbacks=callbacks,
+        progress=progress,
+    )
     new = [task for task in given if task.name not in program.tasks]
     if lm is not None or graph is not None:
         if new or joint:
@@ -156,6 +179,12 @@ def _searched(program: CompiledProgram, tasks: Sequence[Task], how: How, rung: R
 
     Where their embeddings cost no calls in these tasks, what they say is measured beside what is found.
     """
+    if program.models_as_written:
+        raise LMConfigurationError(
+            f"the program runs on two models at {', '.join(program.models_as_written)}: a new task could be left on either",
+            expected="one model for every node",
+            fix="Take one of them first: program.with_models({node: model}), or load it with lm=",
+        )
     placed, incumbent = Placed({}, {}, {}), None
     if not isinstance(how.embedder.needs, Probes):
         placed = zero_shot(program, tasks, how.items, _places(program, tasks, how))
@@ -198,6 +227,9 @@ def _rung(trials: int | None, probes: int | None, budget: Budget | None) -> tupl
     """The rung that is asked for, and what it may spend."""
     if sum(each is not None for each in (trials, probes)) > 1 or (budget is not None and (probes or trials == 0)):
         raise BudgetError("trials=0, probes= and budget= say different things", fix="Pass one of them")
+    for name, value in (("trials", trials), ("probes", probes)):
+        if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 0):
+            raise BudgetError(f"{name} is no number of them", expected="a whole number", found=repr(value)[:80])
     if probes is not None:
         if probes < 1:
             raise BudgetError("probes must be at least 1", found=str(probes), fix="Pass trials=0 to ask no model")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
+from dataclasses import replace
 
 from fusionprog.errors import BudgetError, DataError
 from fusionprog.evaluation.metrics import as_metric
@@ -13,10 +15,12 @@ from fusionprog.program.graph import ProgramGraph
 from fusionprog.program.task import Task, bind
 from fusionprog.runtime.compiled import CompiledProgram
 from fusionprog.runtime.lineage import Lineage
+from fusionprog.runtime.record import CompileRecord
 from fusionprog.search.graft import graft
 from fusionprog.search.rebasing import rebased
 from fusionprog.search.start import Start
 from fusionprog.search.state import downstream_of_changes, stale_nodes
+from fusionprog.search.sweeps import budget_left, in_sequence
 from fusionprog.search.zero_shot import Placed
 
 _SWEEPS = 3  # times that prompts are chosen again at most, since those before them changed
@@ -78,40 +82,44 @@ def port(
         found = found.with_models(resolve_models(lm, list(program.models)))
     stale = stale_nodes(program, found, asked)
     lineage = Lineage.of("adapt", [(program, f"other models or code at {', '.join(stale) or 'no node'}")])
-    first: CompiledProgram | None = None
     searched = {node for task in tasks for node in _read(found, task)}
+    stale = tuple(node for node in stale if node in searched)
+    begun, notes = time.monotonic(), list[str]()
+    record: CompileRecord | None = None
     for _ in range(_SWEEPS):
-        stale = tuple(node for node in stale if node in searched)
         if not stale:
             break
         held = tuple(node for node in program.models if node not in stale)
         before = found
-        found = search_from(Start(program, before, held), tasks, how, models=before.models)
-        stale = downstream_of_changes(before, found, stale)
-        first = first or found
-    return (found if first is None else _said(program, first, found)).with_lineage(lineage)
+        try:
+            left = how.budget if record is None else budget_left(how.budget, record.spent, time.monotonic() - begun)
+            found = search_from(Start(program, before, held), tasks, replace(how, budget=left), models=before.models)
+        except BudgetError as error:
+            if record is None:
+                raise
+            notes = [f"prompts at {', '.join(stale)} stay, though those before them changed: {error.problem}"]
+            break
+        record = found.record if record is None else in_sequence(record, found.record)
+        stale = tuple(node for node in downstream_of_changes(before, found, stale) if node in searched)
+    if record is not None:
+        *earlier, last = record.notes
+        found = found.with_record(replace(record, notes=(*earlier, *notes, *_lost_and_regained(program, record), last)))
+    return found.with_lineage(lineage)
 
 
-def _said(program: CompiledProgram, first: CompiledProgram, found: CompiledProgram) -> CompiledProgram:
-    """What was found, with notes on what every task lost on the way and regained; how it ended stays the last note.
-
-    Args:
-        program: The program as it was.
-        first: What the first search found, which measured the same prompts in the new place.
-        found: What the last one found.
-    """
+def _lost_and_regained(program: CompiledProgram, record: CompileRecord) -> list[str]:
+    """What every task lost on the way and regained, line by line."""
     lines = []
-    for task, record in found.record.tasks.items():
-        was, moved = program.record.tasks[task].confirmation, first.record.tasks[task].replaced
-        if was is None or moved is None or record.replaced is None:
+    for task, each in record.tasks.items():
+        was = program.record.tasks[task].confirmation
+        if was is None or each.replaced is None:
             continue
-        before, after = moved.before.mean, record.replaced.after.mean
+        before, after = each.replaced.before.mean, each.replaced.after.mean
         lines.append(
             f"{task}: {was.after.mean:.2f} where it was compiled, {before:.2f} here with the same prompts "
             f"({before - was.after.mean:+.2f}), {after:.2f} now ({after - before:+.2f})"
         )
-    *notes, last = found.record.notes
-    return found.with_notes((*notes, *lines, last)) if lines else found
+    return lines
 
 
 def _read(program: CompiledProgram, task: Task) -> list[str]:

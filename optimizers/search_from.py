@@ -16,8 +16,10 @@ from fusionprog.program.task import Task
 from fusionprog.prompts.embedders import Embedder
 from fusionprog.prompts.items import Item
 from fusionprog.prompts.pool import PromptPool
+from fusionprog.prompts.schedule import Format
 from fusionprog.runtime.compiled import CompiledProgram
 from fusionprog.search.events import Callback
+from fusionprog.search.objective import Objective, objective_of
 from fusionprog.search.preflight import preflight
 from fusionprog.search.start import Start
 from fusionprog.search.zero_shot import check_training_rows
@@ -30,6 +32,9 @@ class How:
     Attributes:
         items: The pool, by item id.
         embedder: Makes the tasks' vectors.
+        objective: What is to be reached over the tasks.
+        freeze: Names of nodes and items that are left alone.
+        formats: How prompts may be written.
         trials: Trials at most.
         budget: What may be spent.
         seed: Decides splits and draws.
@@ -43,6 +48,9 @@ class How:
 
     items: Mapping[str, Item]
     embedder: Embedder
+    objective: str | Objective
+    freeze: Sequence[str]
+    formats: Sequence[Format]
     trials: int | None
     budget: Budget | None
     seed: int
@@ -84,14 +92,16 @@ def search_from(
         lm=models,
         budget=how.budget,
         trials=how.trials,
-        freeze=start.held,
+        freeze=(*start.held, *how.freeze),
+        formats=how.formats,
+        objective=objective_of(how.objective),
         seed=how.seed,
         embedder=how.embedder,
         start=start,
     )
     return run_stored(
         job,
-        Fusion(),
+        Fusion(objective=how.objective),
         storage=how.storage,
         concurrency=how.concurrency,
         limits=how.limits,

@@ -15,8 +15,8 @@ from fusionprog.runtime.learned import Effect, Learned, SharedEffect
 
 
 def as_written(program: CompiledProgram) -> CompiledProgram:
-    """The program with a schedule that shows nothing."""
-    return _following(program, Schedule())
+    """The program with a schedule that shows nothing, and nothing known that would be likely to help."""
+    return _following(_with(program, record=replace(program.record, learned=None)), Schedule())
 
 
 def without_embedding(program: CompiledProgram) -> CompiledProgram:

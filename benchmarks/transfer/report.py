@@ -141,8 +141,8 @@ def starts(groups: Mapping[Group, Scores]) -> str:
 def needed(groups: Mapping[Group, Scores]) -> str:
     """Returns a table of the calls with which a warm start is as good as the cold start with all of them.
 
-    In each domain, and of the means over all of them; zero-shot counts as no calls. A domain in which no number of
-    calls does counts as twice all of them.
+    In each domain, and of the means over all of them; zero-shot counts as no calls. Numbers of calls count that were
+    tried wherever the cold start was. A domain in which none does counts as twice all of them.
     """
     rows = []
     for group, scores in groups.items():
@@ -151,14 +151,19 @@ def needed(groups: Mapping[Group, Scores]) -> str:
             continue
         most = checkpoints[-1]
         final = scores[COLD, most]
-        warm = {calls: scores[WARM, calls] for calls in checkpoints}
+        tried = {calls: scores[WARM, calls] for calls in checkpoints}
         if (WHOLE, 0) in scores:
-            warm = {0: scores[WHOLE, 0], **warm}
+            tried = {0: scores[WHOLE, 0], **tried}
+        warm = {
+            calls: {place: mine[place] for place in final}
+            for calls, mine in tried.items()
+            if mine.keys() >= final.keys()
+        }
         goals = _by_task(final, group)
         curves = {calls: _by_task(mine, group) for calls, mine in warm.items()}
         calls_of = {}
         for task, goal in goals.items():
-            enough = [calls for calls, mine in curves.items() if task in mine and mine[task] >= goal]
+            enough = [calls for calls, mine in curves.items() if mine[task] >= goal]
             calls_of[task] = min(enough, default=2 * most)
         mean_goal = statistics.mean(by_unit(final))
         enough = [calls for calls, mine in warm.items() if statistics.mean(by_unit(mine)) >= mean_goal]
@@ -179,20 +184,18 @@ def hostile(groups: Mapping[Group, Scores]) -> str:
     """Returns a table of warm starts from sources that are no guide, against the cold start."""
     rows = []
     for group, scores in groups.items():
-        for side, calls in sorted(
-            scores, key=lambda each: (list(HOSTILE).index(each[0]) if each[0] in HOSTILE else 0, each[1])
-        ):
-            if side == COLD or side not in HOSTILE:
-                continue
-            warm, cold = scores[side, calls], scores[COLD, calls]
-            rows.append(
-                [
-                    f"{_named(group)}: {side.removeprefix('warm, ')}, {calls}",
-                    f"{statistics.mean(by_unit(warm)):.3f}",
-                    f"{statistics.mean(by_unit(cold)):.3f}",
-                    shown(paired(warm, cold), signed=True),
-                ]
-            )
+        for side in (each for each in HOSTILE if each != COLD):
+            for calls in sorted(calls for name, calls in scores if name == side and (COLD, calls) in scores):
+                warm, cold = scores[side, calls], scores[COLD, calls]
+                cold = {place: cold[place] for place in warm if place in cold}
+                rows.append(
+                    [
+                        f"{_named(group)}: {side.removeprefix(f'{WARM}, ')}, {calls}",
+                        f"{statistics.mean(by_unit(warm)):.3f}",
+                        f"{statistics.mean(by_unit(cold)):.3f}",
+                        shown(paired(warm, cold), signed=True),
+                    ]
+                )
     return table(["sources, calls in the held-out task", "warm", "cold", "warm less cold"], rows)
 
 

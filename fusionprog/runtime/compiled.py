@@ -272,17 +272,15 @@ class CompiledProgram:
 
         return hash_of(self)
 
-    def with_notes(self, notes: Sequence[str]) -> CompiledProgram:
-        """Returns the same program with other notes in its record."""
+    def with_record(self, record: CompileRecord) -> CompiledProgram:
+        """Returns the same program with another record."""
         made = self._copy(self.tasks, self.models, self.models_as_written)
-        made.record = replace(self.record, notes=tuple(notes))
+        made.record = record
         return made
 
     def with_lineage(self, lineage: Lineage) -> CompiledProgram:
         """Returns the same program with another record of what it was made from."""
-        made = self._copy(self.tasks, self.models, self.models_as_written)
-        made.record = replace(self.record, lineage=lineage)
-        return made
+        return self.with_record(replace(self.record, lineage=lineage))
 
     def __getitem__(self, task: str) -> CompiledProgram:
         """Returns the program of one task alone; a call need not name it."""

@@ -64,7 +64,8 @@ def settle(
     """Returns which tasks follow what was found.
 
     A task goes on with what it followed before, where its measured score would fall by more than a tolerance; a task
-    that was not compiled before, by anything at all. So what was found for all tasks together is never bought with one
+    that was not compiled before, by anything at all, and only if it was measured to be better than as written: what it
+    followed is but what other tasks make one expect. So what was found for all tasks together is never bought with one
     of them. What was measured to be worse than the program as written never goes on.
 
     Args:
@@ -87,7 +88,8 @@ def settle(
             goes_on = now.gain <= 0 or not (together or lower_bound({task: now}, finalists=1) > 0)
         else:
             goes_on = -now.gain > (tolerance if task in known else 0.0) or (now.gain == 0 and not follows[task])
-        if goes_on and standing.gains[task].gain >= 0:
+        gain = standing.gains[task].gain
+        if goes_on and (gain > 0 or (gain == 0 and task in known)):
             kept.append(task)
             gains[task], replaced[task] = standing.gains[task], standing.unchanged[task]
         else:

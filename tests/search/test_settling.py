@@ -75,6 +75,17 @@ def test_a_new_task_may_not_fall_at_all() -> None:
     assert settled(0.69, 0.70, tolerance=0.02, known="other") == (True, 0.70)
 
 
+def test_what_is_expected_of_a_new_task_counts_only_where_it_was_measured_to_be_better() -> None:
+    def new(found: float, before: float, *, improved: bool) -> tuple[bool, float]:
+        return settled(found, before, tolerance=None, improved=improved, known="other")
+
+    assert new(0.0, 0.30, improved=False) == (False, 0.40)
+    assert new(0.0, 0.40, improved=False) == (False, 0.40)
+    assert new(0.0, 0.45, improved=False) == (True, 0.45)
+    assert new(0.42, 0.39, improved=True) == (False, 0.42)
+    assert new(0.46, 0.45, improved=True) == (True, 0.45)
+
+
 def test_stages_add_up() -> None:
     first = Growth(("as written", "before", "after"), {"t": 1}, [{"t": 0.4}, {"t": 0.5}, {"t": 0.6}])
     decision = Decision(Schedule(), True, {"t": compared(0.4, 0.8), "u": compared(0.3, 0.7)}, "")

@@ -310,7 +310,8 @@ class EffectsModel:
     def own_scale(self) -> float:
         """How far a single task may be from what tasks have in common, as a standard deviation near one half."""
         scale = self.usual["in_task"] * self.factors[1]
-        return scale if self._is_by_kind.any() else float(np.hypot(scale, self.usual["by_task_kind"]))
+        own = scale if self._is_by_kind.any() else float(np.hypot(scale, self.usual["by_task_kind"]))
+        return own * self.unit
 
     @property
     def goes_by_kind(self) -> bool | None:
@@ -325,7 +326,7 @@ class EffectsModel:
         if len(self.hypotheses) == 1:
             return self._centres[0], scales
         centre = shares @ self._centres
-        variances = np.where(np.isnan(self._scales), scales, self._scales * self.unit) ** 2
+        variances = np.where(np.isnan(self._scales), scales, self._scales) ** 2
         return centre, np.sqrt(shares @ (variances + (self._centres - centre) ** 2))
 
     def _solve(self, factors: Factors, shares: Vector) -> tuple[Posterior, float]:
