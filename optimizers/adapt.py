@@ -181,7 +181,7 @@ def _searched(program: CompiledProgram, tasks: Sequence[Task], how: How, rung: R
     """
     if program.models_as_written:
         raise LMConfigurationError(
-            f"the program runs on two models at {', '.join(program.models_as_written)}: a new task could be left on either",
+            f"the program runs on two models at {', '.join(program.models_as_written)}: which is a new task's?",
             expected="one model for every node",
             fix="Take one of them first: program.with_models({node: model}), or load it with lm=",
         )
