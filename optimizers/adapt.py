@@ -177,7 +177,8 @@ def _placed(program: CompiledProgram, tasks: Sequence[Task], how: How) -> Compil
 def _searched(program: CompiledProgram, tasks: Sequence[Task], how: How, rung: Rung) -> CompiledProgram:
     """The program with tasks that follow what a search finds for them, or what is known without one.
 
-    Where their embeddings cost no calls in these tasks, what they say is measured beside what is found.
+    Where their embeddings cost no calls in these tasks, what they say is measured beside what is found, if there are
+    rows enough for both.
     """
     if program.models_as_written:
         raise LMConfigurationError(
@@ -189,7 +190,7 @@ def _searched(program: CompiledProgram, tasks: Sequence[Task], how: How, rung: R
     if not isinstance(how.embedder.needs, Probes):
         placed = zero_shot(program, tasks, how.items, _places(program, tasks, how))
         incumbent = graft(program, placed.tasks, placed.records, items=how.items, schedules=placed.schedules)
-    found = search_from(Start(program, incumbent), tasks, how, models=program.models)
+    found = search_from(Start(program, incumbent, spared=True), tasks, how, models=program.models)
     sources = {} if found.record.learned is None else found.record.learned.sources
     places = {name: task.view.embedding for name, task in found.tasks.items()}
     expected = (placed if placed.tasks else zero_shot(program, tasks, how.items, places)).records

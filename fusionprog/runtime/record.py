@@ -77,8 +77,8 @@ class TaskRecord:
         sizes: Split → number of rows.
         data: Split → digest of its rows.
         adapted: How it was added; ``None`` where it was compiled with the program.
-        replaced: What it followed before against what it follows now, on the confirmation part; ``None`` where it
-            followed nothing before.
+        replaced: What it followed before (of a task that was added, what its embedding alone says) against what it
+            follows now, on the confirmation part; ``None`` where that was not measured.
     """
 
     confirmation: Comparison | None

@@ -42,6 +42,8 @@ from fusionprog.search.split import Fold, split_val
 from fusionprog.search.start import Start
 from fusionprog.search.worst_case import check_bounds
 
+_ROWS_FOR_ALL = 12  # of a task, to confirm on: with fewer, they are better spent on what is found alone
+
 
 @dataclass(frozen=True, eq=False)
 class Job:
@@ -178,19 +180,18 @@ def preflight(
     check_bounds(budget, _asked(scorers, embeds))
     sizes = _sizes(tasks, scorers, open_items, prompting, folds, traces)
     sizes = replace(sizes, placing=_placing_calls(embeds, tasks, metrics, scorers, folds, len(items)))
-    plan = plan_within(
-        budget,
-        trials,
-        replace(
-            sizes,
-            finalists=objective.finalists,
-            narrows=objective.is_measured,
-            parts=parts or Parts(),
-            vouched=start is not None,
-            incumbents=int(start is not None and start.incumbent is not None),
-        ),
-        costs,
+    sizes = replace(
+        sizes,
+        finalists=objective.finalists,
+        narrows=objective.is_measured,
+        parts=parts or Parts(),
+        vouched=start is not None,
+        incumbents=int(start is not None and start.incumbent is not None),
     )
+    plan = plan_within(budget, trials, sizes, costs)
+    if start is not None and start.spared and plan.confirmation < _ROWS_FOR_ALL:
+        start, sizes = replace(start, incumbent=None), replace(sizes, incumbents=0)
+        plan = plan_within(budget, trials, sizes, costs)
     notes += _visible_notes(tasks, folds, plan)
     return Job(
         graph=graph,

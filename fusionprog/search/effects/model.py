@@ -286,7 +286,7 @@ class EffectsModel:
         return self._solve(factors, self.shares)[1]
 
     def weigh(self) -> None:
-        """Finds out how probable the hypotheses are by what was seen; those that are not at all are dropped."""
+        """Finds out how probable the hypotheses are by what was seen; those that are not at all count no more."""
         if len(self.hypotheses) == 1:
             return
         evidence = np.array([self._solve(self.factors, each)[1] for each in np.eye(len(self.hypotheses))])
