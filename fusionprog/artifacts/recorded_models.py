@@ -7,9 +7,8 @@ from typing import Any
 
 from fusionprog._internal.canonical import canonical_json
 from fusionprog.errors import ArtifactError
-from fusionprog.lm.model import LanguageModel
+from fusionprog.lm.model import LanguageModel, recorded_identity
 from fusionprog.lm.resolve import UnboundModel, model_from_identity
-from fusionprog.runtime.compiled import recorded_identity
 
 
 def decode_models(identities: Mapping[str, Mapping[str, Any]]) -> dict[str, LanguageModel]:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, TypeAlias
 
-from fusionprog._internal.canonical import digest
+from fusionprog._internal.canonical import digest, jsonable
 
 Message: TypeAlias = Mapping[str, str]
 Messages: TypeAlias = Sequence[Message]
@@ -121,3 +121,16 @@ class LanguageModel(Protocol):
 def approximate_tokens(text: str) -> int:
     """Returns about how many tokens a text has: a quarter of its characters."""
     return math.ceil(len(text) / CHARACTERS_PER_TOKEN)
+
+
+def recorded_identity(model: LanguageModel) -> dict[str, Any]:
+    """Returns a model's identity as it is kept, as JSON data.
+
+    Of an engine that only this process knows it is but the kind: what else tells it apart means nothing tomorrow.
+    """
+    identity: dict[str, Any] = jsonable(dict(model.identity))
+    if model.persistent:
+        return identity
+    engine = identity.get("engine")
+    kind = f"{type(model).__module__}.{type(model).__qualname__}"
+    return {"model": model.name, "engine": [engine[0] if isinstance(engine, list) and engine else kind]}

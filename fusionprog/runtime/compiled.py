@@ -10,14 +10,13 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from fusionprog._internal import sync
-from fusionprog._internal.canonical import jsonable
 from fusionprog._internal.registry import did_you_mean
 from fusionprog.errors import CallError
 from fusionprog.lm.client import LMClient
-from fusionprog.lm.model import LanguageModel, Message
+from fusionprog.lm.model import LanguageModel, Message, recorded_identity
 from fusionprog.program.data import Rows
 from fusionprog.program.graph import ProgramGraph, Reference
-from fusionprog.program.inputs import check_input, check_inputs
+from fusionprog.program.inputs import check_inputs
 from fusionprog.program.signature import Prediction
 from fusionprog.program.variants import chosen_graph, picks_that_matter
 from fusionprog.prompts.embedding import Basis
@@ -27,7 +26,7 @@ from fusionprog.prompts.schedule import Schedule
 from fusionprog.runtime.executor import Executor, Trace
 from fusionprog.runtime.lineage import Lineage
 from fusionprog.runtime.record import CompileRecord
-from fusionprog.runtime.render import RenderedPrompt, Renderer, TaskView
+from fusionprog.runtime.render import RenderedPrompt, Renderer, TaskView, shown_inputs
 
 if TYPE_CHECKING:
     from fusionprog.evaluation.results import EvaluationResult
@@ -164,7 +163,7 @@ class CompiledProgram:
             CallError: if the task or node is unknown, or an input is unknown or of the wrong type.
         """
         prompt = self.rendered(self._task(task).view.name, node)
-        return prompt.messages(_shown_inputs(prompt, inputs))
+        return prompt.messages(shown_inputs(prompt, inputs))
 
     def rendered(self, task: str, node: str) -> RenderedPrompt:
         """Returns a node's prompt in a task, as the runtime has it.
@@ -239,7 +238,7 @@ class CompiledProgram:
         return interference(effects)
 
     def adapt(self, tasks: Task | Sequence[Task], **how: Any) -> CompiledProgram:
-        """Returns the program with more tasks; see ``fusionprog.optimizers.adapt``, which has all that it takes.
+        """Returns the program with more tasks, or on another model or code; see ``fusionprog.optimizers.adapt``.
 
         Args:
             tasks: The new tasks: one or a list.
@@ -390,27 +389,3 @@ class CompiledProgram:
             raise CallError("a call names one task", found=", ".join(repr(each)[:80] for each in name), fix=by_name)
         fix = f"{did_you_mean(str(name[0])[:80], self.tasks)}. {by_name}"
         raise CallError(f"{repr(name[0])[:80]} is no task of {self.graph.name}", fix=fix)
-
-
-def recorded_identity(model: LanguageModel) -> dict[str, Any]:
-    """Returns a model's identity as it is kept, as JSON data.
-
-    Of an engine that only this process knows it is but the kind: what else tells it apart means nothing tomorrow.
-    """
-    identity: dict[str, Any] = jsonable(dict(model.identity))
-    if model.persistent:
-        return identity
-    engine = identity.get("engine")
-    kind = f"{type(model).__module__}.{type(model).__qualname__}"
-    return {"model": model.name, "engine": [engine[0] if isinstance(engine, list) and engine else kind]}
-
-
-def _shown_inputs(prompt: RenderedPrompt, inputs: Mapping[str, Any]) -> dict[str, Any]:
-    fields = prompt.signature.input_fields
-    for name in inputs:
-        if name not in fields:
-            raise CallError(f"the node has no input {name!r}", fix=did_you_mean(name, fields))
-    return {
-        name: check_input(inputs[name], field.annotation, name) if name in inputs else f"{{{name}}}"
-        for name, field in fields.items()
-    }

@@ -9,10 +9,12 @@ from functools import cached_property
 from typing import Any
 
 from fusionprog._internal.canonical import digest
+from fusionprog._internal.registry import did_you_mean
 from fusionprog.errors import CallError
 from fusionprog.fusion.compose import Composition, compose
 from fusionprog.lm.model import Message, Request, prefix_digest
 from fusionprog.program.graph import ProgramGraph
+from fusionprog.program.inputs import check_input
 from fusionprog.program.signature import SignatureType
 from fusionprog.program.task import TaskProgram
 from fusionprog.prompts.items import Content, Item
@@ -233,3 +235,19 @@ class Renderer:
                 self._mixers.popitem(last=False)
         mixer, offered = self._mixers[id(schedule)], task.offered.get(node, {})
         return mixer.mixture(node, task.name, task.embedding, self._items, offered, chosen_only=chosen_only)
+
+
+def shown_inputs(prompt: RenderedPrompt, inputs: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns what a prompt is shown with: inputs that are checked, and ``{name}`` in the place of others.
+
+    Raises:
+        CallError: if an input is unknown or of the wrong type.
+    """
+    fields = prompt.signature.input_fields
+    for name in inputs:
+        if name not in fields:
+            raise CallError(f"the node has no input {name!r}", fix=did_you_mean(name, fields))
+    return {
+        name: check_input(inputs[name], field.annotation, name) if name in inputs else f"{{{name}}}"
+        for name, field in fields.items()
+    }

@@ -12,8 +12,9 @@ from collections.abc import Collection
 
 import networkx as nx
 
+from fusionprog.lm.model import recorded_identity
 from fusionprog.program.variants import options_of
-from fusionprog.runtime.compiled import CompiledProgram, recorded_identity
+from fusionprog.runtime.compiled import CompiledProgram
 
 
 def stale_nodes(before: CompiledProgram, moved: CompiledProgram, asked: Collection[str]) -> tuple[str, ...]:
