@@ -271,6 +271,23 @@ class CompiledProgram:
 
         return hash_of(self)
 
+    def with_parts(self, **parts: Any) -> CompiledProgram:
+        """Returns the same program with other parts, which are named as the constructor has them."""
+        kept = {
+            "graph": self.graph,
+            "items": self.items,
+            "schedule": self.schedule,
+            "tasks": self.tasks,
+            "embedder": self.embedder,
+            "basis": self.basis,
+            "record": self.record,
+            "models": self.models,
+            "models_as_written": self.models_as_written,
+            "compiled_for": self.compiled_for,
+            "written_for": self.written_for,
+        }
+        return CompiledProgram(**{**kept, **parts})
+
     def with_record(self, record: CompileRecord) -> CompiledProgram:
         """Returns the same program with another record."""
         made = self._copy(self.tasks, self.models, self.models_as_written)
@@ -338,19 +355,7 @@ class CompiledProgram:
         models: Mapping[str, LanguageModel],
         models_as_written: Mapping[str, LanguageModel] | None = None,
     ) -> CompiledProgram:
-        made = CompiledProgram(
-            graph=self.graph,
-            items=self.items,
-            schedule=self.schedule,
-            tasks=tasks,
-            embedder=self.embedder,
-            basis=self.basis,
-            record=self.record,
-            models=models,
-            models_as_written=models_as_written,
-            compiled_for=self.compiled_for,
-            written_for=self.written_for,
-        )
+        made = self.with_parts(tasks=tasks, models=models, models_as_written=models_as_written)
         made._prompts, made._executor, made._variants = self._prompts, self._executor, self._variants
         return made
 

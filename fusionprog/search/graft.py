@@ -47,18 +47,8 @@ def graft(
             front=program.record.front,
             growth=program.record.growth,
         )
-    return CompiledProgram(
-        graph=program.graph,
-        items=items,
-        schedule=replace(program.schedule, by_task=by_task),
-        tasks={**kept, **tasks},
-        embedder=program.embedder,
-        basis=program.basis,
-        record=made,
-        models=program.models,
-        models_as_written=program.models_as_written,
-        compiled_for=program.compiled_for,
-        written_for=program.written_for,
+    return program.with_parts(
+        items=items, schedule=replace(program.schedule, by_task=by_task), tasks={**kept, **tasks}, record=made
     )
 
 

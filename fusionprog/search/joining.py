@@ -34,17 +34,8 @@ def joined(found: CompiledProgram, start: Start, kept: Sequence[str]) -> Compile
 
     schedule = assembled(found.schedule, dict.fromkeys(found.graph.nodes, found.schedule) | held, bases, followed)
     goes_on_as_written = any(before.schedule.is_as_written(name) for name in kept)
-    return CompiledProgram(
-        graph=found.graph,
-        items=found.items,
-        schedule=schedule,
-        tasks=tasks,
-        embedder=found.embedder,
-        basis=found.basis,
-        record=found.record,
-        models=found.models,
-        models_as_written=before.models_as_written if goes_on_as_written else found.models_as_written,
-    )
+    written = before.models_as_written if goes_on_as_written else found.models_as_written
+    return found.with_parts(schedule=schedule, tasks=tasks, models_as_written=written, written_for=None)
 
 
 def _with_held(found: CompiledTask, before: CompiledTask, held: Sequence[str]) -> CompiledTask:

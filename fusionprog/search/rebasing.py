@@ -52,17 +52,7 @@ def rebased(
                 offered[node], mixtures[node] = {}, Mixture({}, {})
         view = replace(part.view, domain=task.domain, program=bound, offered=offered)
         made[task.name] = replace(part, view=view, description=task.description, mixtures=mixtures)
-    moved = CompiledProgram(
-        graph=graph,
-        items=program.items,
-        schedule=program.schedule,
-        tasks=made,
-        embedder=program.embedder,
-        basis=program.basis,
-        record=program.record,
-        models=program.models,
-        models_as_written=program.models_as_written,
-    )
+    moved = program.with_parts(graph=graph, tasks=made)
     return moved, tuple(node for node in program.models if node in changed)
 
 
