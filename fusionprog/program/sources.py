@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 from fusionprog.errors import ProgramError
 from fusionprog.program.choice import checked_options
@@ -23,8 +23,7 @@ class InputRef:
         return self.name
 
 
-@dataclass(frozen=True)
-class FieldRef:
+class FieldRef(NamedTuple):
     """An output field of a node, written ``node.field``."""
 
     node: str

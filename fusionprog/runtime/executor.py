@@ -55,10 +55,10 @@ class Trace:
 
     def value(self, ref: Reference) -> Any:
         """Returns the value of an input of the program, of a node's field, or of the side that a guard chose."""
-        if isinstance(ref, InputRef):
-            return self.inputs[ref.name]
         if isinstance(ref, FieldRef):
             return self.fields[ref]
+        if isinstance(ref, InputRef):
+            return self.inputs[ref.name]
         chosen, _ = followed(ref, self._truth)
         return chosen.value if isinstance(chosen, Constant) else self.value(chosen)
 
@@ -70,7 +70,8 @@ class Trace:
             self.fields[_field(node, name)] = value
         for called, visit in result.visits:
             self.visits.setdefault(called, []).append(visit)
-        self.undeclared.update(result.undeclared)
+        if result.undeclared:
+            self.undeclared.update(result.undeclared)
 
     def prediction(self, outputs: Mapping[str, Reference]) -> Prediction:
         """Returns outputs as attributes, and every field that was computed as ``pred["node.field"]``."""

@@ -109,7 +109,7 @@ class Learned:
         settings: Node → setting → value → what it does, against the first value.
         importance: Parameter (``node.facet.item``, ``node.format``, …) → its share of what makes prompts' scores
             differ, the largest first; all parameters together have 1.
-        curve: The learning curve, at most 64 points.
+        curve: The learning curve, at most 32 points.
         shared: What tasks have in common; ``None`` where the sampler has no model.
         sources: What the search started from → how much of it held here, together 1; what has no name is that nothing
             known did. Empty where it started from nothing.

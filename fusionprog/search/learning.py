@@ -11,7 +11,7 @@ from fusionprog.runtime.learned import Learned, Point
 from fusionprog.search.findings import Findings, Place, combined, kept
 from fusionprog.search.strategy import Strategy
 
-MOST_POINTS = 64
+MOST_POINTS = 32
 
 
 class Learning:

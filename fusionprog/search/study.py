@@ -5,11 +5,24 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Coroutine, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import optuna
 
+from fusionprog.search.effects.sampler import EffectsSampler
 from fusionprog.search.strategy import Strategy
+
+
+class Asked(NamedTuple):
+    """A trial that is under way.
+
+    Attributes:
+        number: Its number.
+        params: Its parameters.
+    """
+
+    number: int
+    params: Mapping[str, Any]
 
 
 class TrialRunner(Protocol):
@@ -46,6 +59,28 @@ class TrialRunner(Protocol):
         ...
 
 
+def ask(study: optuna.Study, distributions: Mapping[str, optuna.distributions.BaseDistribution]) -> Asked:
+    """Returns the next trial with all its parameters, by the study's sampler.
+
+    Optuna copies a trial for every parameter that is added to it, which takes the square of their number. A sampler
+    that draws all of them at once has its trial added whole.
+
+    Args:
+        study: The study.
+        distributions: Parameter → its distribution.
+    """
+    sampler = study.sampler
+    if not isinstance(sampler, EffectsSampler):
+        trial = study.ask(dict(distributions))
+        return Asked(trial.number, trial.params)
+    number = len(study.get_trials(deepcopy=False))
+    params = sampler.draw(number)
+    study.add_trial(
+        optuna.create_trial(state=optuna.trial.TrialState.RUNNING, params=params, distributions=dict(distributions))
+    )
+    return Asked(number, params)
+
+
 async def run_study(
     *,
     strategy: Strategy,
@@ -73,8 +108,8 @@ async def run_study(
     """
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     study = optuna.create_study(direction="maximize")
-    running: deque[tuple[optuna.Trial, asyncio.Task[bool]]] = deque()
-    waiting: optuna.Trial | None = None  # asked, but there was no room for it
+    running: deque[tuple[Asked, asyncio.Task[bool]]] = deque()
+    waiting: Asked | None = None  # asked, but there was no room for it
     asked, reason = 0, None
     try:
         while running or (reason is None and (waiting is not None or asked < trials)):
@@ -84,7 +119,7 @@ async def run_study(
                         study.enqueue_trial(dict(starts[asked]))
                     study.sampler = strategy.sampler(asked)
                     # In a thread: the sampler may think for long, and the trials under way must go on.
-                    waiting = await asyncio.to_thread(study.ask, dict(strategy.distributions))
+                    waiting = await asyncio.to_thread(ask, study, strategy.distributions)
                     asked += 1
                 work = runner.begin(waiting.number, waiting.params, alone=not running)
                 if work is None:

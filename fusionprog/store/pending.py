@@ -108,6 +108,12 @@ class Pending:
         with self._lock:
             self._batch = batch.before(self._batch)
 
+    def forget(self) -> None:
+        """Drops what nobody is told of, as nobody will look for it."""
+        with self._lock:
+            if not self._batch.told:
+                self._batch = Batch()
+
     def _wake(self) -> bool:
         wake, self._woken = not self._woken, True
         return wake

@@ -37,7 +37,8 @@ class Store:
     """Everything that was measured, in one database.
 
     One thread writes, at once where it is idle, else everything that has come meanwhile in one transaction; ``flush``
-    waits for it. What was put can be read back at once, and so can what other processes have committed.
+    waits for it. What was put can be read back at once, and so can what other processes have committed. What lasts as
+    long as the process anyway is written only when more than an answer is looked up.
 
     Args:
         url: A SQLAlchemy URL of SQLite or PostgreSQL, a file name, or ``None`` for a store that lasts as long as the
@@ -236,7 +237,7 @@ class Store:
                 written(1, closed_store(self.name))
             return
         row = row_of(key, model_id, prompt_id, content, sample, call, time.time())
-        if self._pending.add_call(row, written, wake=wake):
+        if self._pending.add_call(row, written, wake=wake and (written is not None or not self.in_memory)):
             self._writer.wake()
         if written is None:
             self._raise_failure()
@@ -339,7 +340,7 @@ class Store:
         self._writer.flush().result()
 
     def close(self) -> None:
-        """Writes what is left and lets go of the database.
+        """Writes what is left, where it lasts longer than the process, and lets go of the database.
 
         Raises:
             StoreError: if not everything could be written.
@@ -348,6 +349,8 @@ class Store:
             return
         self._closed = True
         atexit.unregister(self.close)
+        if self.in_memory:
+            self._pending.forget()
         try:
             self.flush()
         finally:
@@ -363,7 +366,7 @@ class Store:
         self.close()
 
     def _put(self, table: str, rows: Mapping[Any, tuple[Any, ...]]) -> None:
-        if self._pending.add(table, rows):
+        if self._pending.add(table, rows, wake=not self.in_memory):
             self._writer.wake()
         self._raise_failure()
 

@@ -13,11 +13,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fusionprog.errors import FusionProgError
+from fusionprog.search.effects.sampler import EffectsSampler
 from fusionprog.search.objective import mean
 from fusionprog.search.plain import PlainStrategy, SamplerOfSeed
 from fusionprog.search.strategies import strategy_registry
 from fusionprog.search.strategy import Setting
-from fusionprog.search.study import run_study
+from fusionprog.search.study import ask, run_study
 
 WINDOW = 4
 DISTRIBUTIONS: dict[str, optuna.distributions.BaseDistribution] = {
@@ -337,3 +338,32 @@ def test_the_sampler_sees_the_values_of_now_and_never_those_of_before() -> None:
     study, _ = log.run(10, moved=moved)
     told = [trial.value for trial in study.trials]
     assert told == [-log.values[trial.number] for trial in study.trials]
+
+
+def test_a_trial_of_a_draw_is_as_optuna_would_have_asked_for_it() -> None:
+    def draw(number: int) -> dict[str, Any]:
+        return {"x": number / 10, "count": number % 3, "form": "json"}
+
+    whole, piecewise = (
+        optuna.create_study(direction="maximize", sampler=EffectsSampler(DISTRIBUTIONS, draw)) for _ in "ab"
+    )
+    for number in range(3):
+        asked, trial = ask(whole, DISTRIBUTIONS), piecewise.ask(DISTRIBUTIONS)
+        assert (asked.number, asked.params) == (trial.number, trial.params) == (number, draw(number))
+        for study in (whole, piecewise):
+            study.tell(number, value_of(asked.params))
+    for one, other in zip(whole.trials, piecewise.trials, strict=True):
+        assert (one.params, one.distributions, one.state, one.value) == (
+            other.params,
+            other.distributions,
+            other.state,
+            other.value,
+        )
+
+
+def test_a_draw_beyond_its_distribution_is_refused() -> None:
+    study = optuna.create_study(
+        sampler=EffectsSampler(DISTRIBUTIONS, lambda number: {"x": 2.0, "count": 0, "form": "json"})
+    )
+    with pytest.raises(ValueError, match=r"2\.0"):
+        ask(study, DISTRIBUTIONS)

@@ -14,6 +14,9 @@ class EffectsSampler(optuna.samplers.BaseSampler):
     Args:
         distributions: Parameter → its distribution.
         draw: Returns the parameters of a trial from its number.
+
+    Attributes:
+        draw: As above.
     """
 
     def __init__(
@@ -22,7 +25,7 @@ class EffectsSampler(optuna.samplers.BaseSampler):
         draw: Callable[[int], dict[str, Any]],
     ) -> None:
         self._distributions = distributions
-        self._draw = draw
+        self.draw = draw
 
     def infer_relative_search_space(
         self, study: optuna.Study, trial: optuna.trial.FrozenTrial
@@ -37,7 +40,7 @@ class EffectsSampler(optuna.samplers.BaseSampler):
         search_space: dict[str, optuna.distributions.BaseDistribution],
     ) -> dict[str, Any]:
         """Returns one draw."""
-        return self._draw(trial.number)
+        return self.draw(trial.number)
 
     def sample_independent(
         self,
