@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -63,13 +64,13 @@ def compose(
         format: ``chat``, ``json`` or ``xml``.
         written_demos: The program's own demonstrations; they come first.
     """
-    blocks: list[list[Line]] = [[Line(line, None) for line in written.splitlines()]] if written.strip() else []
+    blocks: list[list[Line]] = [[*_lines(written, None)]] if written.strip() else []
     for facet in TEXT_FACETS:
         block: list[Line] = []
         for item in mixture.chosen(facet):
             text = offered[item.id]
             assert isinstance(text, str)
-            block += [Line(line, item.id) for line in text.splitlines()]
+            block += _lines(text, item.id)
         if block and facet in _HEADINGS:
             block.insert(0, Line(_HEADINGS[facet], block[0].item))
         if block:
@@ -82,6 +83,12 @@ def compose(
         for demo in rows[: item.amount]:
             demos.setdefault(_key(demo), (item.id, demo))
     return Composition(tuple(lines), tuple(demos.values()), format)
+
+
+@functools.lru_cache(maxsize=10_000)
+def _lines(text: str, item: str | None) -> tuple[Line, ...]:
+    """A text's lines; the same few texts are in most prompts."""
+    return tuple(Line(line, item) for line in text.splitlines())
 
 
 def _key(demo: Demo) -> str:

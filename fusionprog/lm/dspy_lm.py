@@ -11,7 +11,7 @@ import functools
 import os
 import uuid
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import dspy
@@ -23,9 +23,8 @@ from dspy.clients.engines.lm15_engine import AsyncLM15Engine
 from dspy.clients.errors import wrap_error
 from dspy.clients.execution import _engine, aexecute, execute, finalize, prepare
 from dspy.dsp.utils.settings import main_thread_config, thread_local_overrides
-from dspy.lm15 import LM15Error, Response, TextPart
+from dspy.lm15 import LM15Error, Response
 from dspy.lm15 import Message as LM15Message
-from dspy.lm15 import Request as LM15Request
 from dspy.utils.callback import with_callbacks
 
 from fusionprog._internal.canonical import jsonable
@@ -33,6 +32,7 @@ from fusionprog._internal.threads import Threads
 from fusionprog.errors import LMConfigurationError, LMError
 from fusionprog.lm.dspy_answers import Answer, read_response, read_result
 from fusionprog.lm.dspy_errors import cleaned, explained, meaning, raised_by_engine, shown
+from fusionprog.lm.dspy_requests import ending_with, like
 from fusionprog.lm.model import Completion, Message, Messages, approximate_tokens
 from fusionprog.lm.prices import max_output_tokens, usd_per_token
 from fusionprog.lm.redaction import public, redact
@@ -43,7 +43,6 @@ _NO_PARAMETERS = {"n", "timeout", "prompt_cache"}  # answers do not depend on th
 _NAMED: dict[int, tuple[Any, str]] = {}  # holds the engines, so that none is given the id of a former one
 _ROUTES = 512  # prompts whose beginnings are kept ready
 _THREADS = Threads(256, "fusionprog-lm")
-_new, _set = object.__new__, object.__setattr__
 
 
 class DSPyModel:
@@ -64,6 +63,7 @@ class DSPyModel:
         self._callbacks = lm.callbacks
         self._options = {"cache": False} if lm.kwargs.get("n") in (None, 1) else {"cache": False, "n": 1}
         self._routes: dict[tuple[Any, ...], tuple[tuple[Message, ...], _Route]] = {}
+        self._alike: dict[tuple[Any, ...], _Route] = {}  # by the roles of messages
         self.name: str = name or lm.model
         self.custom = not isinstance(answering, str)
         self.persistent = not self.custom or name is not None or _has_state(answering)
@@ -117,7 +117,7 @@ class DSPyModel:
             heard = _hear(body)
             result = await (ask(body) if route.asynchronous else _THREADS.run(ask, body))
             return self._priced(messages, read_result(result, self.name, heard=heard), result.usage)
-        request = _ending_with(text, route.request)
+        request = ending_with(text, route.request)
         response = await (ask(request) if route.asynchronous else _THREADS.run(ask, request))
         if not isinstance(response, Response):
             raise TypeError(f"an engine must return a dspy.lm15.Response, and returned {type(response).__name__}")
@@ -174,13 +174,29 @@ class DSPyModel:
 
     def _route(self, messages: Messages) -> _Route:
         """The engine for messages that begin like these, and a request to it with all but the last of them."""
-        key = (asyncio.get_running_loop(), *map(id, messages[:-1]))
+        loop = asyncio.get_running_loop()
+        key = (loop, *map(id, messages[:-1]))
         found = self._routes.get(key)
         if found is None or found[1].closed:
             if len(self._routes) >= _ROUTES:
                 self._routes.pop(next(iter(self._routes)))
-            found = self._routes[key] = tuple(messages[:-1]), self._find_route(messages)
+            found = self._routes[key] = tuple(messages[:-1]), self._new_route(loop, messages)
         return found[1]
+
+    def _new_route(self, loop: asyncio.AbstractEventLoop, messages: Messages) -> _Route:
+        """The same for a beginning that is new; DSPy is asked once for all messages of the same roles."""
+        key = (loop, *(message["role"] for message in messages))
+        known = self._alike.get(key)
+        if known is not None and not known.closed and all(message["content"] for message in messages[:-1]):
+            for message in messages[:-1]:
+                message["content"].encode()  # half of a surrogate pair cannot be sent
+            return known.to(messages)
+        found = self._find_route(messages)
+        if found.to(messages) == found:
+            if len(self._alike) >= _ROUTES:
+                self._alike.clear()
+            self._alike[key] = found
+        return found
 
     def _find_route(self, messages: Messages) -> _Route:
         lm, last = self._lm, dict(messages[-1])
@@ -251,6 +267,11 @@ class _Route:
         """Whether its engine, one that DSPy owns, was closed."""
         return type(self.engine) is AsyncLM15Engine and bool(self.engine._closed)
 
+    def to(self, messages: Messages) -> _Route:
+        """Returns the same way for other messages of the same roles."""
+        request = None if self.request is None else like(self.request, messages)
+        return replace(self, request=request, legacy=self.legacy | {"messages": [dict(each) for each in messages]})
+
     @property
     def counts_plainly(self) -> bool:
         """Whether the provider counts tokens as OpenAI does."""
@@ -263,25 +284,6 @@ class _Route:
             name: copy.deepcopy(value) if type(value) in (dict, list) else value for name, value in self.legacy.items()
         }
         return own | {"messages": [*messages, {"role": "user", "content": text}]}
-
-
-def _ending_with(text: str, request: Any) -> Any:
-    """A copy of a request with another question; it is checked already, so nothing is checked again."""
-    part = _new(TextPart)
-    _set(part, "text", text)
-    _set(part, "continuation", ())
-    _set(part, "type", "text")
-    question = _new(LM15Message)
-    _set(question, "role", "user")
-    _set(question, "parts", (part,))
-    _set(question, "continuation", ())
-    asked = _new(LM15Request)
-    _set(asked, "model", request.model)
-    _set(asked, "messages", (*request.messages[:-1], question))
-    _set(asked, "system", request.system)
-    _set(asked, "tools", request.tools)
-    _set(asked, "config", request.config)
-    return asked
 
 
 def _hear(body: dict[str, Any]) -> list[str]:

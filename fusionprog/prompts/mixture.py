@@ -66,9 +66,10 @@ def softmax(values: Sequence[float], temperature: float) -> list[float]:
     """Returns weights on the simplex: near temperature 0 the largest value alone, at high ones all alike."""
     if not values:
         return []
-    below = np.asarray(values, dtype=float) - max(values)
-    powers = np.exp(below / temperature)
-    return [float(weight) for weight in powers / powers.sum()]
+    most = max(values)
+    powers = [math.exp((value - most) / temperature) for value in values]
+    whole = math.fsum(powers)
+    return [power / whole for power in powers]
 
 
 def apportion(seats: int, weights: Sequence[float], limits: Sequence[int]) -> list[int]:

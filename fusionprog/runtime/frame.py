@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from fusionprog._internal.canonical import digest
 from fusionprog.lm.dspy_adapters import PromptFormat
 from fusionprog.lm.model import Message
 from fusionprog.program.signature import SignatureType
@@ -26,6 +27,7 @@ class Frame:
         user_parts: The last message, cut at its inputs.
         input_names: The signature's input fields, in order.
         reader: Reads the answers.
+        id: Equal ids ask and read alike.
     """
 
     def __init__(self, signature: SignatureType, format: str) -> None:
@@ -34,6 +36,7 @@ class Frame:
         self.user_parts = self.format.user_parts(signature)
         self.input_names = tuple(signature.input_fields)
         self.reader = self.format.reader(signature)
+        self.id = digest([list(self.user_parts), format])
         self._before = self.format.system_before_instructions(signature)
         self._demos: dict[int, tuple[Demo, bool, tuple[Message, ...]]] = {}
 

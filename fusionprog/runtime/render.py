@@ -140,7 +140,7 @@ def _fill(frame: Frame, composition: Composition) -> RenderedPrompt:
         prefix=prefix,
         prefix_id=prefix_id,
         demo_items=tuple(item for item, _ in demos),
-        id=digest([prefix_id, list(frame.user_parts), composition.format]),
+        id=f"{prefix_id}-{frame.id}",
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 import time
 import warnings
 from collections import deque
@@ -22,6 +23,7 @@ from fusionprog.search.provenance import differences
 from fusionprog.store.store import Store
 
 _PATIENCE, _AGAIN = 60.0, 0.2  # seconds that a server has to come back, and between two tries
+_GATHERED = 1.0  # seconds for which trials are gathered, to be written together
 _NAMED = 6  # differences that are named to the user
 
 
@@ -50,6 +52,7 @@ class KeptStudy:
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="fusionprog-study")
         self._writes: list[Future[None]] = []
         self._due: deque[tuple[int, optuna.trial.FrozenTrial]] = deque()  # filled and emptied in two threads
+        self._ending = threading.Event()
         self._studies: dict[str, optuna.Study] = {}
         store.put_study(self.fingerprint, parts)
 
@@ -74,7 +77,9 @@ class KeptStudy:
         self._store.put_scores(self.fingerprint, rows)
 
     def _write(self) -> None:
-        """Writes all trials that are due at once; a server that starts again is waited for."""
+        """Writes all trials that are due together; a server that starts again is waited for."""
+        if self._due:
+            self._ending.wait(_GATHERED)
         due = [self._due.popleft() for _ in range(len(self._due))]
         patience = time.monotonic() + _PATIENCE
         while due:
@@ -118,6 +123,7 @@ class KeptStudy:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._ending.set()
         self._writer.shutdown()
         if error is None:
             for write in self._writes:

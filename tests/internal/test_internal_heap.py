@@ -19,10 +19,13 @@ def free() -> Iterator[None]:
 
 
 def test_what_is_there_is_frozen_inside_and_free_after() -> None:
+    usual = gc.get_threshold()
     assert gc.get_freeze_count() == 0
     with settled_heap():
         assert gc.get_freeze_count() > 0
+        assert gc.get_threshold() > usual
     assert gc.get_freeze_count() == 0
+    assert gc.get_threshold() == usual
 
 
 def test_an_error_leaves_it_free() -> None:

@@ -116,7 +116,10 @@ def test_identical_requests_at_the_same_time_are_one_call(store: Store) -> None:
     asyncio.run(work())
 
 
-def test_answers_that_come_together_are_one_commit(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("kept", "commits"), [(True, [8]), (False, [])], ids=["file", "memory"])
+def test_answers_that_come_together_are_one_commit_where_they_are_kept(
+    kept: bool, commits: list[int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     committed: list[int] = []
     write = SqliteDatabase.write
 
@@ -130,9 +133,9 @@ def test_answers_that_come_together_are_one_commit(monkeypatch: pytest.MonkeyPat
         client = LMClient(store, 8)
         await asyncio.gather(*(client.complete(Scripted(), prompt(str(index))) for index in range(8)))
 
-    with Store() as store:
+    with Store(tmp_path / "s.db" if kept else None) as store:
         asyncio.run(work(store))
-    assert committed == [8]
+    assert committed == commits
 
 
 def test_without_a_store_every_request_is_a_call() -> None:

@@ -13,7 +13,7 @@ import pytest
 from dspy.lm15 import Message, Request, Response, ServerError, Usage
 from dspy.utils.callback import BaseCallback
 
-from fusionprog.errors import LMError, LMServerError
+from fusionprog.errors import LMConfigurationError, LMError, LMServerError
 from fusionprog.lm.dspy_lm import DSPyModel
 from fusionprog.lm.model import Completion
 from fusionprog.testing import Fault, LMServer
@@ -71,6 +71,69 @@ def test_requests_and_answers_are_those_of_dspys_own_way() -> None:
     assert direct.requests == long.requests
     assert answers == expected == [Completion("said two", 7, 2), Completion("said three", 7, 2)]
     assert direct.requests[0].config.temperature == 0.4 and direct.requests[0].config.max_tokens == 50
+
+
+BEGINNINGS = (
+    MESSAGES,
+    ({"role": "system", "content": "Be long.\n"}, *MESSAGES[1:]),
+    (MESSAGES[0], {"role": "user", "content": "ein"}, {"role": "assistant", "content": ""}),
+    MESSAGES[:1],
+    MESSAGES[1:],
+    (),
+)
+
+
+def begun(model: DSPyModel) -> list[Completion]:
+    async def all_of_them() -> list[Completion]:
+        return [await model.complete((*each, {"role": "user", "content": "two"})) for each in BEGINNINGS]
+
+    return asyncio.run(all_of_them())
+
+
+def test_beginnings_of_the_same_roles_are_sent_as_dspy_sends_each(monkeypatch: pytest.MonkeyPatch) -> None:
+    direct, long = AsyncEngine(), AsyncEngine()
+    model, found = model_on(direct), 0
+    find = model._find_route
+
+    def counted(messages: Any) -> Any:
+        nonlocal found
+        found += 1
+        return find(messages)
+
+    monkeypatch.setattr(model, "_find_route", counted)
+    answers = begun(model)
+    with dspy.context(callbacks=[BaseCallback()]):
+        expected = begun(model_on(long))
+    assert direct.requests == long.requests
+    assert answers == expected
+    assert found == 5  # the first of every row of roles, and the one that has an empty text
+
+
+def test_beginnings_of_the_same_roles_reach_litellm_whole() -> None:
+    asked: list[list[str]] = []
+
+    def answer(messages: Any) -> str:
+        asked.append([message["content"] for message in messages])
+        return "yes"
+
+    with LMServer(answer) as server:
+        lm = dspy.LM("openai/m", api_base=server.url, api_key="x", engine="litellm", cache=False)
+        begun(DSPyModel(lm))
+    assert asked == [[*(message["content"] for message in each), "two"] for each in BEGINNINGS]
+
+
+@pytest.mark.parametrize(
+    ("system", "error"), [("half \ud83d", LMConfigurationError), ("", LMError)], ids=["no Unicode", "empty"]
+)
+def test_a_beginning_that_dspy_refuses_is_refused_after_others_of_its_roles_too(system: str, error: type) -> None:
+    async def main(model: DSPyModel) -> None:
+        await model.complete((*MESSAGES, {"role": "user", "content": "two"}))
+        await model.complete(({"role": "system", "content": system}, *MESSAGES[1:], {"role": "user", "content": "two"}))
+
+    engine = AsyncEngine()
+    with pytest.raises(error, match=r"surrogate|empty"):
+        asyncio.run(main(model_on(engine)))
+    assert len(engine.requests) == 1
 
 
 def test_callbacks_of_the_lm_and_of_the_settings_hear_every_call() -> None:
