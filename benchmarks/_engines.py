@@ -151,7 +151,7 @@ def read_form(asked: str) -> tuple[str, list[str]]:
 
 
 class Engine:
-    """Answers at once, or after a time in which its thread sleeps.
+    """Answers at once, or after a time in which its thread sleeps; what it takes to make an answer is part of it.
 
     Args:
         answers: What it says.
@@ -170,13 +170,19 @@ class Engine:
 
     def complete(self, request: Request) -> Response:
         """Returns one answer."""
+        begun = time.perf_counter()
         self.meter.start(len(request.messages))
         try:
+            response = self.respond(request)
             if self.latency:
-                time.sleep(self.latency)
-            return self.respond(request)
+                time.sleep(self.rest(begun))
+            return response
         finally:
             self.meter.end()
+
+    def rest(self, begun: float) -> float:
+        """Returns the seconds that are left of a call that began at a time of ``perf_counter``."""
+        return max(0.0, begun + self.latency - time.perf_counter())
 
     def respond(self, request: Request) -> Response:
         """Returns one answer, at once and without counting."""
@@ -199,12 +205,13 @@ class AsyncEngine:
 
     async def complete(self, request: Request) -> Response:
         """Returns one answer."""
-        engine = self._engine
+        engine, begun = self._engine, time.perf_counter()
         engine.meter.start(len(request.messages))
         try:
+            response = engine.respond(request)
             if engine.latency:
-                await asyncio.sleep(engine.latency)
-            return engine.respond(request)
+                await asyncio.sleep(engine.rest(begun))
+            return response
         finally:
             engine.meter.end()
 
