@@ -43,6 +43,7 @@ from _engines import Answers, Engine, Meter, make_lm
 from _measure import table
 from fusionprog.prompts.schedule import Mixer
 from fusionprog.runtime.render import Renderer
+from fusionprog.search import study
 from fusionprog.search.events import Event, PhaseStarted, StepDone
 from fusionprog.search.trials import Trials
 
@@ -123,7 +124,7 @@ class Stopwatch:
         self._inner = threading.local()
         self._wrap(Renderer, "prompts", "rendering")
         self._wrap(Mixer, "mixture", "mixing")
-        self._wrap(optuna.Study, "ask", "asking")
+        self._wrap(study, "ask", "asking")
         self._wrap(optuna.Study, "tell", "own")
         self._wrap(Trials, "begin", "own")
         self._wrap(Trials, "told", "own")

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from operator import attrgetter
+from typing import NamedTuple
 
 from fusionprog.prompts.items import TEXT_FACETS, Content, Demo
 from fusionprog.prompts.mixture import Mixture
@@ -12,12 +14,15 @@ from fusionprog.prompts.mixture import Mixture
 _HEADINGS = {"hint": "What to know:", "constraint": "Rules:"}
 
 
-@dataclass(frozen=True)
-class Line:
+class Line(NamedTuple):
     """One line of instructions and the item it comes from (``None``: the signature's own text)."""
 
     text: str
     item: str | None
+
+
+_item = attrgetter("item")
+_NOBODY = frozenset({None})
 
 
 @dataclass(frozen=True)
@@ -38,6 +43,11 @@ class Composition:
     def instructions(self) -> str:
         """The instructions as one text."""
         return "\n".join(line.text for line in self.lines)
+
+    @cached_property
+    def items(self) -> frozenset[str]:
+        """The items that the instructions have lines of."""
+        return frozenset(map(_item, self.lines)) - _NOBODY
 
     @property
     def key(self) -> tuple[Hashable, ...]:
@@ -85,7 +95,7 @@ def compose(
     return Composition(tuple(lines), tuple(demos.values()), format)
 
 
-@functools.lru_cache(maxsize=10_000)
+@lru_cache(maxsize=10_000)
 def _lines(text: str, item: str | None) -> tuple[Line, ...]:
     """A text's lines; the same few texts are in most prompts."""
     return tuple(Line(line, item) for line in text.splitlines())

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Hashable, Iterable, Mapping
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeVar
 
 from fusionprog._internal.canonical import digest
 from fusionprog._internal.registry import did_you_mean
@@ -22,6 +22,8 @@ from fusionprog.prompts.mixture import Mixture
 from fusionprog.prompts.schedule import Mixer, Schedule
 from fusionprog.runtime.frame import Frame
 
+K = TypeVar("K")
+V = TypeVar("V")
 _PER_MESSAGE = 16  # tokens that a provider may add around a message
 _TEXT_ALONE = {str}
 _MIXERS = 32  # schedules that are under way at once, and some more
@@ -184,7 +186,8 @@ class Renderer:
         self._mixers: OrderedDict[int, Mixer] = OrderedDict()
         self._frames: dict[tuple[int, str], Frame] = {}
         self._recent: OrderedDict[tuple[int, int, str], tuple[Schedule, TaskView, RenderedPrompt]] = OrderedDict()
-        self._made: OrderedDict[tuple[str, str, int, Hashable], RenderedPrompt] = OrderedDict()
+        self._composed: OrderedDict[Hashable, tuple[Sequence[Any], Composition]] = OrderedDict()
+        self._made: OrderedDict[tuple[int, Hashable], RenderedPrompt] = OrderedDict()
 
     def mixtures(self, schedule: Schedule, task: TaskView) -> dict[str, Mixture]:
         """Returns node → mixture of a task."""
@@ -202,16 +205,23 @@ class Renderer:
         signature = task.program.prompted(node)
         assert signature is not None
         form = schedule.settings(node, task.name).format
+        composition = self._composition(signature, task, node, mixture, form)
+        key = (id(signature), composition.key)  # the prompt holds the signature: its id stays its own
+        if key not in self._made:
+            _keep(self._made, key, _fill(self._frame(signature, form), composition))
+        self._made.move_to_end(key)
+        return self._made[key]
+
+    def _composition(
+        self, signature: SignatureType, task: TaskView, node: str, mixture: Mixture, form: str
+    ) -> Composition:
+        """What a mixture says at a node of a task; the same one in all tasks that it says the same in."""
         offered, demos = task.offered.get(node, {}), task.program.demos(node)
-        composition = compose(signature.instructions, mixture, offered, form, demos)
-        key = (task.name, node, id(signature), composition.key)  # the prompt holds the signature
-        if key in self._made:
-            self._made.move_to_end(key)
-            return self._made[key]
-        made = self._made[key] = _fill(self._frame(signature, form), composition)
-        if len(self._made) > _REMEMBERED:
-            self._made.popitem(last=False)
-        return made
+        used = [mixture, *demos, *(offered[item.id] for facet in mixture.facets for item in mixture.chosen(facet))]
+        key = (form, signature.instructions, *map(id, used))  # all are held: their ids stay their own
+        if key not in self._composed:
+            _keep(self._composed, key, (used, compose(signature.instructions, mixture, offered, form, demos)))
+        return self._composed[key][1]
 
     def _frame(self, signature: SignatureType, form: str) -> Frame:
         key = (id(signature), form)  # the frame holds the signature: its id stays its own
@@ -223,9 +233,7 @@ class Renderer:
         key = (id(schedule), id(task), node)  # both are held: their ids stay their own
         if key not in self._recent:
             mixture = self._mixture(schedule, task, node, chosen_only=True)
-            self._recent[key] = schedule, task, self.from_mixture(schedule, task, node, mixture)
-            if len(self._recent) > _REMEMBERED:
-                self._recent.popitem(last=False)
+            _keep(self._recent, key, (schedule, task, self.from_mixture(schedule, task, node, mixture)))
         return self._recent[key][2]
 
     def _mixture(self, schedule: Schedule, task: TaskView, node: str, *, chosen_only: bool = False) -> Mixture:
@@ -235,6 +243,12 @@ class Renderer:
                 self._mixers.popitem(last=False)
         mixer, offered = self._mixers[id(schedule)], task.offered.get(node, {})
         return mixer.mixture(node, task.name, task.embedding, self._items, offered, chosen_only=chosen_only)
+
+
+def _keep(known: OrderedDict[K, V], key: K, value: V) -> None:
+    known[key] = value
+    if len(known) > _REMEMBERED:
+        known.popitem(last=False)
 
 
 def shown_inputs(prompt: RenderedPrompt, inputs: Mapping[str, Any]) -> dict[str, Any]:

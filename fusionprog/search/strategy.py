@@ -147,5 +147,4 @@ def offered_items(bench: Bench) -> dict[tuple[str, str], frozenset[str]]:
 
 def items_of(prompt: RenderedPrompt) -> frozenset[str]:
     """Returns the items that a prompt shows."""
-    said = {line.item for line in prompt.composition.lines if line.item is not None}
-    return frozenset(said | {item for item in prompt.demo_items if item is not None})
+    return prompt.composition.items.union(item for item in prompt.demo_items if item is not None)

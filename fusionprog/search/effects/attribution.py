@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Set
+from collections.abc import Mapping, Set
 
 import numpy as np
+import numpy.typing as npt
 
 from fusionprog.runtime.learned import Effect, Shared, SharedEffect
 from fusionprog.search.effects.columns import Column, Columns, Shown, Vector
@@ -14,6 +15,7 @@ from fusionprog.search.effects.model import Posterior
 from fusionprog.search.findings import Findings, Place, Table, rounded_effect, shares_of
 
 _SETTINGS = frozenset({"choice", "amount"})  # kinds of columns
+Counts = npt.NDArray[np.int64]
 
 
 class Sightings:
@@ -21,35 +23,35 @@ class Sightings:
 
     Attributes:
         places: (task, node) → outcomes with a prompt of the node.
-        settings: Column of a setting → those that showed it.
     """
 
     def __init__(self) -> None:
         self.places: Counter[Place] = Counter()
-        self.settings: Counter[Column] = Counter()
-        # By how many outcomes a prompt has, since equal steps of 1 are counted much faster.
-        self._items: dict[Place, dict[int, Counter[str]]] = defaultdict(lambda: defaultdict(Counter))
+        self._counts: dict[str, Counts] = {}  # task → how many showed each atom
 
-    def add(self, task: str, shown: Mapping[str, Shown], columns: Iterable[Column], count: int) -> None:
+    def add(self, columns: Columns, task: str, shown: Mapping[str, Shown], count: int) -> None:
         """Counts outcomes of equal prompts.
 
         Args:
+            columns: The columns.
             task: Their task.
             shown: Node → what its prompt shows.
-            columns: The columns that they show.
             count: How many there are.
         """
-        for node, what in shown.items():
+        if task not in self._counts:
+            self._counts[task] = np.zeros(columns.atom_count, dtype=np.int64)
+        self._counts[task][columns.atoms(shown)] += count
+        for node in shown:
             self.places[task, node] += count
-            self._items[task, node][count].update(what.items)
-        for name in columns:
-            if name[0] in _SETTINGS:
-                self.settings[name] += count
 
-    def items(self, task: str, node: str, items: Iterable[str]) -> list[int]:
-        """Returns the outcomes that showed each item at a node in a task."""
-        mine = self._items.get((task, node), {})
-        return [sum(count * shown[item] for count, shown in mine.items()) for item in items]
+    def items(self, columns: Columns, task: str, node: str) -> Counts:
+        """Returns the outcomes that showed each item at a node in a task, in the node's order."""
+        return self._counts[task][columns.atoms_at(node)]
+
+    def setting(self, columns: Columns, name: Column) -> int:
+        """Returns the outcomes that showed the setting of a column."""
+        atom = columns.atom_of(name)
+        return int(sum(mine[atom] for mine in self._counts.values()))
 
 
 def findings_of(
@@ -88,7 +90,7 @@ def findings_of(
             places, values = columns.parts(task, node)
             sums = (known.mean[places] * values).sum(axis=1)
             here = np.array([item in offered[task, node] for item in items], dtype=bool)
-            counts = np.array(sightings.items(task, node, items), dtype=np.int64)
+            counts = sightings.items(columns, task, node)
             shares = counts / sightings.places[task, node]
             mean, spread = levels.differences(task, sums, known.spread(places, values), shares)
             effects[task, node] = Table(mean, np.where(here, spread, np.inf), counts)
@@ -132,6 +134,6 @@ def _settings(columns: Columns, posterior: Posterior, sightings: Sightings) -> d
     for place, name in enumerate(columns.names):
         if name[0] in _SETTINGS and name[1] in asked:
             _, node, *setting, value = name
-            effect = rounded_effect(posterior.mean[place], spread[place], sightings.settings[name])
+            effect = rounded_effect(posterior.mean[place], spread[place], sightings.setting(columns, name))
             found.setdefault(node, {}).setdefault(setting[0] if setting else "demos", {})[value] = effect
     return found

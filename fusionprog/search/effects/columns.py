@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +19,7 @@ Vector = npt.NDArray[np.float64]
 MOST_COLUMNS = 1_000  # solving for more takes longer than a trial is worth
 FEW_TASKS = 5  # with so few, a direction in the space of tasks cannot be told from an effect in a single one
 _TASKS_OF_A_KIND = 3
+_REMEMBERED = 4_000  # prompts
 AMOUNTS = (0.25, 0.5, 1.0)  # shares of the demonstrations that may be shown
 
 
@@ -154,23 +155,34 @@ class Columns:
         Args:
             shown: Node that ran → what its prompt shows; items that are not in play there are left out.
         """
-        found = [self._atoms[name] for name in self.settings_of(shown)]
-        for node, what in shown.items():
-            found += [self._atoms[node, item] for item in what.items if (node, item) in self._atoms]
-        return np.array(sorted(found), dtype=np.intp)
+        found = [self._atoms_of(node, what) for node, what in shown.items()]
+        return np.sort(np.concatenate(found)) if found else np.zeros(0, dtype=np.intp)
 
-    def settings_of(self, shown: Mapping[str, Shown]) -> list[Column]:
-        """Returns the columns of the settings that prompts show.
-
-        Args:
-            shown: Node that ran → what its prompt shows.
-        """
-        names: list[Column] = []
-        for node, what in shown.items():
-            names += [("ran", node), *(("choice", node, *picked) for picked in what.options.items())]
+    def _atoms_of(self, node: str, what: Shown) -> Places:
+        """The same for one node; many tasks are shown the same."""
+        key = node, what.items, tuple(what.options.items()), what.amount
+        if key not in self._recent:
+            names: list[Column] = [("ran", node), *(("choice", node, *picked) for picked in what.options.items())]
             if what.amount > 0:
                 names.append(("amount", node, str(nearest_amount(what.amount))))
-        return [name for name in names if name in self._atoms]
+            names += [(node, item) for item in what.items]
+            if len(self._recent) >= _REMEMBERED:
+                self._recent.clear()
+            self._recent[key] = np.array([self._atoms[name] for name in names if name in self._atoms], dtype=np.intp)
+        return self._recent[key]
+
+    @property
+    def atom_count(self) -> int:
+        """How many numbers there are."""
+        return len(self._atoms)
+
+    def atoms_at(self, node: str) -> Places:
+        """Returns the numbers of a node's items, in their order."""
+        return np.array([self._atoms[node, item] for item in self.nodes[node]], dtype=np.intp)
+
+    def atom_of(self, setting: Column) -> int:
+        """Returns the number of a setting's column."""
+        return self._atoms[setting]
 
     def row(self, task: str, atoms: Places) -> Vector:
         """Returns how much of every column an outcome shows, shape ``(n_columns,)``.
@@ -244,6 +256,11 @@ class Columns:
         """(node, item) or the name of a setting's column → its number."""
         settings = [name for name in self.names if name[0] in ("ran", "choice", "amount")]
         return {name: number for number, name in enumerate((*self.places, *settings))}
+
+    @cached_property
+    def _recent(self) -> dict[tuple[Any, ...], Places]:
+        """What single prompts show, by what they are."""
+        return {}
 
     @cached_property
     def _settings(self) -> Places:

@@ -119,7 +119,7 @@ class EffectsStrategy:
             for ran, alike in _by_ran(mine):
                 there = {node: what for node, what in shown.items() if ran is None or node in ran}
                 measured.append((task, there, [each.score for each in alike]))
-                self._sightings.add(task, there, self._learner.columns.settings_of(there), len(alike))
+                self._sightings.add(self._learner.columns, task, there, len(alike))
         if measured:
             self._learner.observe(measured)
 
@@ -241,4 +241,4 @@ def _by_ran(outcomes: Sequence[Outcome]) -> list[tuple[frozenset[str] | None, li
 
 def _amount(prompt: RenderedPrompt) -> float:
     """The share of the cap that demonstrations of the pool take; the program's own are always there."""
-    return min(1.0, sum(item is not None for item in prompt.demo_items) / CAPS["demos"])
+    return min(1.0, (len(prompt.demo_items) - prompt.demo_items.count(None)) / CAPS["demos"])

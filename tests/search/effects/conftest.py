@@ -12,6 +12,7 @@ import optuna
 import pytest
 
 from fusionprog.evaluation.evaluator import Outcome
+from fusionprog.fusion.compose import Composition, Line
 from fusionprog.lm.budget import Budget, Cost, Ledger
 from fusionprog.program.data import Row
 from fusionprog.prompts.items import Content, Fragment
@@ -91,7 +92,7 @@ class PlantedPool:
     def prompts(self, schedule: Schedule, task: str) -> dict[str, Any]:
         return {
             node: SimpleNamespace(
-                composition=SimpleNamespace(lines=[SimpleNamespace(item=key) for key in [*sorted(shown), None]]),
+                composition=Composition(tuple(Line("", key) for key in [*sorted(shown), None]), (), "chat"),
                 demo_items=(),
                 frame=SimpleNamespace(format=SimpleNamespace(name=schedule.settings(node, task).format)),
             )
