@@ -26,6 +26,7 @@ from fusionprog.search.study import run_study
 from fusionprog.search.trials import Trials, used_up
 
 SUCCESSOR = "tpe"  # what goes on where the effects model explains nothing
+_PARAMETERS = 10  # that a successor can learn about from a trial, at most: with more of them it would only guess
 
 _LATER = 0.25  # the share of a budget that is kept for later parts, if they need it
 
@@ -143,10 +144,17 @@ async def search_fold(
             books.note(f"{trials.stopped} of {trials.told_so_far} trials were stopped halfway: {racing.finding}")
         return trials, study
 
-    first, study = await trials_of(strategy, number, screened.effects, shape.block, count, baseline, halfway=count // 2)
+    halfway, size = count // 2, plan.same.block  # what goes on compares trials on the same rows, enough of them each
+
+    def left_after(told: int) -> int:
+        return (count - told) * shape.block // size - 1
+
+    able = left_after(halfway) * _PARAMETERS >= len(space.distributions)
+    first, study = await trials_of(
+        strategy, number, screened.effects, shape.block, count, baseline, halfway=halfway if able else None
+    )
     second: list[Schedule] = []
-    size = plan.same.block  # what goes on compares trials on the same rows, so that each must have enough of them
-    left = (count - first.told_so_far) * shape.block // size - 1
+    left = left_after(first.told_so_far)
     if first.handed_over is not None and left > 0:
         books.note(f"{first.handed_over}: the rest of the search is by {SUCCESSOR!r}")
         (again,) = await bench.measure_all([Schedule()], block(fold.search, 0, size), keep=keep())

@@ -50,3 +50,13 @@ def test_where_items_explain_scores_nothing_is_handed_over(kit: Any) -> None:
     record = kit.compile(budget=fp.Budget(calls=600), trials=None).program.record
     assert any(note.startswith("effects of items explain scores") for note in record.notes)
     assert not any("the rest of the search is by" in note for note in record.notes)
+
+
+def test_nothing_is_handed_over_to_a_search_that_has_too_many_parameters_to_learn_any(
+    kit: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Fit, "fails", True)
+    many = fp.PromptPool(fp.Fragment(f"item{number}", f"Mind point {number}.", facet="hint") for number in range(400))
+    record = kit.compile(pool=many, budget=fp.Budget(calls=600), trials=None).program.record
+    assert record.trials > 0
+    assert not any("the rest of the search is by" in note for note in record.notes)

@@ -181,13 +181,13 @@ def test_after_a_failure_no_more_calls_are_made(kit: Any) -> None:
             return await super().complete(messages)
 
     budget = fp.Budget(calls=500, tokens=10**9)  # with a limit on tokens, nothing is asked ahead of its turn
-    model = Flaky(waits=lambda number: 50)  # longer than it takes to stop
+    model = Flaky(waits=lambda number: 1000)  # longer than it takes to stop
     with pytest.raises(LMError, match="once"):
         kit.compile(model, concurrency=4, budget=budget)
     made = len(model.seen)
 
     async def turns() -> None:
-        for _ in range(2000):
+        for _ in range(5000):
             await asyncio.sleep(0)
 
     sync.run(turns())
