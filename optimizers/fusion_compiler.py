@@ -15,11 +15,14 @@ from fusionprog.errors import DataError, LMConfigurationError, ProgramError
 from fusionprog.lm.budget import Budget
 from fusionprog.lm.limits import LimitsSpec
 from fusionprog.optimizers.compile import compile as compile_program
+from fusionprog.optimizers.registry import USUAL_OBJECTIVE, USUAL_SAMPLER, Optimizer
 from fusionprog.program.task import Task
 from fusionprog.prompts.pool import PromptPool
 from fusionprog.runtime.compiled import CompiledProgram
 from fusionprog.runtime.from_dspy import from_dspy, predictor_nodes
 from fusionprog.runtime.render import RenderedPrompt
+from fusionprog.search.events import Callback
+from fusionprog.search.objective import Objective
 
 TASK = "student"
 
@@ -38,13 +41,17 @@ class FusionCompiler(Teleprompter):
         budget: What may be spent.
         trials: Trials of the search; as many as the budget pays for, or 64, if not given.
         calls: How often ``forward`` calls a predictor for one example at most; see ``fusionprog.from_dspy``.
+        objective: What is to be reached; a ``fusionprog.Objective`` has constraints or a trade-off.
+        optimizer: Name of the optimizer, or ``fusionprog.optimizers.Fusion(...)``; see ``fusionprog.compile``.
         sampler: Name of the search's sampler.
         freeze: Names of nodes (``steps.0.predict``) and items that are left alone.
         prior: Compiled programs or artifacts whose effects are tried first.
         storage: Where measurements are kept: a file name or a SQLAlchemy URL; only this process, if not given.
         concurrency: Model calls in flight at most.
         limits: Requests and tokens per minute, timeout and retries: ``fusionprog.Limits``.
+        fresh: Asks every model again instead of using kept answers.
         seed: Decides splits and draws.
+        callbacks: Are told what happens (``fusionprog.search.events``).
         progress: Shows progress on stderr; if not given, where stderr is a terminal.
 
     Example:
@@ -62,13 +69,17 @@ class FusionCompiler(Teleprompter):
         budget: Budget | None = None,
         trials: int | None = None,
         calls: int | Mapping[str, int] = 1,
-        sampler: str = "effects",
+        objective: str | Objective = USUAL_OBJECTIVE,
+        optimizer: str | Optimizer = "fusion",
+        sampler: str = USUAL_SAMPLER,
         freeze: Sequence[str] = (),
         prior: Sequence[CompiledProgram | str | os.PathLike[str]] = (),
         storage: str | None = None,
         concurrency: int = 16,
         limits: LimitsSpec = None,
+        fresh: bool = False,
         seed: int = 0,
+        callbacks: Sequence[Callback] = (),
         progress: bool | None = None,
     ) -> None:
         super().__init__()
@@ -77,13 +88,17 @@ class FusionCompiler(Teleprompter):
         self.budget = budget
         self.trials = trials
         self.calls = calls
+        self.objective = objective
+        self.optimizer = optimizer
         self.sampler = sampler
         self.freeze = freeze
         self.prior = prior
         self.storage = storage
         self.concurrency = concurrency
         self.limits = limits
+        self.fresh = fresh
         self.seed = seed
+        self.listeners = callbacks  # DSPy has callbacks of its own
         self.progress = progress
 
     def compile(
@@ -122,6 +137,8 @@ class FusionCompiler(Teleprompter):
             [task],
             pool=self.pool,
             lm={node: _model(node, predictor) for node, predictor in predictors.items()},
+            objective=self.objective,
+            optimizer=self.optimizer,
             sampler=self.sampler,
             trials=self.trials,
             budget=self.budget,
@@ -131,7 +148,9 @@ class FusionCompiler(Teleprompter):
             formats=("chat",),
             prior=self.prior,
             storage=self.storage,
+            fresh=self.fresh,
             seed=self.seed,
+            callbacks=self.listeners,
             progress=self.progress,
         )
         made = student.deepcopy()

@@ -140,6 +140,19 @@ def test_only_the_chat_format_is_searched(kit: Any) -> None:
     assert model.seen and not [each for each in model.seen if "JSON object" in each or "XML tags" in each]
 
 
+def test_objective_optimizer_and_callbacks_are_those_of_compile(kit: Any) -> None:
+    events: list[Any] = []
+    settings = {"objective": fp.Objective("mean", most_tokens=140.0), "callbacks": [events.append], "trials": 8}
+    data = {"trainset": examples(kit, "train", 12), "valset": examples(kit, "val", 48)}
+    capped = optimizer(kit, **settings).compile(student_on(kit, kit.Scripted()), **data)
+    assert not capped.fusion.record.improved
+    assert capped.fusion.record.optimizer["objective"]["most_tokens"] == 140.0
+    assert events
+    own = fp.optimizers.Fusion("random", narrowing="none")
+    drawn = optimizer(kit, optimizer=own).compile(student_on(kit, kit.Scripted()), **data)
+    assert drawn.fusion.record.optimizer["sampler"] == "random"
+
+
 def test_where_nothing_helps_the_student_stays_as_it_is(kit: Any) -> None:
     student = student_on(kit, kit.Scripted())
     student.triage.demos = [dspy.Example(message="Where is it?", team="delivery")]
