@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -23,6 +24,7 @@ from fusionprog.search.worst_case import worst_case
 Outcomes = Mapping[str, Sequence[Outcome]]
 Rows = Mapping[str, Sequence[Row]]
 
+_REMEMBERED = 1_000  # candidates, by schedule and task
 _TIMED_PIECES = 8  # parts that work is cut into where a clock can end it
 
 
@@ -59,6 +61,7 @@ class Bench:
         self.ledger = ledger
         self.ended_by: str | None = None
         self._evaluator = evaluator
+        self._candidates: OrderedDict[tuple[int, str], tuple[Schedule, str]] = OrderedDict()
         self._renderer = renderer
         self._client = client
         self._keep = keep
@@ -190,8 +193,13 @@ class Bench:
 
     def candidate(self, schedule: Schedule, task: str) -> str:
         """Returns what tells apart what a schedule runs in a task; equal ones score alike."""
-        prompts = [prompt.id for prompt in self.prompts(schedule, task).values()]
-        return digest([prompts, self.scorer(schedule, task).picks])
+        key = id(schedule), task  # held: its id stays its own
+        if key not in self._candidates:
+            prompts = [prompt.id for prompt in self.prompts(schedule, task).values()]
+            self._candidates[key] = schedule, digest([prompts, self.scorer(schedule, task).picks])
+            if len(self._candidates) > _REMEMBERED:
+                self._candidates.popitem(last=False)
+        return self._candidates[key][1]
 
     def _affordable(
         self, schedules: Sequence[Schedule], rows: Rows, done: int, longest: int, keep: Cost | None

@@ -75,9 +75,9 @@ def ask(study: optuna.Study, distributions: Mapping[str, optuna.distributions.Ba
         return Asked(trial.number, trial.params)
     number = len(study.get_trials(deepcopy=False))
     params = sampler.draw(number)
-    study.add_trial(
-        optuna.create_trial(state=optuna.trial.TrialState.RUNNING, params=params, distributions=dict(distributions))
-    )
+    running = optuna.create_trial(state=optuna.trial.TrialState.RUNNING)
+    running.params, running.distributions = params, dict(distributions)  # create_trial would copy each distribution
+    study.add_trial(running)
     return Asked(number, params)
 
 

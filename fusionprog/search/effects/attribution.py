@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Set
+from collections.abc import Iterable, Mapping, Set
 
 import numpy as np
 import numpy.typing as npt
 
 from fusionprog.runtime.learned import Effect, Shared, SharedEffect
-from fusionprog.search.effects.columns import Column, Columns, Shown, Vector
+from fusionprog.search.effects.columns import Column, Columns, Places, Vector
 from fusionprog.search.effects.link import Levels
 from fusionprog.search.effects.model import Posterior
 from fusionprog.search.findings import Findings, Place, Table, rounded_effect, shares_of
@@ -29,19 +29,20 @@ class Sightings:
         self.places: Counter[Place] = Counter()
         self._counts: dict[str, Counts] = {}  # task → how many showed each atom
 
-    def add(self, columns: Columns, task: str, shown: Mapping[str, Shown], count: int) -> None:
+    def add(self, columns: Columns, task: str, nodes: Iterable[str], atoms: Places, count: int) -> None:
         """Counts outcomes of equal prompts.
 
         Args:
             columns: The columns.
             task: Their task.
-            shown: Node → what its prompt shows.
-            count: How many there are.
+            nodes: The nodes that had a prompt.
+            atoms: What the prompts showed (``Columns.atoms``).
+            count: How many outcomes there are.
         """
         if task not in self._counts:
             self._counts[task] = np.zeros(columns.atom_count, dtype=np.int64)
-        self._counts[task][columns.atoms(shown)] += count
-        for node in shown:
+        self._counts[task][atoms] += count
+        for node in nodes:
             self.places[task, node] += count
 
     def items(self, columns: Columns, task: str, node: str) -> Counts:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from fusionprog.search.effects.attribution import Sightings
 from fusionprog.search.effects.columns import MOST_COLUMNS, Column, Columns, Kind, Shown, Vector
 from fusionprog.search.effects.fit import Fit
 from fusionprog.search.effects.history import History, Measured
@@ -30,11 +31,13 @@ class Learner:
     Attributes:
         columns: The columns now.
         fit: How the model's forecasts compare with a constant.
+        sightings: What was shown how often.
     """
 
     def __init__(self, columns: Columns, hypotheses: Sequence[Hypothesis], usual: Mapping[Kind, float] = USUAL) -> None:
         self.columns = columns
         self.fit = Fit()
+        self.sightings = Sightings()
         self._model = EffectsModel(columns.names, hypotheses, Logistic(), usual)
         self._history = History()
         self._next, self._next_weighed = float(_FIRST), float(_FIRST_WEIGHED)
@@ -113,6 +116,8 @@ class Learner:
             Measured(task, self.columns.atoms(shown), len(scores), sum(scores), sum(score**2 for score in scores))
             for task, shown, scores in outcomes
         ]
+        for each, (task, shown, _) in zip(measured, outcomes, strict=True):
+            self.sightings.add(self.columns, task, shown, each.atoms, each.count)
         if self._model.link.bounded and any(not 0.0 <= score <= 1.0 for _, _, scores in outcomes for score in scores):
             self._begin_again(Identity())
         seen = [each.observed(self.columns) for each in measured]

@@ -16,7 +16,7 @@ from fusionprog.prompts.mixture import CAPS
 from fusionprog.prompts.schedule import FORMAT, Schedule
 from fusionprog.runtime.render import RenderedPrompt
 from fusionprog.search.bench import Outcomes
-from fusionprog.search.effects.attribution import Sightings, findings_of
+from fusionprog.search.effects.attribution import findings_of
 from fusionprog.search.effects.columns import AMOUNTS, Columns, Kind, Shown, Vector
 from fusionprog.search.effects.learner import Learner
 from fusionprog.search.effects.model import USUAL
@@ -67,7 +67,6 @@ class EffectsStrategy:
         self._learner = Learner(columns, hypotheses_of(setting.prior, columns), usual)
         self._drawn: dict[int, tuple[Columns, Vector]] = {}
         self._regret = Regret()
-        self._sightings = Sightings()
 
     @cached_property
     def distributions(self) -> Mapping[str, optuna.distributions.BaseDistribution]:
@@ -119,7 +118,6 @@ class EffectsStrategy:
             for ran, alike in _by_ran(mine):
                 there = {node: what for node, what in shown.items() if ran is None or node in ran}
                 measured.append((task, there, [each.score for each in alike]))
-                self._sightings.add(self._learner.columns, task, there, len(alike))
         if measured:
             self._learner.observe(measured)
 
@@ -191,7 +189,7 @@ class EffectsStrategy:
         offered = offered_items(self._bench)
         learner = self._learner
         found = findings_of(
-            learner.columns, learner.known, learner.levels, self._sightings, offered, facets, learner.own_scale
+            learner.columns, learner.known, learner.levels, learner.sightings, offered, facets, learner.own_scale
         )
         return replace(found, sources=learner.shares if len(learner.shares) > 1 else {})
 

@@ -75,7 +75,7 @@ def test_importance_is_the_variance_between_prompts_that_show_everything_as_ofte
     means = {("everywhere", "a"): 0.3, ("everywhere", "b"): -0.1, ("choice", "n", "format", "json"): 0.2}
     posterior = EffectsModel(columns.names, (Hypothesis(means=means),), Identity()).known
     sightings = Sightings()
-    sightings.add(columns, "t", {"n": Shown(frozenset("a"))}, 1)
+    sightings.add(columns, "t", ["n"], columns.atoms({"n": Shown(frozenset("a"))}), 1)
     offered, facets = {("t", "n"): {"a", "b"}}, dict.fromkeys("ab", "hint")
     importance = findings_of(columns, posterior, SCORES, sightings, offered, facets, 0.1).importance
     drawn = [0.3 * a - 0.1 * b + form for a in (0, 1) for b in (0, 1) for form in (0.0, 0.2, 0.0)]
@@ -94,7 +94,7 @@ def test_what_is_not_on_offer_or_never_asked_has_no_effect(planted: Any) -> None
     pool = planted.Pool(planted.hints("a", "b"), TASKS, nodes=("n", "m"))
     columns = Columns({"n": ["a", "b"], "m": ["a"]}, TASKS, {"n": FORMATS, "m": FORMATS})
     sightings = Sightings()
-    sightings.add(columns, "left", {"n": Shown(frozenset({"a"}))}, 4)
+    sightings.add(columns, "left", ["n"], columns.atoms({"n": Shown(frozenset({"a"}))}), 4)
     offered = {(task, node): {"a"} for task in TASKS for node in ("n", "m")}
     facets = {key: item.facet for key, item in pool.items.items()}
     found = findings_of(columns, EffectsModel(columns.names).known, SCORES, sightings, offered, facets, 0.1)
@@ -125,7 +125,7 @@ def test_effects_are_sums_of_columns_and_settings_are_columns() -> None:
     row = columns.row("left", columns.atoms(shown))
     for score in (1.0, 0.0, 1.0):
         model.add([Observations(row, 1, score, score**2)])
-        sightings.add(columns, "left", shown, 1)
+        sightings.add(columns, "left", shown, columns.atoms(shown), 1)
     posterior = model.posterior
     offered, facets = {("left", "n"): {"a", "b"}}, {"a": "hint", "b": "hint"}
     found = findings_of(columns, posterior, SCORES, sightings, offered, facets, 0.1)
