@@ -178,7 +178,7 @@ def _searched(program: CompiledProgram, tasks: Sequence[Task], how: How, rung: R
     """The program with tasks that follow what a search finds for them, or what is known without one.
 
     Where their embeddings cost no calls in these tasks, what they say is measured beside what is found, if there are
-    rows enough for both and the search has not shown that it does not hold.
+    rows enough for both.
     """
     if program.models_as_written:
         raise LMConfigurationError(

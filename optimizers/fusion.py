@@ -194,12 +194,12 @@ class _Run:
     ) -> CompiledProgram:
         job, objective = self.job, self.compiler.objective
         learning = Learning(len(job.folds))
-        confirmed = Confirmations(self.bench, priced=bool(job.offered))
+        before = None if self._incumbent is None else self._incumbent.schedule
+        confirmed = Confirmations(self.bench, before, priced=bool(job.offered))
         for number, fold in enumerate(job.folds):
             chosen, weights, vouched = await self._search(number, fold, space, learning)
             self.books.tell(PhaseStarted("confirmation", len(chosen)))
-            before, count = self._before(chosen, vouched)
-            await confirmed.add(chosen, block(fold.confirmation, 0, count), weights, vouched, before)
+            await confirmed.add(chosen, block(fold.confirmation, 0, job.plan.confirmation), weights, vouched)
             if self.bench.ended_by is not None:
                 self.books.cut = self.books.cut or used_up(self.bench.ended_by)
         decision = decide(confirmed.finalists, confirmed.unchanged, objective, written=confirmed.written)
@@ -274,19 +274,6 @@ class _Run:
             keep=self.books.keep_for_later(self.bench, number, job.plan.rows_to_confirm),
         )
         return chosen, scoring.weights, strategy.vouched_gain
-
-    def _before(self, chosen: Sequence[Schedule], vouched: Vouched) -> tuple[Schedule | None, int]:
-        """What the tasks followed before, if it is to be compared, and the rows of each task to compare it on.
-
-        New tasks followed what sources made one expect. Where the search has shown that these do not hold, the rows
-        are better spent on what it found.
-        """
-        plan, start = self.job.plan, self.job.start
-        if self._incumbent is None or start is None:
-            return None, plan.confirmation
-        if start.spared and all(vouched(each) is None for each in chosen):
-            return None, plan.rows_to_confirm // (plan.compared - 1)
-        return self._incumbent.schedule, plan.confirmation
 
     def _settle(self, decision: Decision, confirmed: Confirmations) -> Settled | None:
         """Which tasks go on with what they followed before; ``None`` where they followed nothing."""

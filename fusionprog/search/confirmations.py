@@ -25,6 +25,7 @@ class Confirmations:
 
     Args:
         bench: Where to measure.
+        before: Stands for what the tasks followed before, if anything.
         priced: Whether dollars count in the choice.
 
     Attributes:
@@ -33,14 +34,15 @@ class Confirmations:
         written: Task → what a call of the program as written takes.
     """
 
-    def __init__(self, bench: Bench, *, priced: bool) -> None:
+    def __init__(self, bench: Bench, before: Schedule | None, *, priced: bool) -> None:
         self.finalists: list[Finalist] = []
         self.unchanged: dict[str, Comparison] = {}
         self.written: dict[str, Usage] = {}
         self._bench = bench
+        self._before = before
         self._priced = priced
         self._rows: list[Rows] = []
-        self._standings: list[Standing | None] = []
+        self._standings: list[Standing] = []
         self._last: tuple[Rows, Standing | None] = {}, None
 
     async def add(
@@ -49,7 +51,6 @@ class Confirmations:
         rows: Rows,
         weights: Mapping[str, float],
         vouched: Vouched,
-        before: Schedule | None,
     ) -> None:
         """Measures a fold's finalists, as far as the budget goes; ``bench.ended_by`` says what cut it short.
 
@@ -58,14 +59,13 @@ class Confirmations:
             rows: Task → rows.
             weights: Task → how much it counted at the end of the search.
             vouched: What sources vouch for.
-            before: Stands for what the tasks followed before; ``None`` where that is not compared.
         """
-        known = [] if before is None else [before]
+        known = [] if self._before is None else [self._before]
         baseline, *results = await self._bench.measure_all([Schedule(), *known, *chosen], rows)
         rows = {task: rows[task][: len(mine)] for task, mine in baseline.items()}
         self.unchanged, self.written = paired(baseline, baseline), usage_of(baseline)
-        followed = results.pop(0) if known else None
-        self._last = rows, None if followed is None else _standing(baseline, followed, followed)
+        before = results.pop(0) if known else None
+        self._last = rows, None if before is None else _standing(baseline, before, before)
         for schedule, outcomes in zip(chosen, results, strict=True):
             self.finalists.append(
                 Finalist(
@@ -81,7 +81,8 @@ class Confirmations:
                 )
             )
             self._rows.append(rows)
-            self._standings.append(None if followed is None else _standing(baseline, followed, outcomes))
+            if before is not None:
+                self._standings.append(_standing(baseline, before, outcomes))
 
     def rows_of(self, decision: Decision) -> Rows:
         """Returns the rows that what is returned was compared on."""
@@ -89,9 +90,9 @@ class Confirmations:
         return self._last[0] if place is None else self._rows[place]
 
     def standing_of(self, decision: Decision) -> Standing | None:
-        """Returns how what tasks followed before compares with what was found; ``None`` where that was not compared."""
+        """Returns how what tasks followed before compares with what was found; ``None`` where they followed nothing."""
         place = self._place(decision)
-        return self._last[1] if place is None else self._standings[place]
+        return self._last[1] if place is None or not self._standings else self._standings[place]
 
     def _place(self, decision: Decision) -> int | None:
         if not decision.improved:

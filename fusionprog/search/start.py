@@ -28,8 +28,7 @@ class Start:
         held: The nodes that keep the incumbent's prompts.
         tolerance: How much lower a task's measured score may be than the incumbent's, for what it shares with others;
             ``None`` where it must be proven to be higher to take the incumbent's place.
-        spared: Whether the incumbent is not measured where that would leave few rows to what is found, or where the
-            search has shown that what it comes from does not hold.
+        spared: Whether the incumbent is not measured where that would leave few rows to what is found.
     """
 
     program: CompiledProgram
