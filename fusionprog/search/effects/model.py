@@ -80,25 +80,28 @@ class Posterior:
 
     Attributes:
         mean: Their means, shape ``(n_columns,)``.
-        factor: Lower Cholesky factor of their precision, shape ``(n_columns, n_columns)``; what is above its diagonal
-            has no meaning.
+        factor: Lower Cholesky factor of their precision times ``scale**2``, shape ``(n_columns, n_columns)``; what is
+            above its diagonal has no meaning.
+        scale: The unit of the factor, in that of the means.
     """
 
     mean: Vector
     factor: Vector
+    scale: float = 1.0
 
     def draw(self, seed: int) -> Vector:
         """Returns one draw of all effects, shape ``(n_columns,)``; equal seeds draw alike."""
         noise = np.random.default_rng(seed).standard_normal(len(self.mean))
         with one_thread():
             around = solve_triangular(self.factor, noise, lower=True, trans="T", check_finite=False)
-        return np.asarray(self.mean + around)
+        return np.asarray(self.mean + self.scale * around)
 
     @cached_property
     def covariance(self) -> Vector:
         """Covariances of the effects, shape ``(n_columns, n_columns)``."""
         with one_thread():
-            return np.asarray(cho_solve((self.factor, True), np.eye(len(self.mean)), check_finite=False))
+            inverse = cho_solve((self.factor, True), np.eye(len(self.mean)), check_finite=False)
+        return np.asarray(self.scale**2 * inverse)
 
     def spread(self, places: Places, values: Vector) -> Vector:
         """Returns the standard deviations of sums of effects, shape ``(n_sums,)``.
@@ -112,7 +115,7 @@ class Posterior:
 
     def times(self, scale: float) -> Posterior:
         """Returns what is known of the effects in another unit."""
-        return Posterior(self.mean * scale, self.factor / scale)
+        return Posterior(self.mean * scale, self.factor, self.scale * scale)
 
 
 @dataclass

@@ -44,8 +44,8 @@ class Regret:
             worth = np.array([costs.get(item, 0.0) for item in items])
             for task in tasks:
                 places, values = columns.parts(task, node)
-                drawn = (draw[places] * values).sum(axis=1) - worth
-                known = (mean[places] * values).sum(axis=1) > worth
+                drawn = np.einsum("ij,ij->i", draw[places], values) - worth
+                known = np.einsum("ij,ij->i", mean[places], values) > worth
                 lost += float(np.maximum(drawn, 0.0).sum() - drawn[known].sum())
         self._last.append(lost / len(tasks))
 
