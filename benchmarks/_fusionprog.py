@@ -9,6 +9,7 @@ from typing import Any
 import fusionprog as fp
 from _desk import SIGNATURES, Desk, correct, make_rows, node_demos
 from fusionprog._internal import sync
+from fusionprog._internal.heap import settled_heap
 from fusionprog.evaluation.evaluator import Evaluator
 from fusionprog.evaluation.metrics import as_metric
 from fusionprog.evaluation.program import make_scorer
@@ -52,8 +53,8 @@ class Evaluation:
         self._folder = folder
 
     def __call__(self) -> None:
-        """Measures all rows once, with a new store."""
-        with tempfile.TemporaryDirectory(dir=self._folder) as folder:
+        """Measures all rows once, with a new store and a heap as a compile has them."""
+        with settled_heap(), tempfile.TemporaryDirectory(dir=self._folder) as folder:
             url = None if self._folder is None else str(Path(folder) / "store.db")
             with Store(url) as store:
                 sync.run(self._run(store))

@@ -31,6 +31,7 @@ _PROBABLE = (0.9, 0.8, 0.65, 0.5)  # how probable it must be that an item is wor
 _MAY_LOSE = 0.01  # score that may be lost, as far as the model can tell, for prompts without items that may be useless
 _LOOKED_EVERY = 4  # trials between two looks at the regret of a draw
 _DOUBTED = 0.5  # how probable it may be that no source holds, for what they say to count in the final choice
+_REMEMBERED = 4_000  # prompts
 _LOOKED_AT = 32  # tried schedules that are ranked by what the model expects of them
 
 
@@ -67,6 +68,7 @@ class EffectsStrategy:
         self._learner = Learner(columns, hypotheses_of(setting.prior, columns), usual)
         self._drawn: dict[int, tuple[Columns, Vector]] = {}
         self._regret = Regret()
+        self._seen: dict[tuple[Any, ...], tuple[RenderedPrompt, Shown]] = {}
 
     @cached_property
     def distributions(self) -> Mapping[str, optuna.distributions.BaseDistribution]:
@@ -211,9 +213,18 @@ class EffectsStrategy:
         shown = {node: Shown(frozenset(), mine) for node, mine in options.items()}
         for node, prompt in prompts.items():
             if node in self._learner.columns.nodes:
-                picked = {FORMAT: prompt.frame.format.name, **options.get(node, {})}
-                shown[node] = Shown(items_of(prompt), picked, _amount(prompt))
+                shown[node] = self._shown_by(prompt, options.get(node, {}))
         return shown
+
+    def _shown_by(self, prompt: RenderedPrompt, options: Mapping[str, str]) -> Shown:
+        """What a prompt shows; many tasks have the same one."""
+        key = (id(prompt), *options.items())  # held: its id stays its own
+        if key not in self._seen:
+            if len(self._seen) >= _REMEMBERED:
+                self._seen.clear()
+            picked = {FORMAT: prompt.frame.format.name, **options}
+            self._seen[key] = prompt, Shown(items_of(prompt), picked, _amount(prompt))
+        return self._seen[key][1]
 
     def _worth_of_tokens(self) -> dict[str, float]:
         """Item → the score that its tokens must bring, where it is longest."""
