@@ -202,6 +202,7 @@ class _Run:
             await confirmed.add(chosen, block(fold.confirmation, 0, job.plan.confirmation), weights, vouched)
             if self.bench.ended_by is not None:
                 self.books.cut = self.books.cut or used_up(self.bench.ended_by)
+        self.kept.let_go()
         decision = decide(confirmed.finalists, confirmed.unchanged, objective, written=confirmed.written)
         settled = self._settle(decision, confirmed)
         why = settled.why if settled is not None and settled.kept and not decision.improved else decision.why

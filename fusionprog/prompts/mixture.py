@@ -27,7 +27,7 @@ _QUOTA_DIGITS = 9
 _ROOM_DIGITS = 4  # a gate of 2/3, as floating point or an artifact has it, lets two of three through
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Weighted:
     """One item in a mixture.
 
@@ -171,7 +171,13 @@ def mix(
         is_open -= stranded
     facets = {
         facet: tuple(
-            Weighted(key, round(weights.get(key, 0.0), 4), round(effect[key], 4), key in is_open, amounts.get(key, 0))
+            Weighted(
+                key,
+                round(weights[key], 4) if key in weights else 0.0,
+                round(effect[key], 4),
+                key in is_open,
+                amounts.get(key, 0),
+            )
             for key in mine
             if not chosen_only or amounts.get(key)
         )

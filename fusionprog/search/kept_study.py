@@ -76,6 +76,14 @@ class KeptStudy:
         """Keeps per-example scores."""
         self._store.put_scores(self.fingerprint, rows)
 
+    def let_go(self) -> None:
+        """Says that there are no more trials: what Optuna holds of those that were written, once more, is dropped."""
+        self._writes.append(self._writer.submit(self._end))
+
+    def _end(self) -> None:
+        self._write()
+        self._studies.clear()
+
     def _write(self) -> None:
         """Writes all trials that are due together; a server that starts again is waited for."""
         if self._due:
