@@ -26,6 +26,7 @@ from fusionprog.lm.model import Completion, Finish, LanguageModel, Request
 from fusionprog.lm.pacing import Pacer
 from fusionprog.lm.slots import Slots
 from fusionprog.store.store import Store, StoredCall
+from fusionprog.store.unicode import as_unicode
 
 _USUAL_ANSWER = 200  # tokens that an answer is taken to have until it is there, for the pace alone
 
@@ -172,7 +173,7 @@ class LMClient:
                 self.paid.calls += 1
                 self.paid.tokens += answer.input_tokens + answer.output_tokens
                 self.paid.usd += answer.usd or 0.0
-                return answer if answer.text.isascii() else replace(answer, text=_unicode(answer.text))
+                return answer if answer.text.isascii() else replace(answer, text=as_unicode(answer.text))
             await asyncio.sleep(wait)
         raise AssertionError("attempts do not end by themselves")
 
@@ -257,11 +258,6 @@ class _Lane:
     pacer: Pacer
     deadlines: Deadlines
     paced: bool  # whether there is a limit per minute
-
-
-def _unicode(text: str) -> str:
-    """Half of a surrogate pair, which JSON can hold, is no Unicode: neither a database nor a file takes it."""
-    return text.encode("utf-8", "replace").decode("utf-8")
 
 
 def _key(identity: str, request: Request, sample: int) -> bytes:

@@ -22,6 +22,7 @@ from fusionprog.store.failures import closed_store
 from fusionprog.store.pending import Pending, Written
 from fusionprog.store.sqlite import SqliteDatabase
 from fusionprog.store.tables import models, prompts, scores, studies, trials
+from fusionprog.store.unicode import as_unicode, check_unicode
 from fusionprog.store.urls import database_url, no_driver, public_name
 from fusionprog.store.writer import Writer
 
@@ -189,13 +190,13 @@ class Store:
     def put_model(self, model_id: str, identity: Mapping[str, Any]) -> None:
         """Stores what a model is, once; it is written with the next call."""
         if _is_new(self._models_put, model_id):
-            text = _clean(json.dumps(identity, sort_keys=True))
+            text = as_unicode(json.dumps(identity, sort_keys=True))
             self._pending.add(models.name, {model_id: (model_id, text)}, wake=False)
 
     def put_prompt(self, prompt_id: str, messages: Sequence[Mapping[str, str]]) -> None:
         """Stores the messages that many calls begin with, once; they are written with the next call."""
         if _is_new(self._prompts_put, prompt_id):
-            text = _clean(json.dumps([dict(message) for message in messages], ensure_ascii=False))
+            text = as_unicode(json.dumps([dict(message) for message in messages], ensure_ascii=False))
             self._pending.add(prompts.name, {prompt_id: (prompt_id, text)}, wake=False)
 
     def put_call(
@@ -231,7 +232,7 @@ class Store:
                 was put before could not be written; nothing is lost then.
         """
         for text in (content, call.text):
-            _check(text)
+            check_unicode(text)
         if self._closed:
             if written is not None:
                 written(1, closed_store(self.name))
@@ -260,7 +261,7 @@ class Store:
                 row["example"],
                 float(row["score"]),
                 row["status"],
-                _clean(row["error"]),
+                as_unicode(row["error"]),
             )
             for row in rows
         }
@@ -277,7 +278,7 @@ class Store:
                 study,
                 row["fold"],
                 row["number"],
-                _clean(row["params"]),
+                as_unicode(row["params"]),
                 None if row["value"] is None else float(row["value"]),
                 row["state"],
             )
@@ -382,20 +383,3 @@ def _is_new(put: set[str], name: str) -> bool:
         put.clear()
     put.add(name)
     return True
-
-
-def _check(text: str) -> None:
-    if not text.isascii():
-        try:
-            text.encode()
-        except UnicodeEncodeError as error:
-            raise StoreError(
-                "a call holds text that is not valid Unicode",
-                found=repr(error.object[max(0, error.start - 20) : error.end + 20]),
-                fix="Replace it before it is stored",
-            ) from error
-
-
-def _clean(text: str) -> str:
-    """Half of a surrogate pair, which an error's words can hold, is no Unicode: no database takes it."""
-    return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")
