@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from typing import Any
 
@@ -149,41 +150,48 @@ class _Run:
             self.books.tell(Note(note))
         evaluator = Evaluator(Executor(self._client, NodeMemo()))
         traces: dict[str, dict[str, list[Any]]] = {}
-        if job.plan.bootstrap:
-            self.books.tell(PhaseStarted("bootstrap"))
-            bare = {name: job.bare_scorer(name) for name in job.tasks}
-            traces = await bootstrap_traces(job, self._bench(bare, evaluator, {}), evaluator)
-        scorers = make_scorers(job, traces)
-        items = {item.id: item for item in job.pool}
-        if job.embedder.needs is not None:
-            self.books.tell(PhaseStarted(PHASES[type(job.embedder.needs)]))
-            job = self.job = await placed(job, self._bench(scorers, evaluator, items), self._client)
+        # What is pinned is in the program as written, and there only with all that is on offer.
+        early = bool(job.plan.bootstrap) and not any(item.pinned for item in job.pool)
+        async with AsyncExitStack() as stack:
+            if job.plan.bootstrap:
+                self.books.tell(PhaseStarted("bootstrap"))
+                bare = self._bench({name: job.bare_scorer(name) for name in job.tasks}, evaluator, {})
+                if early:
+                    await stack.enter_async_context(self._measured_ahead(bare))
+                traces = await bootstrap_traces(job, bare, evaluator)
             scorers = make_scorers(job, traces)
-        self.bench = self._bench(scorers, evaluator, items)
-        self.sources = sources_of(self.prior, job.places.vectors)
-        space = make_space(job, {name: scorer.view for name, scorer in scorers.items()}, items)
-        ahead = self._measure_ahead()
-        try:
+            items = {item.id: item for item in job.pool}
+            if job.embedder.needs is not None:
+                self.books.tell(PhaseStarted(PHASES[type(job.embedder.needs)]))
+                job = self.job = await placed(job, self._bench(scorers, evaluator, items), self._client)
+                scorers = make_scorers(job, traces)
+            self.bench = self._bench(scorers, evaluator, items)
+            self.sources = sources_of(self.prior, job.places.vectors)
+            space = make_space(job, {name: scorer.view for name, scorer in scorers.items()}, items)
+            if not early:
+                await stack.enter_async_context(self._measured_ahead(self.bench))
             return await self._search_and_report(optimizer, scorers, items, space)
-        finally:
-            ahead.cancel()
-            await asyncio.gather(ahead, return_exceptions=True)
 
-    def _measure_ahead(self) -> asyncio.Future[Any]:
-        """Measures what is sure to be asked for later, in slots that nothing else waits for.
+    @asynccontextmanager
+    async def _measured_ahead(self, bench: Bench) -> AsyncIterator[None]:
+        """Measures, during what is inside, what is sure to be asked for later, in slots that nothing else waits for.
 
         That is the program as written on the rows of confirmation and test: it fills the slots where one part of the
         compile ends and the next begins. Where size or time is limited, nothing is done ahead of its turn. What fails
         here is asked again in its turn, and fails there.
         """
-        if self.job.budget.by_size or self.job.budget.seconds is not None:
-            return asyncio.ensure_future(asyncio.sleep(0))
-        parts = [block(fold.confirmation, 0, self.job.plan.confirmation) for fold in self.job.folds]
-        parts.append({name: task.rows["test"] for name, task in self.job.tasks.items() if task.rows["test"]})
+        parts: list[Mapping[str, Sequence[Row]]] = []
+        if not self.job.budget.by_size and self.job.budget.seconds is None:
+            parts += [block(fold.confirmation, 0, self.job.plan.confirmation) for fold in self.job.folds]
+            parts.append({name: task.rows["test"] for name, task in self.job.tasks.items() if task.rows["test"]})
         with behind_others():
-            return asyncio.gather(
-                *(asyncio.ensure_future(self.bench.measure(Schedule(), rows)) for rows in parts), return_exceptions=True
-            )
+            ahead = [asyncio.ensure_future(bench.measure(Schedule(), rows)) for rows in parts]
+        try:
+            yield
+        finally:
+            for each in ahead:
+                each.cancel()
+            await asyncio.gather(*ahead, return_exceptions=True)
 
     async def _search_and_report(
         self,

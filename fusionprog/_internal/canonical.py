@@ -11,6 +11,9 @@ from typing import Any
 
 from pydantic_core import to_jsonable_python
 
+_encode = json.JSONEncoder(sort_keys=True, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode
+_AS_THEY_ARE = (str, int, bool, float, type(None))
+
 
 def jsonable(value: Any) -> Any:
     """Returns ``value`` as plain JSON data (dates, decimals, enums and models as pydantic writes them).
@@ -30,8 +33,7 @@ def canonical_json(value: Any) -> str:
         TypeError: if the text of an object would not be the same in every process.
         ValueError: as ``jsonable``; also for a number that is not finite.
     """
-    plain = _plain(value, _same_everywhere)
-    return json.dumps(plain, sort_keys=True, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    return _encode(_plain(value, _same_everywhere))
 
 
 def digest(value: Any, *, size: int = 16) -> str:
@@ -45,8 +47,11 @@ def seed_of(*parts: Any) -> int:
 
 
 def _plain(value: Any, foreign: Callable[[Any], Any]) -> Any:
-    if value is None or type(value) in (str, int, bool, float):
+    kind = type(value)
+    if kind in _AS_THEY_ARE:
         return value
+    if kind is list or kind is tuple:
+        return [_plain(item, foreign) for item in value]
     if isinstance(value, enum.Enum):
         return _plain(value.value, foreign)
     if isinstance(value, Mapping):

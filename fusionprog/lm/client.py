@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import hashlib
 import itertools
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import cast
 
@@ -111,7 +111,7 @@ class LMClient:
         lane = self._lane(model)
         if self._store is None:
             answer = await self._ask(lane, request)
-            self._slots.release()
+            await self._slots.pass_on()
             return b"%d" % next(self._numbers), answer
         key = _key(lane.identity, request, sample)
         return key, await self._flights.get(key, self._find_or_ask, lane, request, sample, key)
@@ -134,22 +134,34 @@ class LMClient:
         except BaseException:
             store.give_up(key)
             raise
+        if store.in_memory:  # what ends with the process in any case: nothing waits for it to be written
+            try:
+                await self._slots.pass_on()
+            finally:
+                self._put(store, lane, request, sample, key, answer, None)
+            return answer
         try:
-            store.put_model(lane.identity, lane.model.identity)
-            store.put_prompt(request.prefix_id, request.prefix)
-            call = StoredCall(answer.text, answer.input_tokens, answer.output_tokens, answer.usd, answer.finish)
-            # What is kept in memory ends with the process in any case: nothing waits for it to be written, and it is
-            # written with what comes later.
-            written = None if store.in_memory else self._written
-            store.put_call(key, lane.identity, request.prefix_id, request.content, sample, call, written, wake=False)
-            if written is None:
-                self._slots.release()
-            else:
-                self._wake_soon(store)
+            self._put(store, lane, request, sample, key, answer, self._written)
         except BaseException:
             self._slots.release()
             raise
+        self._wake_soon(store)
         return answer
+
+    def _put(
+        self,
+        store: Store,
+        lane: _Lane,
+        request: Request,
+        sample: int,
+        key: bytes,
+        answer: Completion,
+        written: Callable[[int, StoreError | None], None] | None,
+    ) -> None:
+        store.put_model(lane.identity, lane.model.identity)
+        store.put_prompt(request.prefix_id, request.prefix)
+        call = StoredCall(answer.text, answer.input_tokens, answer.output_tokens, answer.usd, answer.finish)
+        store.put_call(key, lane.identity, request.prefix_id, request.content, sample, call, written, wake=False)
 
     async def _ask(self, lane: _Lane, request: Request) -> Completion:
         """Asks until there is an answer, which still has its slot."""

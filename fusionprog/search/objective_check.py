@@ -44,6 +44,8 @@ def _check_caps(objective: Objective, scorer: TaskScorer) -> None:
             f"the objective counts dollars, and the price of {', '.join(unpriced)} is unknown",
             fix='Count tokens instead: most_tokens=, or pareto with "tokens"',
         )
+    if objective.most_tokens is None and objective.most_usd is None:
+        return
     tokens, usd = 0.0, 0.0
     for node in scorer.asking:
         least = min(_least_tokens(scorer, node, form) for form in FORMATS)

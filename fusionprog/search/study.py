@@ -25,6 +25,13 @@ class Asked(NamedTuple):
     params: Mapping[str, Any]
 
 
+class _Unchanging(dict[str, Any]):
+    """A mapping that nothing changes: a copy of a trial, of which Optuna makes several, has the same one."""
+
+    def __deepcopy__(self, memo: Any) -> _Unchanging:
+        return self
+
+
 class TrialRunner(Protocol):
     """What the loop runs trials with."""
 
@@ -59,7 +66,7 @@ class TrialRunner(Protocol):
         ...
 
 
-def ask(study: optuna.Study, distributions: Mapping[str, optuna.distributions.BaseDistribution]) -> Asked:
+def ask(study: optuna.Study, distributions: dict[str, optuna.distributions.BaseDistribution]) -> Asked:
     """Returns the next trial with all its parameters, by the study's sampler.
 
     Optuna copies a trial for every parameter that is added to it, which takes the square of their number. A sampler
@@ -71,12 +78,12 @@ def ask(study: optuna.Study, distributions: Mapping[str, optuna.distributions.Ba
     """
     sampler = study.sampler
     if not isinstance(sampler, EffectsSampler):
-        trial = study.ask(dict(distributions))
+        trial = study.ask(distributions)
         return Asked(trial.number, trial.params)
     number = len(study.get_trials(deepcopy=False))
-    params = sampler.draw(number)
+    params = _Unchanging(sampler.draw(number))
     running = optuna.create_trial(state=optuna.trial.TrialState.RUNNING)
-    running.params, running.distributions = params, dict(distributions)  # create_trial would copy each distribution
+    running.params, running.distributions = params, distributions  # create_trial would copy each distribution
     study.add_trial(running)
     return Asked(number, params)
 
@@ -108,6 +115,7 @@ async def run_study(
     """
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     study = optuna.create_study(direction="maximize")
+    distributions = _Unchanging(strategy.distributions)
     running: deque[tuple[Asked, asyncio.Task[bool]]] = deque()
     waiting: Asked | None = None  # asked, but there was no room for it
     asked, reason = 0, None
@@ -119,7 +127,7 @@ async def run_study(
                         study.enqueue_trial(dict(starts[asked]))
                     study.sampler = strategy.sampler(asked)
                     # In a thread: the sampler may think for long, and the trials under way must go on.
-                    waiting = await asyncio.to_thread(ask, study, strategy.distributions)
+                    waiting = await asyncio.to_thread(ask, study, distributions)
                     asked += 1
                 work = runner.begin(waiting.number, waiting.params, alone=not running)
                 if work is None:

@@ -228,6 +228,30 @@ def test_one_who_stops_leaves_the_call_to_those_who_wait(store: Store) -> None:
     asyncio.run(work())
 
 
+@pytest.mark.parametrize("turns", range(4, 12))
+def test_an_answer_that_came_is_kept_whenever_its_caller_stops(store: Store, turns: int) -> None:
+    class Noticed(Scripted):
+        answered = False
+
+        async def complete(self, messages: Messages) -> Completion:
+            answer = await super().complete(messages)
+            self.answered = True
+            return answer
+
+    async def work() -> None:
+        model, client = Noticed(), LMClient(store, 1)
+        first = asyncio.ensure_future(client.complete(model, prompt("hello")))
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        first.cancel()
+        await asyncio.gather(first, return_exceptions=True)
+        came = model.answered
+        _, answer = await asyncio.wait_for(client.complete(model, prompt("hello")), 1)
+        assert (answer.text, len(model.asked)) == (("hello 1", 1) if came else ("hello 2", 2))
+
+    asyncio.run(work())
+
+
 def test_a_failure_that_nobody_waits_for_makes_no_noise(store: Store) -> None:
     noise: list[Any] = []
 

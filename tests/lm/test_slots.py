@@ -77,3 +77,22 @@ def test_closed_slots_let_nobody_in() -> None:
                 await each
 
     asyncio.run(work())
+
+
+def test_who_gets_a_slot_begins_before_who_gave_it_goes_on() -> None:
+    order: list[str] = []
+
+    async def one(slots: Slots, name: str) -> None:
+        await slots.acquire()
+        order.append(f"{name} begins")
+        await asyncio.sleep(0)
+        await slots.pass_on()
+        order.append(f"{name} goes on")
+
+    async def work() -> None:
+        slots = Slots(2)
+        await asyncio.gather(*(one(slots, name) for name in "abcd"))
+
+    asyncio.run(work())
+    assert order[:4] == ["a begins", "b begins", "c begins", "d begins"]
+    assert order[4:] == ["a goes on", "b goes on", "c goes on", "d goes on"]
