@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import hashlib
 import itertools
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import cast
@@ -28,6 +29,7 @@ from fusionprog.lm.slots import Slots
 from fusionprog.store.store import Store, StoredCall
 from fusionprog.store.unicode import as_unicode
 
+_AT_ONCE = 0.001  # seconds
 _USUAL_ANSWER = 200  # tokens that an answer is taken to have until it is there, for the pace alone
 
 
@@ -111,7 +113,7 @@ class LMClient:
         lane = self._lane(model)
         if self._store is None:
             answer = await self._ask(lane, request)
-            await self._slots.pass_on()
+            await self._pass_on(lane)
             return b"%d" % next(self._numbers), answer
         key = _key(lane.identity, request, sample)
         return key, await self._flights.get(key, self._find_or_ask, lane, request, sample, key)
@@ -136,7 +138,7 @@ class LMClient:
             raise
         if store.in_memory:  # what ends with the process in any case: nothing waits for it to be written
             try:
-                await self._slots.pass_on()
+                await self._pass_on(lane)
             finally:
                 self._put(store, lane, request, sample, key, answer, None)
             return answer
@@ -147,6 +149,13 @@ class LMClient:
             raise
         self._wake_soon(store)
         return answer
+
+    async def _pass_on(self, lane: _Lane) -> None:
+        """Gives the slot of an answer to who waits for one, who begins first where that is worth the detour."""
+        if lane.takes_time:
+            await self._slots.pass_on()
+        else:
+            self._slots.release()
 
     def _put(
         self,
@@ -191,6 +200,7 @@ class LMClient:
 
     async def _attempt(self, lane: _Lane, request: Request) -> Completion:
         reserved = await self._pace(lane, request) if lane.paced or lane.pacer.paused else 0
+        begun = time.perf_counter()
         try:
             with lane.deadlines.deadline():
                 answer = await lane.model.complete(request.messages)
@@ -204,6 +214,7 @@ class LMClient:
             ) from error
         except Exception as error:
             raise LMError(f"the model {lane.model.name!r} gave no answer", found=repr(error)) from error
+        lane.takes_time = time.perf_counter() - begun > _AT_ONCE
         if reserved:
             lane.pacer.correct(reserved - answer.tokens)
         return answer
@@ -262,7 +273,7 @@ class LMClient:
         return lane
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Lane:
     model: LanguageModel
     identity: str
@@ -270,6 +281,7 @@ class _Lane:
     pacer: Pacer
     deadlines: Deadlines
     paced: bool  # whether there is a limit per minute
+    takes_time: bool = True  # whether the model's last answer did
 
 
 def _key(identity: str, request: Request, sample: int) -> bytes:
