@@ -29,7 +29,7 @@ from fusionprog.prompts.schedule import FORMATS, Format
 from fusionprog.runtime.compiled import CompiledProgram
 from fusionprog.runtime.lineage import Lineage
 from fusionprog.search.display import Display
-from fusionprog.search.events import Callback, Note
+from fusionprog.search.events import Callback, Note, Planned
 from fusionprog.search.kept_study import KeptStudy
 from fusionprog.search.objective import Objective
 from fusionprog.search.preflight import Job, preflight
@@ -140,6 +140,8 @@ def run_stored(
     **how: Any,
 ) -> CompiledProgram:
     """Runs what passed preflight on a store that it opens, and shows progress; the rest is as ``run_job`` has it."""
+    for callback in callbacks:
+        callback(Planned(job))
     with ExitStack() as stack:
         store = stack.enter_context(Store(storage))
         shown = list(callbacks)

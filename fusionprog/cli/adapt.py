@@ -12,17 +12,21 @@ import click
 
 from fusionprog.cli.artifact_file import check_folder, load_program
 from fusionprog.cli.asking import Asking, asking_options
-from fusionprog.cli.spending import Spending, ask_first, spending_options
+from fusionprog.cli.gate import DryRun, Gate
+from fusionprog.cli.spending import Spending, spending_options
 
 if TYPE_CHECKING:
+    from fusionprog.lm.client import Paid
     from fusionprog.program.task import Task
     from fusionprog.runtime.compiled import CompiledProgram
+    from fusionprog.search.preflight import Job
 
 EXAMPLES = """\b
 Examples:
   fusionprog adapt desk.json hotel.py -o hotel.json --trials 0        by its embedding alone: asks no model
   fusionprog adapt desk.json hotel.py -o hotel.json --probes 60       after a first look
   fusionprog adapt desk.json hotel.py -o hotel.json --max-calls 800   after a search that starts ahead
+  fusionprog adapt desk.json hotel.py --max-calls 800 --dry-run       what that would cost
   fusionprog adapt desk.json all.py -o all.json --joint --max-usd 3   all tasks together, the old ones too
   fusionprog adapt desk.json desk.py -o mini.json --lm openai/gpt-4o-mini --max-usd 3   to another model
   fusionprog adapt desk.json desk.py -o new.json --recode --max-usd 3   to the code of desk.py as it is now
@@ -32,7 +36,9 @@ Examples:
 @click.command("adapt", epilog=EXAMPLES)
 @click.argument("artifact", type=click.Path())
 @click.argument("tasks", metavar="TASKS.py")
-@click.option("-o", "--output", required=True, type=click.Path(dir_okay=False), help="Where the new artifact goes.")
+@click.option(
+    "-o", "--output", type=click.Path(dir_okay=False), help="Where the new artifact goes (needed but for --dry-run)."
+)
 @click.option("--trials", type=click.IntRange(min=0), help="Trials of the search; 0 asks no model.")
 @click.option("--probes", type=click.IntRange(min=1), metavar="N", help="N model calls at most, for a first look.")
 @spending_options
@@ -49,11 +55,12 @@ Examples:
 @click.option(
     "--program", "code", metavar="PROGRAM.py[:name]", help="The program file that it must be compiled from: checked."
 )
+@click.option("--dry-run", is_flag=True, help="Check everything, say what it would cost, and stop.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def adapt_command(
     artifact: str,
     tasks: str,
-    output: str,
+    output: str | None,
     trials: int | None,
     probes: int | None,
     spending: Spending,
@@ -68,6 +75,7 @@ def adapt_command(
     seed: int,
     module: str | None,
     code: str | None,
+    dry_run: bool,
     as_json: bool,
 ) -> None:
     """Add the tasks of TASKS.py to a compiled program, starting from what it knows.
@@ -78,14 +86,17 @@ def adapt_command(
     changed, or the prompts before it did. No task is measured worse than as written: where nothing better is found, it
     runs as written.
     """
+    if output is None and not dry_run:
+        raise click.UsageError("Say where the new artifact goes: -o hotel.json")
+
     from fusionprog.cli.program_file import only_tasks, read_tasks_file
     from fusionprog.cli.receipt import Receipt
-    from fusionprog.cli.summary import growth_lines, paid_line, record_data, score_lines, summary_lines
-    from fusionprog.cli.terminal import inert
+    from fusionprog.cli.summary import record_data
     from fusionprog.search.display import Display
     from fusionprog.search.start import DEFAULT_TOLERANCE
 
-    check_folder(output)
+    if output is not None:
+        check_folder(output)
     file = read_tasks_file(tasks)
     if recode and file.program is None:
         raise click.UsageError(f"{tasks} defines no program, which --recode takes.")
@@ -95,38 +106,66 @@ def adapt_command(
         chosen = _fitting(program, chosen, new=lm is None and not recode)
     asks_none = trials == 0
     budget = spending.budget(None if asks_none or probes else file.budget)
-    if not (asks_none or probes or budget.bounded or spending.yes) and _costs(program, chosen, lm):
-        ask_first([f"a search for {', '.join(task.name for task in chosen)} on {lm or _models(program)}"])
-    where, receipt = storage or str(Path(output).with_suffix(".db")), Receipt()
-    with Display() as display:
-        adapted = program.adapt(
-            chosen,
-            trials=trials,
-            probes=probes,
-            budget=budget if budget.bounded else None,
-            joint=joint,
-            tolerance=DEFAULT_TOLERANCE if tolerance is None else tolerance,
-            lm=lm,
-            code=file.program if recode else None,
-            pool=file.pool,
-            embedder=file.embedder,
-            storage=where,
-            seed=seed,
-            callbacks=[display, receipt],
-            progress=False,
-            **asking.how(file.limits),
-        )
+    capped = asks_none or probes is not None or budget.bounded
+    gate = Gate(dry_run=dry_run, asks=not (capped or spending.yes))
+    gate.check_embedder(program, file.embedder)
+    where = storage or str(Path(output or artifact).with_suffix(".db"))
+    receipt = Receipt()
+    try:
+        with Display() as display:
+            adapted = program.adapt(
+                chosen,
+                trials=trials,
+                probes=probes,
+                budget=budget if budget.bounded else None,
+                joint=joint,
+                tolerance=DEFAULT_TOLERANCE if tolerance is None else tolerance,
+                lm=lm,
+                code=file.program if recode else None,
+                pool=file.pool,
+                embedder=file.embedder,
+                storage=where,
+                seed=seed,
+                callbacks=[gate, display, receipt],
+                progress=False,
+                **asking.how(file.limits),
+            )
+    except DryRun as planned:
+        click.echo(_plan(planned.job, as_json=as_json))
+        return
+    if output is None or dry_run:
+        click.echo(_plan(None, as_json=as_json))
+        return
     adapted.save(output)
-    record, names_shown = adapted.record, [task.name for task in chosen]
+    shown = [task.name for task in chosen]
     if as_json:
-        added = [name for name in names_shown if name not in program.tasks]
+        added = [name for name in shown if name not in program.tasks]
         result = {"output": output, "storage": where, "paid": asdict(receipt.paid), "added": added}
-        click.echo(json.dumps({**result, **record_data(record)}))
-    elif asks_none:
-        click.echo("\n".join([*map(inert, score_lines(record, names_shown)), f"wrote {output}"]))
+        click.echo(json.dumps({**result, **record_data(adapted.record)}))
     else:
-        lines = [*summary_lines(record, names_shown), *growth_lines(record), paid_line(receipt.paid)]
-        click.echo("\n".join([*map(inert, lines), f"wrote {output} (measurements in {where})"]))
+        wrote = f"wrote {output}" if asks_none else f"wrote {output} (measurements in {where})"
+        click.echo("\n".join([*_found(adapted, shown, None if asks_none else receipt.paid), wrote]))
+
+
+def _plan(job: Job | None, *, as_json: bool) -> str:
+    """What a dry run says: what would be done, or that nothing would be asked."""
+    from fusionprog.cli.summary import dry_run_lines
+    from fusionprog.search.estimate import Estimate
+
+    if as_json:
+        return json.dumps(asdict(Estimate(0, 0, 0, 0.0) if job is None else job.estimate))
+    return "no model would be asked" if job is None else "\n".join(dry_run_lines(job))
+
+
+def _found(adapted: CompiledProgram, shown: Sequence[str], paid: Paid | None) -> list[str]:
+    """What the command says of the tasks; what was paid, where anything was asked."""
+    from fusionprog.cli.summary import growth_lines, paid_line, score_lines, summary_lines
+    from fusionprog.cli.terminal import inert
+
+    record = adapted.record
+    if paid is None:
+        return list(map(inert, score_lines(record, shown)))
+    return list(map(inert, [*summary_lines(record, shown), *growth_lines(record), paid_line(paid)]))
 
 
 def _fitting(program: CompiledProgram, tasks: Sequence[Task], *, new: bool) -> list[Task]:
@@ -150,21 +189,3 @@ def _fitting(program: CompiledProgram, tasks: Sequence[Task], *, new: bool) -> l
     if others:
         click.echo(f"note: left out, as the program has {'them' if new else 'none of them'}: {others}", err=True)
     return left
-
-
-def _costs(program: CompiledProgram, tasks: Sequence[Task], lm: str | None) -> bool:
-    """Whether a model that a search for tasks asks is a paid one."""
-    from fusionprog.evaluation.metrics import as_metric
-    from fusionprog.evaluation.program import make_scorer
-    from fusionprog.lm.resolve import resolve_models
-    from fusionprog.program.task import bind
-    from fusionprog.runtime.render import TaskView
-
-    models = dict(program.models) if lm is None else resolve_models(lm, list(program.models))
-    views = [(task, TaskView(task.name, task.domain, bind(program.graph, task), ())) for task in tasks]
-    scorers = [make_scorer(view, as_metric(task.metric), models) for task, view in views]
-    return any(not model.free for scorer in scorers for model in scorer.asked)
-
-
-def _models(program: CompiledProgram) -> str:
-    return ", ".join(sorted({model.name for model in program.models.values()}))

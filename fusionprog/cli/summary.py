@@ -112,13 +112,14 @@ def dry_run_lines(job: Job) -> list[str]:
     """Returns what preflight found: the notes, the plan and the price."""
     plan, estimate = job.plan, job.estimate
     usd = "price unknown" if estimate.usd is None else f"about ${estimate.usd:.2f}"
+    tasks = f"{len(job.tasks)} task{'' if len(job.tasks) == 1 else 's'}"
     offered = [model for mine in job.offered.values() for model in mine.values()]
     models = ", ".join(sorted({model.name for model in (*job.models.values(), *offered)}))
     chosen = [f"{node}.{choice}" for node, mine in job.choices.items() for choice in mine]
     best = "the best candidate" if plan.finalists == 1 else f"{plan.finalists} candidates along the front"
     return [
         *job.notes,
-        f"searched: {', '.join(job.searched)} with {len(job.pool)} items for {len(job.tasks)} tasks on {models}",
+        f"searched: {', '.join(job.searched)} with {len(job.pool)} items for {tasks} on {models}",
         *([f"chosen: {', '.join(chosen)}"] if chosen else []),
         f"at most {estimate.calls:,} calls and {estimate.test_calls:,} for the test report: "
         f"about {estimate.tokens:,} tokens, {usd}",

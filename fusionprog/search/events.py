@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from fusionprog.lm.budget import Budget
 from fusionprog.lm.client import Paid
 from fusionprog.runtime.record import CompileRecord
+
+if TYPE_CHECKING:
+    from fusionprog.search.preflight import Job
 
 
 @dataclass(frozen=True)
@@ -28,6 +31,17 @@ class Spent:
     usd: float
     budget: Budget
     paid: Paid = field(default_factory=Paid)
+
+
+@dataclass(frozen=True)
+class Planned:
+    """Everything passed its checks; nothing was asked or written yet. What a callback raises now ends it there.
+
+    Attributes:
+        job: What will be done, with its plan and its estimate.
+    """
+
+    job: Job
 
 
 @dataclass(frozen=True)
@@ -79,5 +93,5 @@ class Finished:
     paid: Paid = field(default_factory=Paid)
 
 
-Event: TypeAlias = PhaseStarted | StepDone | Note | Finished
+Event: TypeAlias = Planned | PhaseStarted | StepDone | Note | Finished
 Callback: TypeAlias = Callable[[Event], None]

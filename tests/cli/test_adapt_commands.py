@@ -134,7 +134,8 @@ def test_a_paid_model_is_asked_only_under_a_cap_or_with_consent(
     ran = command(*arguments)
     assert ran.code == 2 and "This model is paid and there is no cap." in ran.err
     ran = command(*arguments, terminal=True, stdin="n\n")
-    assert ran.code == 130 and "a search for inn on logged" in ran.err
+    assert ran.code == 130 and "searched: triage with " in ran.err and " for 1 task on logged" in ran.err
+    assert " calls and 24 for the test report: about " in ran.err
     ran = command("transfer-matrix", desk, program, "--task", "inn", "--rows", "10")
     assert ran.code == 2 and "This model is paid and there is no cap." in ran.err
     ran = command("transfer-matrix", desk, program, "--task", "inn", "--rows", "10", "--max-calls", "19")
@@ -144,6 +145,29 @@ def test_a_paid_model_is_asked_only_under_a_cap_or_with_consent(
     assert command("transfer-matrix", desk, program, "--task", "inn", "--rows", "10", "--max-calls", "20").code == 0
     assert command(*arguments, "--max-calls", "150").code == 0
     assert (tmp_path / "calls.log").read_bytes() != asked
+
+
+def test_a_dry_run_of_adapt_asks_nothing_and_writes_nothing(
+    command: Command, tmp_path: Path, new_program: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = new_program(tmp_path, "lm = Logged()\n" + INN + "tasks += [inn]\n")
+    desk = tmp_path / "desk.json"
+    assert command("compile", program, "-o", desk, "--task", "shop", "--trials", "2").code == 0
+    monkeypatch.setenv("PAID", "1")
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir() if path.is_file()}
+    arguments = ("adapt", desk, program, "--task", "inn", "--dry-run")
+    ran = command(*arguments)  # needs neither a cap nor a place to write to
+    assert ran.code == 0, ran.err
+    assert "searched: triage with " in ran.out and " for 1 task on logged" in ran.out
+    planned = command(*arguments, "--max-calls", "150", "-o", tmp_path / "x.json", "--json").data
+    assert planned["calls"] == 150 and planned["test_calls"] == 24 and planned["tokens"] > 0
+    shown = command("adapt", desk, program, "--task", "shop", "--task", "inn", "--joint", "--dry-run").out
+    assert " for 2 tasks on logged" in shown
+    assert command(*arguments, "--trials", "0").out == "no model would be asked\n"
+    assert command(*arguments, "--trials", "0", "--json").data["calls"] == 0
+    assert command("adapt", desk, program, "--task", "inn").code == 2  # without a place to write to
+    after = {path.name: path.read_bytes() for path in tmp_path.iterdir() if path.is_file()}
+    assert after == before
 
 
 def test_the_matrix_is_a_table_or_json(command: Command, desk: Path, inn: Path) -> None:

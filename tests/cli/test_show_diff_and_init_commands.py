@@ -26,7 +26,8 @@ COMMANDS = [
 ]
 OPTIONS = {
     "adapt": "-o --trials --probes --max-calls --max-usd --max-tokens --max-time --yes --joint --tolerance --lm "
-    "--recode -j --rpm --tpm --timeout --retries --fresh --task --limit --storage --seed --module --program --json",
+    "--recode -j --rpm --tpm --timeout --retries --fresh --task --limit --storage --seed --module --program --dry-run "
+    "--json",
     "compile": "--lm --objective --prior --trials --max-calls --max-usd --max-tokens --max-time -j --task --limit "
     "--storage --seed --fresh --dry-run --yes --json -o",
     "run": "--task --input -o --lm --module --program --json",
