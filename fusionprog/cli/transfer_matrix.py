@@ -34,6 +34,7 @@ Examples:
 @click.option("--task", "names", multiple=True, metavar="T", help="Only this target; may be repeated.")
 @click.option("--limit", type=click.IntRange(min=1), metavar="N", help="At most N rows a split.")
 @click.option("--storage", metavar="URL", help="Where measurements are kept.  [default: nowhere]")
+@click.option("--dry-run", is_flag=True, help="Check everything, say what it would cost, and stop.")
 @click.option("--json", "as_json", is_flag=True, help="Print the matrix as JSON.")
 def transfer_matrix_command(
     artifacts: tuple[str, ...],
@@ -46,6 +47,7 @@ def transfer_matrix_command(
     names: tuple[str, ...],
     limit: int | None,
     storage: str | None,
+    dry_run: bool,
     as_json: bool,
 ) -> None:
     """Measure what the tasks of compiled programs do for the tasks of TASKS.py, and where they hurt.
@@ -69,6 +71,11 @@ def transfer_matrix_command(
     plan = plan_transfer(sources, only_tasks(file.tasks, names, limit), rows=rows, embedder=file.embedder)
     if max_calls is not None and plan.calls > max_calls:
         raise click.UsageError(f"It takes {plan.cost}. Allow more (--max-calls), or measure fewer --rows.")
+    if dry_run:
+        said = [*plan.notes, plan.cost]
+        planned = {"calls": plan.calls, "tokens": plan.tokens, "usd": plan.usd, "notes": plan.notes}
+        click.echo(json.dumps(planned) if as_json else "\n".join(said))
+        return
     if any(not model.free for model in plan.asked) and max_calls is None and not yes:
         ask_first([*plan.notes, plan.cost])
     receipt = Receipt()

@@ -185,6 +185,15 @@ def test_the_matrix_is_a_table_or_json(command: Command, desk: Path, inn: Path) 
     assert command("transfer-matrix", inn).code == 2
 
 
+def test_a_dry_run_of_the_matrix_says_what_it_would_take(command: Command, desk: Path, inn: Path) -> None:
+    arguments = ("transfer-matrix", desk / "desk.json", inn, "--rows", "12", "--dry-run")
+    ran = command(*arguments)
+    assert ran.code == 0 and ran.out.splitlines()[-1].startswith("at most 48 calls")
+    assert "│" not in ran.out
+    assert command(*arguments, "--json").data["calls"] == 48
+    assert command(*arguments, "--max-calls", "47").code == 2
+
+
 def test_what_held_and_pairs_are_shown(desk: Path) -> None:
     held = Adapted("probed", 0.1, 0.05, {"all tasks": 0.604, "shop": 0.3, "bank": 0.001, "": 0.095})
     assert sources_text(held) == "of what was known there held: all tasks 60%, shop 30%, nothing known 10%"

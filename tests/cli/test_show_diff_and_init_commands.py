@@ -43,7 +43,7 @@ OPTIONS = {
     "registry": "--json",
     "store": "",
     "transfer-matrix": "--rows --max-calls --yes --lm -j --rpm --tpm --timeout --retries --fresh --task --limit "
-    "--storage --json",
+    "--storage --dry-run --json",
 }
 
 
