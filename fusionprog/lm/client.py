@@ -29,7 +29,7 @@ from fusionprog.lm.slots import Slots
 from fusionprog.store.store import Store, StoredCall
 from fusionprog.store.unicode import as_unicode
 
-_AT_ONCE = 0.001  # seconds
+_AT_ONCE = 0.001  # seconds; for a model that takes no longer, no slot is empty for long
 _USUAL_ANSWER = 200  # tokens that an answer is taken to have until it is there, for the pace alone
 
 
@@ -54,7 +54,8 @@ class LMClient:
     """Asks models: stored answers first, equal requests once, as many at once and as often as is allowed.
 
     A call holds its slot until its answer is committed to the store, so that a killed process loses at most as many
-    answers as it has slots.
+    answers as it has slots. Where the store ends with the process, the slot is given on at once, and the answer is
+    worked on after those who waited have begun.
 
     Args:
         store: Where answers are looked up and kept; without one every request is a call.
