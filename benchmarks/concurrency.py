@@ -19,6 +19,7 @@ import functools
 import io
 import os
 import statistics
+import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -91,9 +92,18 @@ def fusionprog(lm: dspy.LM, meter: Meter, options: argparse.Namespace) -> Any:
         about = f"Messages to a help desk for {name}."
         tasks.append(fp.Task(name, domain=name, description=about, train=train, val=val, test=test, metric=correct))
     budget = fp.Budget(calls=options.calls)
-    return fp.compile(
-        Desk(), tasks, lm=lm, budget=budget, concurrency=SLOTS, seed=0, callbacks=[listen], progress=False
-    ).record
+    with tempfile.TemporaryDirectory() as folder:
+        return fp.compile(
+            Desk(),
+            tasks,
+            lm=lm,
+            budget=budget,
+            concurrency=SLOTS,
+            storage=f"{folder}/desk.db" if options.file else None,
+            seed=0,
+            callbacks=[listen],
+            progress=False,
+        ).record
 
 
 def bare(engine: Engine, calls: int) -> None:
@@ -162,6 +172,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--test", type=int, default=50, help="test rows of a task")
     parser.add_argument("--latency", type=float, default=0.05, help="seconds that a call takes")
     parser.add_argument("--rounds", type=int, default=3, help="how often fusionprog compiles; the median counts")
+    parser.add_argument("--file", action="store_true", help="fusionprog keeps its measurements in a SQLite file")
     parser.add_argument("--only", action="store_true", help="leave MIPROv2 and GEPA out")
     options = parser.parse_args(arguments)
     begin()

@@ -7,6 +7,7 @@ import contextlib
 import hashlib
 import itertools
 import time
+from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import cast
@@ -54,8 +55,8 @@ class LMClient:
     """Asks models: stored answers first, equal requests once, as many at once and as often as is allowed.
 
     A call holds its slot until its answer is committed to the store, so that a killed process loses at most as many
-    answers as it has slots. Where the store ends with the process, the slot is given on at once, and the answer is
-    worked on after those who waited have begun.
+    answers as it has slots; where the store ends with the process, until the answer is there. Then those who wait for
+    a slot begin first, and the answer is worked on.
 
     Args:
         store: Where answers are looked up and kept; without one every request is a call.
@@ -97,6 +98,7 @@ class LMClient:
         self._numbers = itertools.count()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._waking = False
+        self._uncommitted: deque[asyncio.Future[None] | None] = deque()  # who waits for the answers that were put
 
     async def complete(self, model: LanguageModel, request: Request, *, sample: int = 0) -> tuple[bytes, Completion]:
         """Returns a request's key and the model's answer.
@@ -148,7 +150,11 @@ class LMClient:
         except BaseException:
             self._slots.release()
             raise
+        committed = asyncio.get_running_loop().create_future() if lane.takes_time else None
+        self._uncommitted.append(committed)
         self._wake_soon(store)
+        if committed is not None:
+            await committed
         return answer
 
     async def _pass_on(self, lane: _Lane) -> None:
@@ -255,7 +261,15 @@ class LMClient:
         with contextlib.suppress(RuntimeError):  # the loop is closed, and nobody waits for slots any more
             if error is not None:
                 self._loop.call_soon_threadsafe(self._slots.close, error)
-            self._loop.call_soon_threadsafe(self._slots.release, count)
+            self._loop.call_soon_threadsafe(self._committed, count)
+
+    def _committed(self, count: int) -> None:
+        """Gives on the slots of the first answers that were put, and lets these be worked on after that."""
+        self._slots.release(count)
+        for _ in range(min(count, len(self._uncommitted))):
+            waiting = self._uncommitted.popleft()
+            if waiting is not None and not waiting.done():
+                waiting.set_result(None)
 
     def _lane(self, model: LanguageModel) -> _Lane:
         """What is known of a model; the model is held, so that nothing else is given its ``id``."""

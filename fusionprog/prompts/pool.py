@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib.resources
 import json
 import os
@@ -14,6 +15,12 @@ import yaml
 from fusionprog._internal.registry import did_you_mean
 from fusionprog.errors import PoolError
 from fusionprog.prompts.items import DemoSet, Family, Fragment, Item, family_registry
+
+
+@functools.cache
+def _ready_made() -> Any:
+    """What the file of the ready-made fragments holds; reading it takes longer than all else that is done with it."""
+    return yaml.safe_load(importlib.resources.files("fusionprog.prompts").joinpath("patterns.yaml").read_text("utf-8"))
 
 
 class PromptPool:
@@ -53,8 +60,7 @@ class PromptPool:
     @classmethod
     def patterns(cls) -> PromptPool:
         """Returns the ready-made fragments: roles, instructions, ways to reason, constraints."""
-        text = importlib.resources.files("fusionprog.prompts").joinpath("patterns.yaml").read_text("utf-8")
-        return cls(_items_from(yaml.safe_load(text), "the ready-made patterns"))
+        return cls(_items_from(_ready_made(), "the ready-made patterns"))
 
     @classmethod
     def from_file(cls, path: str | os.PathLike[str]) -> PromptPool:

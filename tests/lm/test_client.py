@@ -138,6 +138,27 @@ def test_answers_that_come_together_are_one_commit_where_they_are_kept(
     assert committed == commits
 
 
+def test_an_answer_that_took_time_is_used_when_it_is_committed(tmp_path: Path) -> None:
+    class Slow(Scripted):
+        async def complete(self, messages: Messages) -> Completion:
+            await asyncio.sleep(0.002)
+            return await super().complete(messages)
+
+    place = tmp_path / "calls.db"
+
+    async def work() -> None:
+        model = Slow()
+        with Store(place) as store:
+            client = LMClient(store, 2)
+            for text in "abcd":
+                key, answer = await client.complete(model, prompt(text))
+                with Store(place) as other:
+                    found = await other.find(key)
+                assert found is not None and found.text == answer.text
+
+    asyncio.run(work())
+
+
 def test_without_a_store_every_request_is_a_call() -> None:
     async def work() -> None:
         model, client = Scripted(), LMClient(None)
