@@ -160,7 +160,12 @@ def _decoded(
         told = {name: _shortened(getattr(error, name)) for name in ("expected", "found", "fix")}
         raise ArtifactError(f"{where}: {_shortened(error.problem)}", **told) from error
     except Exception as error:
-        raise ArtifactError(f"{where} is not sound", found=_shortened(repr(error))) from error
+        raise ArtifactError(
+            f"{where} is not sound",
+            expected="an artifact as fusionprog writes it",
+            found=_shortened(repr(error)),
+            fix="Save the program again with the fusionprog that wrote it",
+        ) from error
 
 
 def _shortened(text: str) -> str:

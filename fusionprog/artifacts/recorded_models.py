@@ -46,4 +46,8 @@ def _model(identity: Mapping[str, Any], node: str) -> LanguageModel:
     try:
         return model_from_identity(identity)
     except Exception as error:
-        raise ArtifactError(f"the model of node {node!r} cannot be made", found=repr(error)[:200]) from error
+        raise ArtifactError(
+            f"the model of node {node!r} cannot be made",
+            found=repr(error)[:200],
+            fix="Save the program again with the fusionprog that wrote it",
+        ) from error

@@ -92,8 +92,11 @@ def check_unique(names: Iterable[str], what: str) -> None:
 
 def refuse_built(what: str, error: Exception) -> NoReturn:
     """Raises an ``ArtifactError`` for something that its class would not be made of."""
-    found = str(error).rstrip(".") if isinstance(error, FusionProgError) else repr(error)
-    raise ArtifactError(f"{what} cannot be built", found=found) from error
+    if isinstance(error, FusionProgError):  # says what to do itself
+        raise ArtifactError(f"{what} cannot be built", found=str(error).rstrip(".")) from error
+    raise ArtifactError(
+        f"{what} cannot be built", found=repr(error), fix="Save the program again with the fusionprog that wrote it"
+    ) from error
 
 
 @functools.cache

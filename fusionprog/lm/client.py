@@ -28,7 +28,7 @@ from fusionprog.lm.model import Completion, Finish, LanguageModel, Request
 from fusionprog.lm.pacing import Pacer
 from fusionprog.lm.slots import Slots
 from fusionprog.store.store import Store, StoredCall
-from fusionprog.store.unicode import as_unicode
+from fusionprog.store.unicode import around, as_unicode
 
 _AT_ONCE = 0.001  # seconds; for a model that takes no longer, no slot is empty for long
 _USUAL_ANSWER = 200  # tokens that an answer is taken to have until it is there, for the pace alone
@@ -220,7 +220,11 @@ class LMClient:
                 fix="Allow it more time with limits=fusionprog.Limits(timeout=...)",
             ) from error
         except Exception as error:
-            raise LMError(f"the model {lane.model.name!r} gave no answer", found=repr(error)) from error
+            raise LMError(
+                f"the model {lane.model.name!r} gave no answer",
+                found=repr(error),
+                fix="Mend its complete(); where asking again may help, let it raise an LMUnavailableError",
+            ) from error
         lane.takes_time = time.perf_counter() - begun > _AT_ONCE
         if reserved:
             lane.pacer.correct(reserved - answer.tokens)
@@ -305,7 +309,7 @@ def _key(identity: str, request: Request, sample: int) -> bytes:
     except UnicodeEncodeError as error:
         raise LMConfigurationError(
             "a prompt holds text that is not valid Unicode",
-            found=repr(error.object[max(0, error.start - 20) : error.end + 20]),
+            found=around(error),
             fix="Repair the row or the fragment that it comes from",
         ) from error
     return hashlib.blake2b(asked, digest_size=16).digest()

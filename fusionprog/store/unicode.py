@@ -17,9 +17,14 @@ def check_unicode(text: str) -> None:
         except UnicodeEncodeError as error:
             raise StoreError(
                 "a call holds text that is not valid Unicode",
-                found=repr(error.object[max(0, error.start - 20) : error.end + 20]),
+                found=around(error),
                 fix="Replace it before it is stored",
             ) from error
+
+
+def around(error: UnicodeEncodeError) -> str:
+    """Returns what is no Unicode with what stands around it, as it may be shown."""
+    return repr(error.object[max(0, error.start - 20) : error.end + 20])
 
 
 def as_unicode(text: str) -> str:
