@@ -108,7 +108,8 @@ def adapt_command(
     budget = spending.budget(None if asks_none or probes else file.budget)
     capped = asks_none or probes is not None or budget.bounded
     gate = Gate(dry_run=dry_run, asks=not (capped or spending.yes))
-    gate.check_embedder(program, file.embedder)
+    if any(task.name not in program.tasks for task in chosen):
+        gate.check_embedder(program, file.embedder)
     where = storage or str(Path(output or artifact).with_suffix(".db"))
     receipt = Receipt()
     try:

@@ -59,7 +59,7 @@ class Gate:
         self._asks = False  # what is searched again later spends what the first search leaves
 
     def check_embedder(self, program: CompiledProgram, given: EmbedderSpec) -> None:
-        """Asks for consent here where an embedding model says where tasks are, before any search.
+        """Asks for consent where an embedding model says where new tasks are, which is before any search.
 
         Args:
             program: What is adapted.

@@ -122,13 +122,17 @@ def test_all_tasks_together_and_on_another_model(
     assert command(*arguments, "--lm", "offline", "--task", "inn").code == 3
 
 
-def test_a_paid_model_is_asked_only_under_a_cap_or_with_consent(
-    command: Command, tmp_path: Path, new_program: Command, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    program = new_program(tmp_path, "lm = Logged()\n" + INN + "tasks += [inn]\n")
-    desk = tmp_path / "desk.json"
-    assert command("compile", program, "-o", desk, "--task", "shop", "--trials", "2").code == 0
+@pytest.fixture
+def paid(command: Command, tmp_path: Path, new_program: Command, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A program file with one more task than ``desk.json`` beside it has, on a model that now costs money."""
+    program: Path = new_program(tmp_path, "lm = Logged()\n" + INN + "tasks += [inn]\n")
+    assert command("compile", program, "-o", tmp_path / "desk.json", "--task", "shop", "--trials", "2").code == 0
     monkeypatch.setenv("PAID", "1")
+    return program
+
+
+def test_a_paid_model_is_asked_only_under_a_cap_or_with_consent(command: Command, tmp_path: Path, paid: Path) -> None:
+    program, desk = paid, tmp_path / "desk.json"
     asked = (tmp_path / "calls.log").read_bytes()
     arguments = ("adapt", desk, program, "-o", tmp_path / "x.json", "--task", "inn")
     ran = command(*arguments)
@@ -147,13 +151,8 @@ def test_a_paid_model_is_asked_only_under_a_cap_or_with_consent(
     assert (tmp_path / "calls.log").read_bytes() != asked
 
 
-def test_a_dry_run_of_adapt_asks_nothing_and_writes_nothing(
-    command: Command, tmp_path: Path, new_program: Command, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    program = new_program(tmp_path, "lm = Logged()\n" + INN + "tasks += [inn]\n")
-    desk = tmp_path / "desk.json"
-    assert command("compile", program, "-o", desk, "--task", "shop", "--trials", "2").code == 0
-    monkeypatch.setenv("PAID", "1")
+def test_a_dry_run_of_adapt_asks_nothing_and_writes_nothing(command: Command, tmp_path: Path, paid: Path) -> None:
+    program, desk = paid, tmp_path / "desk.json"
     before = {path.name: path.read_bytes() for path in tmp_path.iterdir() if path.is_file()}
     arguments = ("adapt", desk, program, "--task", "inn", "--dry-run")
     ran = command(*arguments)  # needs neither a cap nor a place to write to

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 import fusionprog as fp
 from fusionprog._internal.canonical import seed_of
-from fusionprog.search.events import Finished, Note, PhaseStarted, StepDone
+from fusionprog.search.events import Finished, Note, PhaseStarted, Planned, StepDone
 
 # What it finds.
 
@@ -256,6 +257,20 @@ def test_a_callback_that_raises_ends_the_compile(kit: Any) -> None:
 
     with pytest.raises(RuntimeError, match="mine"):
         kit.compile(callbacks=[angry])
+
+
+def test_what_a_callback_raises_at_the_plan_ends_a_compile_before_anything(kit: Any, tmp_path: Path) -> None:
+    seen: list[Any] = []
+
+    def stop(event: Any) -> None:
+        seen.append(event)
+        raise RuntimeError("not today")
+
+    model = kit.Scripted()
+    with pytest.raises(RuntimeError, match="not today"):
+        kit.compile(model, storage=str(tmp_path / "x.db"), callbacks=[stop])
+    assert [type(event) for event in seen] == [Planned] and seen[0].job.estimate.calls > 0
+    assert not model.seen and list(tmp_path.iterdir()) == []
 
 
 def test_progress_is_silent_plain_or_left_to_the_terminal(kit: Any, capsys: pytest.CaptureFixture[str]) -> None:
