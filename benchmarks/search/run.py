@@ -4,6 +4,7 @@ python benchmarks/search/run.py run --bench landscape --sides fusionprog tpe --s
 python benchmarks/search/run.py report results.jsonl --plot scores.png
     python benchmarks/search/run.py zero-shot
     python benchmarks/search/run.py useless
+    python benchmarks/search/run.py agreement --bench legalbench bbh --data DATA
 
 Every compile gets as many calls as its tasks have together, each counted at the model; sides that compile one task at a
 time get an equal share for each. Test is scored afterwards, apart.
@@ -29,6 +30,7 @@ import search.data_benches
 import search.dspy_sides
 import search.gepa_side  # noqa: F401
 from _measure import begin, table
+from search.agreement import agreements, overall
 from search.benches import BENCHES, Bench
 from search.calls import Meter
 from search.report import plot_scores, reached, read_runs, score_of, scores, shown
@@ -116,6 +118,18 @@ def useless(options: argparse.Namespace) -> None:
     print(f"reported less true score: {shown(errors, signed=True)}")
 
 
+def agree(options: argparse.Namespace) -> None:
+    """Shows what prompts' scores on val say of those on test, whatever a search does."""
+    for name in options.bench:
+        found = agreements(BENCHES[name](options.data, 0), options.prompts, seed=0)
+        lines = [
+            [each.task, f"{each.correlation:+.2f}", f"{each.written:.3f}", f"{each.mean:.3f}", f"{each.chosen:.3f}"]
+            for each in [*found, overall(found)]
+        ]
+        heads = [name, "val with test", "as written", "random prompts", "best of them on val"]
+        print("\n" + table(heads, lines), flush=True)
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Reads the command line and does what it asks for."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -143,6 +157,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     none.add_argument("--compiles", type=int, default=50)
     none.add_argument("--calls", type=int, default=300, help="calls per task")
     none.set_defaults(work=useless)
+    both = commands.add_parser("agreement", help="whether a better score on val means a better one on test")
+    both.add_argument("--bench", nargs="+", required=True, choices=sorted(BENCHES))
+    both.add_argument("--prompts", type=int, default=100, help="random ones, for each task")
+    both.add_argument("--data", type=Path, help="folder of data sets")
+    both.set_defaults(work=agree)
     options = parser.parse_args(arguments)
     begin()
     options.work(options)

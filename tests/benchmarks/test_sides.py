@@ -11,6 +11,7 @@ import search.dspy_sides
 import search.gepa_side  # noqa: F401
 from fusionprog.prompts.mixture import CAPS
 from fusionprog.prompts.schedule import Schedule
+from search.agreement import agreements
 from search.benches import Bench, landscape_bench
 from search.calls import Meter
 from search.choices import Prompter
@@ -54,6 +55,24 @@ def test_sides_find_more_than_is_written(side: str) -> None:
     written, found = run("as written", small())[1], run(side, small())[1]
 
     assert sum(found.values()) > sum(written.values())
+
+
+def test_the_agreement_of_val_with_test_follows_from_the_rows() -> None:
+    bench = small()
+    alike = {name: replace(mine, test=mine.val) for name, mine in bench.rows.items()}
+    same = agreements(replace(bench, rows=alike), prompts=20, seed=0)
+    given = agreements(bench, prompts=20, seed=0)
+
+    for one, other in zip(same, given, strict=True):
+        assert one.correlation == pytest.approx(1.0)
+        assert one.chosen > one.mean
+        assert -1.0 <= other.correlation < 1.0
+        assert one.task == other.task
+        assert other.written < other.chosen <= 1.0
+
+
+def test_prompts_that_all_score_alike_have_no_correlation() -> None:
+    assert {each.correlation for each in agreements(small(), prompts=1, seed=0)} == {0.0}
 
 
 def test_a_choice_has_no_caps_on_texts() -> None:
