@@ -16,7 +16,9 @@ _NARROWING, _FRESH_NARROWING = 0.2, 0.1
 _MIN_TRIALS, _MIN_CONFIRMATION = 8, 12
 _MIN_VOUCHED_TRIALS, _MIN_VOUCHED_CONFIRMATION = 4, 2
 _LEAST_BLOCK, _USUAL_BLOCK, _MAX_BLOCK = 4, 8, 16
-_MANY_TRIALS = 128  # after which more rows a trial are as good as more trials
+# Where every trial takes the next rows, more trials teach more than more rows a trial do, up to so many; as soon as each
+# of them has some rows, half as many with twice the rows teach as much, and cost half of what new prompts cost.
+_MANY_TRIALS, _FEW_ROWS, _ENOUGH_TRIALS, _MAX_MOVING_BLOCK = 128, 4, 64, 64
 _USUAL_CONFIRMATION = 100
 _LEAST_WINDOW, _MOST_WINDOW, _ROWS_IN_FLIGHT = 4, 8, 96
 
@@ -219,7 +221,8 @@ def _moving(left: float, trials: int | None, sizes: Sizes) -> Shape:
     """
     narrowing = max(1, min(sizes.search_rows, int(left * _FRESH_NARROWING / CONTENDERS))) if sizes.narrows else 0
     left -= narrowing * CONTENDERS
-    block = _block(left / ((trials or _MANY_TRIALS) + 1), sizes)
+    wanted = trials or (_MANY_TRIALS if left < _FEW_ROWS * (_MANY_TRIALS + 1) else _ENOUGH_TRIALS)
+    block = _block(left / (wanted + 1), sizes, most=_MAX_MOVING_BLOCK)
     count = int(left / block) - 1
     return Shape(
         trials=count if trials is None else min(count, trials),
@@ -230,8 +233,8 @@ def _moving(left: float, trials: int | None, sizes: Sizes) -> Shape:
     )
 
 
-def _block(rows: float, sizes: Sizes) -> int:
-    return max(1, min(_MAX_BLOCK, sizes.search_rows, int(rows)))
+def _block(rows: float, sizes: Sizes, most: int = _MAX_BLOCK) -> int:
+    return max(1, min(most, sizes.search_rows, int(rows)))
 
 
 def _window(block: int, sizes: Sizes) -> int:

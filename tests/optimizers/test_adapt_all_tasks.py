@@ -278,7 +278,9 @@ def test_a_task_that_goes_on_as_written_keeps_its_model(kit: Any) -> None:
     second.name = "second"
     tasks = [kit.task("shop"), kit.task("bank")]
     pool = kit.pool(useless=0)
-    program = fp.compile(kit.Desk(), tasks, pool=pool, lm=[first, second], budget=fp.Budget(calls=2500), progress=False)
+    program = fp.compile(
+        kit.Desk(), tasks, pool=pool, lm=[first, second], budget=fp.Budget(calls=2500), seed=1, progress=False
+    )
     assert program.models["triage"].name == "second" and program.models_in("bank")["triage"].name == "scripted"
     joint = program.adapt(tasks, joint=True, budget=fp.Budget(calls=400), progress=False)
     assert joint.models_in("bank")["triage"].name == "scripted"

@@ -155,9 +155,11 @@ def test_few_calls_mean_fewer_trials_rather_than_trials_of_a_row_each() -> None:
 def test_trials_that_move_on_have_few_rows_until_there_are_many_trials() -> None:
     """One row says as much of all prompts as the next does; a trial more is another prompt."""
     sizes = Sizes(1, 400, 100, items=10, folds=1, traces=False, test_calls=0, tasks=6)
-    few, many = (make_plan(Budget(calls=calls), None, sizes).moving for calls in (100, 5000))
+    few, some, many, most = (make_plan(Budget(calls=calls), None, sizes).moving for calls in (100, 650, 1000, 20_000))
     assert few.block == 1 and few.trials > 50
-    assert many.block > 8 and many.trials > 100
+    assert 1 < some.block < 4 and some.trials > 120
+    assert many.block > 8 and 60 < many.trials < 80
+    assert most.block == 64 and most.trials > 200
 
 
 def test_more_finalists_are_confirmed_on_fewer_rows_each() -> None:
