@@ -16,8 +16,8 @@ _NARROWING, _FRESH_NARROWING = 0.2, 0.1
 _MIN_TRIALS, _MIN_CONFIRMATION = 8, 12
 _MIN_VOUCHED_TRIALS, _MIN_VOUCHED_CONFIRMATION = 4, 2
 _LEAST_BLOCK, _USUAL_BLOCK, _MAX_BLOCK = 4, 8, 16
-# Where every trial takes the next rows, more trials teach more than more rows a trial do, up to so many; as soon as each
-# of them has some rows, half as many with twice the rows teach as much, and cost half of what new prompts cost.
+# Where every trial takes the next rows, more trials teach more than more rows a trial do, up to so many; as soon as
+# each has a few rows, half as many trials of twice the rows teach as much, at half the cost of new prompts.
 _MANY_TRIALS, _FEW_ROWS, _ENOUGH_TRIALS, _MAX_MOVING_BLOCK = 128, 4, 64, 64
 _USUAL_CONFIRMATION = 100
 _LEAST_WINDOW, _MOST_WINDOW, _ROWS_IN_FLIGHT = 4, 8, 96

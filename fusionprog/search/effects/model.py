@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 from scipy.linalg import cho_factor, cho_solve, solve_triangular
-from threadpoolctl import ThreadpoolController
 
 from fusionprog._internal.canonical import seed_of
+from fusionprog._internal.numerics import one_thread
 from fusionprog.search.effects.columns import Column, Kind, Places, Vector
 from fusionprog.search.effects.link import Link, Logistic
 from fusionprog.search.effects.prior import Hypothesis
-
-_libraries = functools.cache(ThreadpoolController)  # finding them takes a while
 
 # Standard deviations of effects before anything is known, in units of score.
 USUAL: Mapping[Kind, float] = {
@@ -49,12 +44,6 @@ _FACTORS = [
 _DROPPED = 0.01  # a hypothesis that is less probable than this counts no more
 
 Factors = tuple[float, float, float]
-
-
-def one_thread() -> AbstractContextManager[Any]:
-    """Numerics on one BLAS thread: sums in another order are other numbers."""
-    limited: AbstractContextManager[Any] = _libraries().limit(limits=1)
-    return limited
 
 
 @dataclass(frozen=True)

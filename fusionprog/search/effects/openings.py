@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from fusionprog._internal.numerics import one_thread
 from fusionprog.search.effects.columns import Column, Columns, Vector
 from fusionprog.search.effects.history import History
-from fusionprog.search.effects.model import EffectsModel, one_thread
+from fusionprog.search.effects.model import EffectsModel
 
 _LOOKED_AT = 16  # the most promising candidates, which are then looked at exactly
 _MOST_CELLS = 4_000_000  # rows times items that are looked at; more of them take more than a trial is worth
