@@ -129,7 +129,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Measures both servers and prints two tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rows", type=int, default=700, help="rows that are evaluated; three calls each")
-    parser.add_argument("--calls", type=int, default=5000, help="budget of the compile")
+    parser.add_argument("--calls", type=int, default=8000, help="budget of the compile")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--latency", type=float, default=0.05, help="seconds that the slow server takes")
     options = parser.parse_args(arguments)

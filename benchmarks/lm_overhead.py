@@ -79,7 +79,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Measures all sides and prints a table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rows", type=int, default=700, help="rows that are evaluated; three calls each")
-    parser.add_argument("--calls", type=int, default=4000, help="budget of fusionprog's compile")
+    parser.add_argument("--calls", type=int, default=8000, help="budget of fusionprog's compile")
     parser.add_argument("--trials", type=int, default=20, help="trials of MIPROv2")
     parser.add_argument("--rounds", type=int, default=3)
     options = parser.parse_args(arguments)

@@ -9,9 +9,6 @@ import math
 from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 
-import numpy as np
-import numpy.typing as npt
-
 from fusionprog.prompts.items import Content, Facet, Item
 
 CAPS: Mapping[Facet, int] = {
@@ -106,9 +103,12 @@ def apportion(seats: int, weights: Sequence[float], limits: Sequence[int]) -> li
     return given
 
 
-def spread_of(effects: Sequence[float] | npt.NDArray[np.float64]) -> float:
-    """Returns the standard deviation of effects in any order, or 1 where all are alike."""
-    return float(np.std(np.sort(effects))) or 1.0 if len(effects) else 1.0
+def spread_of(effects: Sequence[float]) -> float:
+    """Returns the standard deviation of effects, to the bit the same in any order, or 1 where all are alike."""
+    if len(set(effects)) < 2:
+        return 1.0
+    mean = math.fsum(effects) / len(effects)
+    return math.sqrt(math.fsum([(effect - mean) ** 2 for effect in effects]) / len(effects)) or 1.0
 
 
 def smallest_prefix(weights: Sequence[float], mass: float = MASS) -> int:

@@ -189,14 +189,15 @@ class Mixer:
             wanted = [keys[place] for place in np.flatnonzero(effects > costs)]
             wanted += [key for key in keys if items[key].pinned and key not in wanted]
             offered = {key: offered[key] for key in wanted}
+        values = effects.tolist()
         made = mix(
             items,
             offered,
-            dict(zip(keys, effects.tolist(), strict=True)),
+            dict(zip(keys, values, strict=True)),
             self.schedule.costs,
             settings.temperature,
             settings.gates,
-            spread=spread_of(effects),
+            spread=spread_of(values),
             chosen_only=chosen_only,
         )
         if alike is not None:

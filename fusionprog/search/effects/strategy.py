@@ -10,6 +10,7 @@ from typing import Any
 import optuna
 
 from fusionprog._internal.canonical import seed_of
+from fusionprog._internal.numerics import one_thread
 from fusionprog.evaluation.evaluator import Outcome
 from fusionprog.evaluation.worth import WORTH_OF_TOKEN, tokens_shown
 from fusionprog.prompts.mixture import CAPS
@@ -90,9 +91,10 @@ class EffectsStrategy:
 
     def draw(self, number: int) -> dict[str, Any]:
         """Draws the effects of a trial and returns what Optuna sees of them; in a thread, as it may take long."""
-        self._learner.think()
+        with one_thread():
+            self._learner.think()
+            effects = self._learner.draw(seed_of(self._seed, "effects", number))
         columns = self._learner.columns
-        effects = self._learner.draw(seed_of(self._seed, "effects", number))
         self._drawn[number] = columns, effects
         if number % _LOOKED_EVERY == 0:
             self._regret.add(columns, self._learner.posterior.mean, effects, self._costs)
@@ -121,7 +123,8 @@ class EffectsStrategy:
                 there = {node: what for node, what in shown.items() if ran is None or node in ran}
                 measured.append((task, there, [each.score for each in alike]))
         if measured:
-            self._learner.observe(measured)
+            with one_thread():
+                self._learner.observe(measured)
 
     def regret(self) -> float:
         """Returns what perfect knowledge of the effects would add; infinite before there are enough draws."""
