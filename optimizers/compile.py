@@ -172,6 +172,8 @@ def run_job(
             callback(Note(kept.standing))
         work = optimizer.compile(job, client, callbacks, prior, kept)
         compiled = sync.run(work, interrupted=lambda: client.stop(LMError("interrupted")))
+    for callback in callbacks if kept.trouble else ():
+        callback(Note(kept.trouble))
     return compiled.with_lineage(Lineage.of("compile", [(each, "prior") for each in prior])) if prior else compiled
 
 

@@ -9,6 +9,7 @@ import warnings
 from collections import deque
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
 from types import TracebackType
 from typing import Any
 
@@ -18,13 +19,13 @@ from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
 from sqlalchemy.exc import InterfaceError, OperationalError
 
 from fusionprog._internal.canonical import digest
-from fusionprog.errors import StoreError
 from fusionprog.search.provenance import differences
 from fusionprog.store.store import Store
 
 _PATIENCE, _AGAIN = 60.0, 0.2  # seconds that a server has to come back, and between two tries
 _GATHERED = 1.0  # seconds for which trials are gathered, to be written together
 _NAMED = 6  # differences that are named to the user
+_DAMAGED = (ValueError, KeyError, TypeError)  # what Optuna raises for a journal that it cannot read
 
 
 class KeptStudy:
@@ -32,7 +33,8 @@ class KeptStudy:
 
     There is a part for each fold, and another where a strategy has handed over to its successor.
     The search never reads them: the same compile runs again from the stored answers, which costs no call and gives
-    the same trials. They are there for people and for Optuna's dashboard. Beside a SQLite file ``desk.db`` it is the
+    the same trials. They are there for people and for Optuna's dashboard, so where they cannot be written the compile
+    goes on, and where a journal was damaged it is set aside and written anew. Beside a SQLite file ``desk.db`` it is the
     journal ``desk.study.log`` (Optuna's tables take much longer to write there); on a server it is Optuna's own tables,
     into which every worker of the search writes what no other has written; a store in memory keeps none.
 
@@ -43,11 +45,13 @@ class KeptStudy:
     Attributes:
         fingerprint: The study's.
         standing: Whether it goes on or is new, and how a new one differs from the nearest, in words.
+        trouble: What became of trials that could not be written, in words, when it has ended; empty if all is well.
     """
 
     def __init__(self, store: Store, parts: Mapping[str, str]) -> None:
         self.fingerprint = digest(dict(parts))
         self.standing = _standing(store, self.fingerprint, parts)
+        self.trouble = ""
         self._store = store
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="fusionprog-study")
         self._writes: list[Future[None]] = []
@@ -118,11 +122,16 @@ class KeptStudy:
 
     def _study(self, name: str) -> optuna.Study:
         if name not in self._studies:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-                self._studies[name] = optuna.create_study(
-                    storage=_optuna_storage(self._store), study_name=name, direction="maximize", load_if_exists=True
-                )
+            try:
+                self._studies[name] = _open_study(self._store, name)
+            except _DAMAGED:
+                journal = _journal(self._store)
+                if journal is None or self._studies:
+                    raise
+                aside = journal.with_name(f"{journal.name}.damaged")
+                journal.replace(aside)
+                self.trouble = f"{journal.name} was damaged; it is now {aside.name}, and these trials are in a new one"
+                self._studies[name] = _open_study(self._store, name)
         return self._studies[name]
 
     def __enter__(self) -> KeptStudy:
@@ -133,10 +142,12 @@ class KeptStudy:
     ) -> None:
         self._ending.set()
         self._writer.shutdown()
-        if error is None:
-            for write in self._writes:
-                if (failure := write.exception()) is not None:
-                    raise StoreError("the study cannot be kept", found=str(failure)) from failure
+        for failure in filter(None, (write.exception() for write in self._writes)):
+            where = _journal(self._store) or self._store.name
+            self.trouble = (
+                f"the trials cannot be kept for Optuna in {where}: {failure}; what was compiled does not depend on "
+                "them, and the same command writes them once more"
+            )
 
 
 def _standing(store: Store, fingerprint: str, parts: Mapping[str, str]) -> str:
@@ -155,11 +166,23 @@ def _standing(store: Store, fingerprint: str, parts: Mapping[str, str]) -> str:
     )
 
 
+def _journal(store: Store) -> Path | None:
+    """The journal beside a store in a file."""
+    return None if store.path is None else store.path.with_suffix(".study.log")
+
+
+def _open_study(store: Store, name: str) -> optuna.Study:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        return optuna.create_study(
+            storage=_optuna_storage(store), study_name=name, direction="maximize", load_if_exists=True
+        )
+
+
 def _optuna_storage(store: Store) -> optuna.storages.BaseStorage:
-    if store.path is None:
+    if (journal := _journal(store)) is None:
         return optuna.storages.RDBStorage(store.url)
-    journal = str(store.path.with_suffix(".study.log"))
-    return optuna.storages.JournalStorage(JournalFileBackend(journal, _StoreLocked(journal)))
+    return optuna.storages.JournalStorage(JournalFileBackend(str(journal), _StoreLocked(str(journal))))
 
 
 class _StoreLocked(JournalFileOpenLock):

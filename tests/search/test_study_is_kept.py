@@ -9,7 +9,6 @@ import pytest
 from optuna.storages.journal import JournalFileBackend
 
 from fusionprog._internal.canonical import digest
-from fusionprog.errors import StoreError
 from fusionprog.search.kept_study import KeptStudy
 from fusionprog.store.store import Store
 
@@ -79,11 +78,34 @@ def test_a_store_in_memory_keeps_no_trials(tmp_path: Path, monkeypatch: pytest.M
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_journal_that_cannot_be_written_is_an_error(path: Path) -> None:
+def test_a_journal_that_cannot_be_written_loses_nothing_else_and_is_told(path: Path) -> None:
     path.with_suffix(".study.log").mkdir()
-    with Store(str(path)) as store, pytest.raises(StoreError, match="the study cannot be kept"):
+    with Store(str(path)) as store:
         with KeptStudy(store, PARTS) as study:
             study.keep(0, told(0))
+        assert "cannot be kept for Optuna in" in study.trouble and "desk.study.log" in study.trouble
+        assert store.get_trial_count(study.fingerprint) == 1
+
+
+@pytest.mark.parametrize("damage", ["x{\n", '{"op_code": 0, "worker', "whole and a half"])
+def test_a_damaged_journal_is_set_aside_and_written_anew(path: Path, damage: str) -> None:
+    """A full disk leaves half of a line, to which the next run would append."""
+    journal = path.with_suffix(".study.log")
+    if damage == "whole and a half":
+        with Store(str(path)) as store, KeptStudy(store, PARTS) as study:
+            study.keep(0, told(0))
+        damage = journal.read_text(encoding="utf-8")[:-9]
+        damage += damage
+    journal.write_text(damage + '{"op_code": 0}\n', encoding="utf-8")
+    with Store(str(path)) as store, KeptStudy(store, PARTS) as study:
+        for number in range(2):
+            study.keep(0, told(number))
+    assert len(kept(path)) == 2
+    assert "was damaged" in study.trouble
+    assert path.with_name("desk.study.log.damaged").read_text(encoding="utf-8").startswith(damage)
+    with Store(str(path)) as store, KeptStudy(store, PARTS) as again:
+        again.keep(0, told(1))
+    assert len(kept(path)) == 2 and not again.trouble
 
 
 def test_an_error_of_the_compile_goes_before_one_of_the_journal(path: Path) -> None:
