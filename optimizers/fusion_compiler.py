@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -11,7 +12,7 @@ import dspy
 from dspy.teleprompt import Teleprompter
 
 from fusionprog._internal.canonical import seed_of
-from fusionprog.errors import DataError, LMConfigurationError, ProgramError
+from fusionprog.errors import DataError, LMConfigurationError
 from fusionprog.lm.budget import Budget
 from fusionprog.lm.limits import LimitsSpec
 from fusionprog.optimizers.compile import compile as compile_program
@@ -110,7 +111,7 @@ class FusionCompiler(Teleprompter):
             student: The module; it is not changed. Its predictors run on their own ``lm``, else on
                 ``dspy.settings.lm``. What they say now is the program as written.
             trainset: Examples that glossaries and demonstrations are made from.
-            teacher: Must be ``None``.
+            teacher: Is not used; a warning says so.
             valset: Examples that candidates are scored on; if not given, two thirds of ``trainset``, drawn by seed.
 
         Returns:
@@ -118,15 +119,16 @@ class FusionCompiler(Teleprompter):
             (task ``"student"``): scores, effects, exact prompts, and the artifact that ``fusion.save(path)`` writes.
 
         Raises:
-            ProgramError: if the student cannot be compiled, or there is a teacher.
+            ProgramError: if the student cannot be compiled.
             DataError: if the examples do not fit.
             LMConfigurationError: if a predictor has no model.
             FusionProgError: for what else ``fusionprog.compile`` refuses.
         """
-        if teacher:
-            raise ProgramError(
-                "FusionCompiler takes no teacher",
-                fix="Offer what one says as demonstrations: pool=fusionprog.PromptPool([fusionprog.DemoSet(...)])",
+        if teacher:  # BetterTogether hands its own to every optimizer
+            warnings.warn(
+                "FusionCompiler has no use for a teacher; offer what one says as demonstrations: "
+                "pool=fusionprog.PromptPool([fusionprog.DemoSet(...)])",
+                stacklevel=2,
             )
         graph = from_dspy(student, calls=self.calls)
         predictors = predictor_nodes(student)

@@ -24,8 +24,15 @@ def write_atomically(path: Path, text: str) -> None:
 
 @contextmanager
 def open_atomically(path: Path) -> Iterator[TextIO]:
-    """Opens a file that takes the place of ``path`` when it was written to its end; see ``write_atomically``."""
+    """Opens a file that takes the place of ``path`` when it was written to its end; see ``write_atomically``.
+
+    A device or a pipe is written as it is.
+    """
     target = Path(os.path.realpath(path))
+    if target.exists() and not target.is_file() and not target.is_dir():
+        with target.open("w", encoding="utf-8", newline="\n") as device:
+            yield device
+        return
     temporary = target.with_name(f".{secrets.token_hex(8)}.tmp")
     try:
         with temporary.open("x", encoding="utf-8", newline="\n") as file:

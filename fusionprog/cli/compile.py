@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import click
@@ -80,11 +80,16 @@ def compile_command(
         check_folder(output)
     file = read_program_file(program)
     known = [load_program(each) for each in prior]
+    chosen = only_tasks(file.tasks, tasks, limit)
     wanted = objective_of(objective or file.objective or "mean")
+    left_out = {task.name for task in file.tasks} - {task.name for task in chosen}
+    if without := sorted(left_out & wanted.floors.keys()):
+        click.echo(f"note: the floors of tasks that are left out do not count: {', '.join(without)}", err=True)
+        wanted = replace(wanted, floors={task: floor for task, floor in wanted.floors.items() if task not in without})
     budget = spending.budget(file.budget)
     job = preflight(
         file.program,
-        only_tasks(file.tasks, tasks, limit),
+        chosen,
         pool=file.pool,
         lm=lm or file.lm,
         budget=budget,

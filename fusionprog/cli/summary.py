@@ -67,7 +67,7 @@ def summary_lines(record: CompileRecord, names: Iterable[str] | None = None) -> 
     spent = record.spent
     usd = f", ${spent['usd']:.2f}" if spent["usd"] else ""
     lines += ["", f"{record.trials} trials, {int(spent['calls']):,} calls{usd}; ended because {record.reason}"]
-    lines.append(record.notes[-1] if record.improved else "nothing beat your program")
+    lines.append(record.notes[-1])
     return lines
 
 

@@ -226,7 +226,12 @@ class Evaluator:
         judged = await self._judge(scorer, metric, inputs)
         calls.update(judged.calls)
         if judged.error is not None:
-            raise MetricError(f"the metric {metric.name!r} gave no score", found=str(judged.error))
+            raise MetricError(
+                f"the metric {metric.name!r} gave no score",
+                found=str(judged.error),
+                fix="Say in its instructions how it must answer; what it has answered is kept, until "
+                "`fusionprog store gc` drops it (--model) or the same is asked again (--fresh)",
+            )
         return {metric.output: judged.value(metric.graph.resolve(metric.output))}
 
     async def _judge(self, scorer: TaskScorer, metric: ProgramMetric, inputs: Mapping[str, Any]) -> Trace:

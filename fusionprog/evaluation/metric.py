@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from fusionprog._internal import sync
 from fusionprog.errors import LMUnavailableError, MetricError
+from fusionprog.lm.redaction import redact
 from fusionprog.program.signature import Prediction
 
 if TYPE_CHECKING:
@@ -113,7 +114,7 @@ class Metric:
     def _failed(self, error: Exception) -> MetricError:
         return MetricError(
             f"the metric {self.name!r} raised {type(error).__name__}",
-            found=str(error),
+            found=redact(str(error)),
             fix="A metric must return a number for every answer, also for wrong and empty ones",
         )
 

@@ -30,6 +30,7 @@ from fusionprog.lm.slots import Slots
 from fusionprog.store.store import Store, StoredCall
 from fusionprog.store.unicode import around, as_unicode
 
+_A_MOMENT = 0.001  # seconds
 _AT_ONCE = 0.001  # seconds; for a model that takes no longer, no slot is empty for long
 _USUAL_ANSWER = 200  # tokens that an answer is taken to have until it is there, for the pace alone
 
@@ -231,8 +232,17 @@ class LMClient:
         return answer
 
     async def _pace(self, lane: _Lane, request: Request) -> int:
-        """Waits for the model's limits, and returns how many tokens were reserved."""
+        """Waits for the model's limits, and returns how many tokens were reserved.
+
+        Where the model asks for a pause meanwhile, a new place is taken after it.
+        """
         tokens = request.approximate_tokens + min(_USUAL_ANSWER, lane.model.max_output_tokens or _USUAL_ANSWER)
+        while await self._wait_for_place(lane, tokens):
+            lane.pacer.correct(tokens)
+        return tokens
+
+    async def _wait_for_place(self, lane: _Lane, tokens: int) -> bool:
+        """Takes the next place and waits for it; returns whether there was a pause then."""
         wait = lane.pacer.reserve(tokens)
         if lane.paced and self._store is not None and self._store.shared:
             limits = lane.limits
@@ -247,7 +257,7 @@ class LMClient:
             )
         if wait > 0:
             await asyncio.sleep(wait)
-        return tokens
+        return lane.pacer.paused > _A_MOMENT
 
     def _wake_soon(self, store: Store) -> None:
         """Lets the store write when all tasks that have their answers by now have put them: one commit for all."""

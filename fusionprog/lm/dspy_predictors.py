@@ -39,13 +39,16 @@ AsyncAnswer: TypeAlias = Callable[[PredictorCall], Any]
 def predictors_of(module: Any) -> dict[str, Any]:
     """Returns the ``dspy.Predict``s of a module by DSPy's own names for them (``steps[0].predict``).
 
+    Candidates that one of DSPy's optimizers has left in the module, each a copy of it, are none of its parts.
+
     Raises:
         ProgramError: if there are none, or DSPy hides one: in a frozen part, or in a container that it does not enter.
     """
     found = dict(module.named_predictors())
     known = {id(predictor) for predictor in found.values()}
+    copies = [f"{name}." for name, each in module.named_sub_modules(type_=type(module)) if each is not module]
     for name, predictor in module.named_sub_modules(type_=dspy.Predict):
-        if id(predictor) not in known:
+        if id(predictor) not in known and not f"{name}.".startswith(tuple(copies)):
             raise ProgramError(
                 f"DSPy does not list the predictor {name.removeprefix('self.')!r} among those of the module",
                 expected="predictors in attributes, or in a list or dict that is one; none in a part that is _compiled",

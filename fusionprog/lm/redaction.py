@@ -7,9 +7,12 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 from urllib.parse import unquote
 
-_WORDS = r"api[_-]?keys?|key|token|secret|signature|sig|password|credentials?|headers?|authorization"
+_WORDS = r"api[_-]?keys?|key|token|secret|signature|sig|password|credentials?|headers?|cookies?|auth|authorization"
 _NAME = re.compile(rf"(?:^|[_-])(?:{_WORDS})(?:$|[_-])", re.IGNORECASE)
 _URL_CREDENTIALS = re.compile(r"//[^/@\s]*@")
+# A password that is not quoted may have an @ or a slash; what follows a port is a path.
+_URL_USER = re.compile(r"//([^:/@\s]*)(?::((?!\d+/)\S*))?@")
+_PARTS = re.compile(r"[/@?#]")  # where clients end the credentials that they show
 _URL_PARAMETER = re.compile(rf"([?&](?:[^=&\s]*[_-])?(?:{_WORDS})=)([^&\s]+)", re.IGNORECASE)
 _LOOKS_SECRET = re.compile(r"\bsk-[\w-]{8,}|(?<=Bearer )\S+")
 _SHORTEST = 6  # a shorter value is no key, and taking it out would spoil the text
@@ -34,6 +37,9 @@ def secrets_in(values: Mapping[str, Any]) -> Iterator[str]:
     for name, value in values.items():
         if isinstance(value, Mapping):
             yield from secrets_in({key if _NAME.search(key) else name: item for key, item in value.items()})
+        elif isinstance(value, (list, tuple)):
+            for item in value:
+                yield from secrets_in({name: item})
         elif isinstance(value, str):
             found = [value, value.rpartition(" ")[2]] if _NAME.search(name) else []  # "Bearer ..." and what it bears
             yield from (secret for secret in (*found, *_in_url(value)) if len(secret) >= _SHORTEST)
@@ -42,9 +48,9 @@ def secrets_in(values: Mapping[str, Any]) -> Iterator[str]:
 def _in_url(text: str) -> Iterator[str]:
     if "//" not in text:
         return
-    for credentials in _URL_CREDENTIALS.findall(text):
-        password = credentials[2:-1].partition(":")[2]
-        yield from (password, unquote(password))
+    for user, password in _URL_USER.findall(text):
+        for part in (user, password, *_PARTS.split(password)):
+            yield from (part, unquote(part))
     for parameter in _URL_PARAMETER.finditer(text):
         yield from (parameter[2], unquote(parameter[2]))
 

@@ -18,6 +18,7 @@ from fusionprog.search.pareto import chord_distances, front
 from fusionprog.search.weighting import EqualWeights, TaskWeights
 
 _ADDED = 4  # rows
+_LEAST_SAVING = 0.05  # share of the dollars for which alone the program is replaced
 _MEAN_LEVEL, _TASK_LEVEL = 0.04, 0.01  # together 5%: how often what is no better may replace the program
 _VOUCHED_LEVEL = 0.2  # the same where other compiles proved it: without any rows, they would be believed at once
 
@@ -150,7 +151,8 @@ def decide(
     if objective.pareto:
         return _traded_off(passing, unchanged, written or {}, objective, scheme, refused)
     if not passing:
-        return Decision(Schedule(), False, dict(unchanged), "nothing beat your program", tuple(refused), _told(ranked))
+        why = _as_written(unchanged, objective, written or {}, refused)
+        return Decision(Schedule(), False, dict(unchanged), why, tuple(refused), _told(ranked))
     return _returned(passing[0], refused)
 
 
@@ -172,6 +174,9 @@ def _proven(
     below = () if objective.below_baseline else tuple(sorted(t for t, each in finalist.gains.items() if each.gain < 0))
     in_order = [task for task in finalist.gains if task in below]
     kept = _Kept(finalist, below, f"{text}; as written in {', '.join(in_order)}" if below else text)
+    if bound > 0 and gain <= 0 and _saves_little(finalist, list(finalist.gains)):
+        refused.append(f"{text}: it saves less than {_LEAST_SAVING:.0%}")
+        return None
     if bound < 0 or (bound == 0 and not (objective.pareto and _is_cheaper(kept, objective))):
         refused.append(f"{text}: not proven, it may be {bound:+.3f}")
         return None
@@ -179,6 +184,16 @@ def _proven(
         refused.append(f"{text}: {what}")
         return None
     return kept
+
+
+def _saves_little(finalist: Finalist, tasks: Sequence[str]) -> bool:
+    """Whether dollars decide, and what it costs in tasks is about what the program as written does."""
+    if not finalist.values:
+        return False
+    after, before = (
+        mean_usage({task: usage[task] for task in tasks}).usd for usage in (finalist.usage, finalist.written)
+    )
+    return after is None or before is None or after > (1 - _LEAST_SAVING) * before
 
 
 def _usual_error(error: float, rows: int) -> float:
@@ -204,7 +219,11 @@ def _proven_alone(ranked: Sequence[Finalist], objective: Objective, tasks: int, 
             task: lower_bound({task: each}, finalists=tries, level=_TASK_LEVEL)
             for task, each in finalist.judged.items()
         }
-        passing = [task for task, bound in bounds.items() if bound > 0]
+        passing = [
+            task
+            for task, bound in bounds.items()
+            if bound > 0 and not (finalist.gains[task].gain <= 0 and _saves_little(finalist, [task]))
+        ]
         if passing:
             below = tuple(sorted(task for task in finalist.gains if task not in passing))
             kept = _Kept(finalist, below, f"proven in {', '.join(passing)} alone; as written elsewhere")
@@ -240,9 +259,20 @@ def _traded_off(
         name, (quality, error), usage = programs[place]
         shown.append(FrontPoint(name, quality, error, usage.tokens, usage.usd, usage.latency, place == best))
     if best == 0:
-        why = "nothing beat your program"
+        why = _as_written(unchanged, objective, written, refused)
         return Decision(Schedule(), False, dict(unchanged), why, tuple(refused), front=tuple(shown))
     return replace(_returned(passing[best - 1], refused), front=tuple(shown))
+
+
+def _as_written(
+    unchanged: Mapping[str, Comparison], objective: Objective, written: Mapping[str, Usage], refused: Sequence[str]
+) -> str:
+    """Why the program stays as written, and what it does not keep to either."""
+    scores = {task: each.before.mean for task, each in unchanged.items()}
+    if not (not_kept := "; ".join(broken(objective, scores, written))):
+        return "nothing beat your program"
+    nearest = f"; the best candidate: {refused[0]}" if refused else ""
+    return f"nothing was found that keeps to the objective, and your program does not either: {not_kept}{nearest}"
 
 
 def _level(gains: Mapping[str, Comparison], scheme: TaskWeights, weights: Mapping[str, float]) -> tuple[float, float]:

@@ -34,7 +34,7 @@ class KeptStudy:
     There is a part for each fold, and another where a strategy has handed over to its successor.
     The search never reads them: the same compile runs again from the stored answers, which costs no call and gives
     the same trials. They are there for people and for Optuna's dashboard, so where they cannot be written the compile
-    goes on, and where a journal was damaged it is set aside and written anew. Beside a SQLite file ``desk.db`` it is the
+    goes on, and a journal that was damaged is set aside and written anew. Beside a SQLite file ``desk.db`` it is the
     journal ``desk.study.log`` (Optuna's tables take much longer to write there); on a server it is Optuna's own tables,
     into which every worker of the search writes what no other has written; a store in memory keeps none.
 

@@ -40,7 +40,7 @@ from fusionprog.search.plan import Parts, Plan, Sizes
 from fusionprog.search.probing import probe_rows, probing_calls, with_probes
 from fusionprog.search.split import Fold, split_val
 from fusionprog.search.start import Start
-from fusionprog.search.worst_case import check_bounds
+from fusionprog.search.worst_case import check_bounds, check_room
 
 _ROWS_FOR_ALL = 12  # of a task, to confirm on: with fewer, they are better spent on what is found alone
 
@@ -193,6 +193,8 @@ def preflight(
         start, sizes = replace(start, incumbent=None), replace(sizes, incumbents=0)
         plan = plan_within(budget, trials, sizes, costs)
     notes += _visible_notes(tasks, folds, plan)
+    if budget.by_size:
+        notes += check_room(budget, scorers, [task.rows["val"][0] for task in tasks])
     return Job(
         graph=graph,
         tasks={task.name: task for task in tasks},

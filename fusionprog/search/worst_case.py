@@ -15,6 +15,8 @@ from fusionprog.prompts.schedule import Schedule
 from fusionprog.runtime.render import RenderedPrompt, Renderer, TaskView
 
 _FUNCTION_TOKENS = 4_096  # that a function's outputs are taken to have at most; nobody knows before it is called
+_ROOM = 2  # worst cases of a row of every task that a budget must have room for
+_MUCH = 0.1  # of a limit
 
 
 def check_bounds(budget: Budget, models: Iterable[LanguageModel]) -> None:
@@ -37,6 +39,47 @@ def check_bounds(budget: Budget, models: Iterable[LanguageModel]) -> None:
             found=f"no limit for {', '.join(unbounded)}",
             fix="Set max_tokens= on its dspy.LM, or use Budget(calls=...)",
         )
+
+
+def check_room(budget: Budget, scorers: Sequence[TaskScorer], rows: Sequence[Row]) -> list[str]:
+    """Checks that a row of every task has room in a budget of tokens or dollars; says so where it takes much of it.
+
+    Args:
+        budget: The budget; ``check_bounds`` has passed its models.
+        scorers: How every task is scored.
+        rows: A row of each.
+
+    Returns:
+        A note, where what is set aside for so few rows is a large part of a limit, which may then stay unused.
+
+    Raises:
+        BudgetError: if a limit is below twice what is set aside for them: no trial could begin beside what is kept for
+            the comparison with the program as written.
+    """
+    worst = Cost()
+    for scorer, row in zip(scorers, rows, strict=True):
+        worst += worst_case(scorer, Renderer({}).prompts(Schedule(), scorer.view, scorer.asking), [row])
+    longest = max((model.max_output_tokens or 0 for scorer in scorers for model in scorer.models.values()), default=0)
+    why = f"their worst case, as an answer may have {longest:,} tokens"
+    notes = []
+    for name, limit, shown in (
+        ("tokens", budget.tokens, f"{worst.tokens:,.0f} tokens"),
+        ("dollars", budget.usd, f"${worst.usd:.2g}"),
+    ):
+        needed = worst.tokens if name == "tokens" else worst.usd
+        if limit is not None and needed > limit / _ROOM:
+            raise BudgetError(
+                f"the budget in {name} has no room for a search",
+                expected=f"at least {_ROOM} times the {shown} that one row of every task is set aside at ({why})",
+                found=f"{limit:g}",
+                fix="Set a smaller max_tokens= on the dspy.LM, or allow more",
+            )
+        if limit is not None and needed > _MUCH * limit:
+            notes.append(
+                f"one row of every task is set aside at {shown} ({why}): as much of the budget may stay unused; "
+                "a smaller max_tokens= on the dspy.LM lets more of it be used"
+            )
+    return notes
 
 
 def worst_case(scorer: TaskScorer, prompts: Mapping[str, RenderedPrompt], rows: Sequence[Row]) -> Cost:

@@ -69,6 +69,20 @@ def test_an_objective_is_named_on_the_command_line_or_in_the_file(
     assert ran.code == 3 and "no objective called 'wurst'. Did you mean 'worst'" in ran.err
 
 
+def test_floors_of_tasks_that_are_left_out_do_not_count(
+    command: Command, tmp_path: Path, new_program: Command, endings: Mapping[str, str]
+) -> None:
+    own = 'objective = fp.Objective("dwa", floors={"shop": 0.01, "bank": 2.0})\n'
+    program = new_program(tmp_path, endings["offline"] + own)
+    ran = command("compile", program, "-o", tmp_path / "x.json", "--task", "shop", "--trials", "2", "--json")
+    assert ran.code == 0
+    assert "note: the floors of tasks that are left out do not count: bank" in ran.err
+    assert ran.data["optimizer"]["objective"] == {"tasks": "dwa", "floors": {"shop": 0.01}}
+    ran = command("compile", program, "-o", tmp_path / "x.json", "--trials", "2")
+    assert ran.code == 0
+    assert "nothing was found that keeps to the objective" in ran.out and "below its floor of 2" in ran.out
+
+
 def test_an_embedder_is_named_on_the_command_line_or_in_the_file(
     command: Command, tmp_path: Path, new_program: Command, endings: Mapping[str, str]
 ) -> None:

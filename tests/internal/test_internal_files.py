@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+import threading
 from pathlib import Path
 
 import pytest
@@ -128,3 +129,18 @@ def test_a_name_without_a_folder_is_written_where_one_stands(tmp_path: Path, mon
     write_atomically(Path("desk.json"), "text")
 
     assert (tmp_path / "desk.json").read_text() == "text"
+
+
+def test_a_pipe_is_written_and_stays_one(tmp_path: Path) -> None:
+    """So does a device: /dev/null must not become a file."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    heard: list[str] = []
+    reader = threading.Thread(target=lambda: heard.append(pipe.read_text(encoding="utf-8")))
+    reader.start()
+
+    write_atomically(pipe, "some text")
+
+    reader.join()
+    assert heard == ["some text"]
+    assert pipe.is_fifo() and names_in(tmp_path) == ["pipe"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import random
 import time
 from collections.abc import Iterator, Mapping
@@ -134,6 +135,16 @@ def test_a_wait_that_the_provider_asks_for_is_honoured_by_all_calls(waits: list[
     first, *rest = model.asked
     assert len(rest) == 8
     assert sum(at - first < 0.19 for at in rest) <= 3  # those that were under way already
+
+
+def test_calls_that_wait_for_their_place_wait_for_a_pause_as_well() -> None:
+    """They have their place by a limit per minute already when one of them is told to wait."""
+    model = Failing(LMRateLimitError("busy", retry_after=0.3))
+    ask(model, Limits(requests_per_minute=60 / 0.02, backoff=0.01), times=4)
+    first, *rest = model.asked
+    assert len(rest) == 4
+    assert min(rest) - first > 0.29
+    assert min(later - earlier for earlier, later in itertools.pairwise(rest)) > 0.015
 
 
 def test_a_provider_that_asks_for_more_than_the_longest_wait_ends_it() -> None:

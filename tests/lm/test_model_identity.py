@@ -280,3 +280,25 @@ def test_redact_takes_known_and_likely_secrets() -> None:
     text = "key abcdef-1, Bearer xyz.123 and sk-proj-12345678; short: abc"
 
     assert redact(text, {"api_key": "abcdef-1", "password": "abc"}) == "key ***, Bearer *** and ***; short: abc"
+
+
+@pytest.mark.parametrize(
+    ("known", "said"),
+    [
+        ({"api_base": "http://tok-5f0d1c7e9a@127.0.0.1:1/v1"}, "failed to connect to tok-5f0d1c7e9a@127.0.0.1:1"),
+        ({"api_base": "http://user:p4ss@w0rdhalf@host/v1"}, "no host called w0rdhalf@host"),
+        ({"api_base": "http://user:p4ssX1/w0rdhalf@host"}, "bad port in authority: 'user:p4ssX1'"),
+        ({"headers": {"Cookie": "session=5f0d1c7e9a"}}, "denied: session=5f0d1c7e9a"),
+        ({"fallbacks": [{"model": "x", "api_key": "key-5f0d1c7e9a"}]}, "bad key key-5f0d1c7e9a"),
+        ({"extra_body": {"auth": "tok-5f0d1c7e9a"}}, "bad auth tok-5f0d1c7e9a"),
+    ],
+)
+def test_redact_knows_secrets_wherever_they_were_given(known: dict[str, Any], said: str) -> None:
+    for secret in ("5f0d1c7e9a", "w0rdhalf", "p4ssX1"):
+        assert secret not in redact(said, known)
+    assert "***" in redact(said, known)
+
+
+def test_redact_leaves_hosts_and_paths() -> None:
+    for base in ("https://example.com:8080/@someone/v1", "https://example.com/@someone/v1"):
+        assert redact(f"nothing at {base}", {"api_base": base}) == f"nothing at {base}"

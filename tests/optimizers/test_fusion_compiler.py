@@ -7,6 +7,7 @@ import inspect
 import json
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ import pytest
 from dspy.teleprompt import Teleprompter
 
 import fusionprog as fp
-from fusionprog.errors import DataError, LMConfigurationError, ProgramError
+from fusionprog.errors import DataError, LMConfigurationError
 from fusionprog.testing import engine
 
 
@@ -196,10 +197,39 @@ def test_a_metric_of_dspys_form_sees_all_that_forward_returns(kit: Any) -> None:
     assert compiled.fusion.record.improved
 
 
-def test_a_teacher_is_refused(kit: Any) -> None:
+def test_a_teacher_is_not_used_and_a_warning_says_so(kit: Any) -> None:
     student = student_on(kit, kit.Scripted())
-    with pytest.raises(ProgramError, match=r"takes no teacher.*DemoSet"):
-        optimizer(kit).compile(student, trainset=examples(kit, "all", 72), teacher=Desk(kit))
+    with pytest.warns(UserWarning, match=r"no use for a teacher.*DemoSet"):
+        compiled = optimizer(kit).compile(student, trainset=examples(kit, "all", 72), teacher=Desk(kit))
+    assert compiled.fusion.record.improved
+
+
+@pytest.mark.parametrize("kept", ["candidate_programs", "trial_logs"])
+def test_candidates_that_another_optimizer_has_left_in_the_student_are_no_part_of_it(kit: Any, kept: str) -> None:
+    student = student_on(kit, kit.Scripted())
+    one, other = student.deepcopy(), student.deepcopy()
+    setattr(student, kept, [{"score": 1.0, "program": one}, {"score": 0.5, "program": other}])
+    compiled = optimizer(kit).compile(student, trainset=examples(kit, "all", 72))
+    assert compiled.fusion.record.improved
+
+
+def test_it_goes_on_from_few_shot_search(kit: Any) -> None:
+    student = student_on(kit, kit.Scripted())
+    search = dspy.BootstrapFewShotWithRandomSearch(
+        metric=fp.metrics.exact_match("team"), num_candidate_programs=1, max_bootstrapped_demos=1, num_threads=1
+    )
+    together = dspy.BetterTogether(metric=fp.metrics.exact_match("team"), search=search, fusion=optimizer(kit))
+    with dspy.context(lm=student.triage.lm), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        best = together.compile(
+            student,
+            trainset=examples(kit, "train", 24),
+            valset=examples(kit, "val", 48),
+            strategy="search -> fusion",
+            seed=0,
+        )
+    assert not best.flag_compilation_error_occurred
+    assert {each["strategy"] for each in best.candidate_programs} >= {"search", "search -> fusion"}
 
 
 def test_it_works_together_with_others(kit: Any) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -122,7 +123,12 @@ def test_a_floor_is_held_by_what_is_returned() -> None:
 
 def test_where_nothing_keeps_to_the_constraints_the_program_stays_as_written() -> None:
     decision = settle(Objective(floors={"b": 0.9}), SPECIALIST, ALL_ROUND)
-    assert (decision.improved, decision.why) == (False, "nothing beat your program")
+    assert not decision.improved
+    assert decision.why == (
+        "nothing was found that keeps to the objective, and your program does not either: b scores 0.300, below its "
+        "floor of 0.9; the best candidate: mean gain +0.250 ± 0.033 on confirmation: b scores 0.300, below its floor "
+        "of 0.9"
+    )
     assert len(decision.refused) == 4  # each, as a whole and in the task in which it is proven alone
     assert all("below its floor of 0.9" in reason for reason in decision.refused)
 
@@ -137,6 +143,18 @@ def test_a_finalist_above_a_cap_makes_room_for_a_cheaper_one(cap: Any) -> None:
     assert ("300 tokens, more than 200" if "most_tokens" in cap else "$0.003000, more than $0.002") in decision.refused[
         0
     ]
+
+
+@pytest.mark.parametrize(("usd", "name"), [(0.00099, ""), (0.0009, "cheaper")])
+def test_what_scores_alike_must_save_something_worth_the_name(usd: float, name: str) -> None:
+    """Each row costs less by as much, so that the smallest saving is beyond doubt."""
+    same = finalist("cheaper", a=(0.5, 0.5), b=(0.5, 0.5))
+    values = {task: compare([-0.01] * N, [-10 * usd] * N) for task in same.gains}
+    written = {task: Usage(50.0, 0.001, 5.0) for task in same.gains}
+    cheaper = replace(same, values=values, usage={task: Usage(50.0, usd, 5.0) for task in same.gains}, written=written)
+    decision = settle(Objective(), cheaper)
+    assert chosen(decision) == name
+    assert name or "it saves less than 5%" in decision.refused[0]
 
 
 def test_a_task_that_stays_as_written_costs_what_it_does_as_written() -> None:

@@ -180,6 +180,21 @@ def test_dollars_need_prices(desk_program: fp.Program, desk_tasks: list[fp.Task]
         check(desk_program, desk_tasks, lm=Silent("mystery", None), budget=fp.Budget(usd=5))
 
 
+@pytest.mark.parametrize("budget", [fp.Budget(usd=0.5), fp.Budget(tokens=500_000)])
+def test_a_budget_has_room_for_the_worst_case_of_a_row(
+    desk_program: fp.Program, desk_tasks: list[fp.Task], budget: fp.Budget
+) -> None:
+    """What a model may answer is set aside before it is asked, and most of it is never used."""
+    model = Silent()
+    assert not any("set aside" in note for note in check(desk_program, desk_tasks, lm=model, budget=budget).notes)
+    model.max_output_tokens = 50_000
+    (note,) = (note for note in check(desk_program, desk_tasks, lm=model, budget=budget).notes if "set aside" in note)
+    assert "as an answer may have 50,000 tokens" in note and "max_tokens=" in note
+    model.max_output_tokens = 200_000
+    with pytest.raises(BudgetError, match=r"no room for a search.*may have 200,000 tokens.*Set a smaller max_tokens="):
+        check(desk_program, desk_tasks, lm=model, budget=budget)
+
+
 def test_dollars_need_prices_only_of_models_that_are_asked(desk_program: fp.Program, desk_tasks: list[fp.Task]) -> None:
     models = {"triage": Silent(), "answer": Silent("mystery", None)}  # no metric reads the answer
     job = check(desk_program, desk_tasks, lm=models, budget=fp.Budget(usd=5))
