@@ -138,7 +138,7 @@ async def search_fold(
         )
         if trials.handed_over is None and trials.told_so_far < count:
             books.cut = books.cut or reason
-        for note in mine.notes():
+        for note in filter(None, ("" if done else scoring.scales, *mine.notes())):
             books.note(note)
         if trials.stopped:
             books.note(f"{trials.stopped} of {trials.told_so_far} trials were stopped halfway: {racing.finding}")

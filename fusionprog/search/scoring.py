@@ -10,6 +10,7 @@ from fusionprog.search.constraints import Usage, broken, usage_of
 from fusionprog.search.objective import Objective
 
 _ROUND_TRIALS, _ROUND_ROWS = 8, 32  # a round has at least so many trials, and rows of every task
+_OTHER_SCALE = 5.0  # full marks that are so many times those of another task are on another scale
 _MOST_ROUNDS = 32  # making a study again takes longer, the more trials it has
 
 
@@ -18,7 +19,7 @@ class Scoring:
 
     It is told outcomes in the order in which they are booked. A round is some trials; a task's loss in it is what its
     rows in these trials are short of full marks on average, which are 1, or the highest score seen where metrics go
-    further. The weights are a function of the losses of all rounds that are over: they move at no further call.
+    further: in any task, or in the task itself where others are marked on another scale. The weights are a function of the losses of all rounds that are over: they move at no further call.
 
     Args:
         objective: What is to be reached.
@@ -40,14 +41,14 @@ class Scoring:
         self._rounds: list[Mapping[str, float]] = []
         self._scores: dict[str, list[float]] = {}
         self._trials = 0
-        self._top = 1.0
+        self._full: dict[str, float] = {}
 
     def __call__(self, scores: Mapping[str, float]) -> float:
         """Returns what tasks' mean scores come to under the weights of now; higher is better."""
         relative = {}
         if self._rounds:
             first = self._rounds[0]
-            relative = {task: self._loss(score, self._usual_rows) / first[task] for task, score in scores.items()}
+            relative = {task: self._loss(task, score, self._usual_rows) / first[task] for task, score in scores.items()}
         weights = {task: self.weights.get(task, 1.0) for task in scores}
         return self.scheme.value(scores, weights, relative or dict.fromkeys(scores, 1.0))
 
@@ -77,6 +78,17 @@ class Scoring:
         self._scores, self._trials = {}, 0
         return self.scheme.moves_values and self.weights != before
 
+    @property
+    def scales(self) -> str:
+        """Says so where tasks' metrics have marks of different height, so that a mean is that of the highest ones."""
+        lowest, highest = (choose(self._full, key=lambda task: self._full[task]) for choose in (min, max))
+        if self._full[highest] < _OTHER_SCALE * self._full[lowest]:
+            return ""
+        return (
+            f"scores in task {highest!r} go up to {self._full[highest]:g}, in {lowest!r} to {self._full[lowest]:g}: the "
+            "mean over tasks is all but that of the former; give metrics of one scale, such as 0 to 1"
+        )
+
     def excess(self, outcomes: Outcomes) -> float:
         """Returns by how much outcomes break constraints: scores short of floors, and shares above caps."""
         return sum(broken(self.objective, task_means(outcomes), usage_of(outcomes)).values())
@@ -94,12 +106,14 @@ class Scoring:
         return round(self.excess(outcomes), 9), -round(value, 9), mean_tokens(outcomes)
 
     def _end_round(self, scores: Mapping[str, list[float]]) -> None:
-        self._top = max(self._top, *(score for mine in scores.values() for score in mine))
+        self._full |= {task: max(1.0, self._full.get(task, 1.0), *mine) for task, mine in scores.items() if mine}
         known = self._rounds[-1] if self._rounds else {}
-        losses = {task: self._loss(sum(mine) / len(mine), len(mine)) for task, mine in scores.items() if mine}
+        losses = {task: self._loss(task, sum(mine) / len(mine), len(mine)) for task, mine in scores.items() if mine}
         self._rounds.append({**known, **losses})
         self.weights = self.scheme.weights(self._rounds)
 
-    def _loss(self, score: float, rows: int) -> float:
+    def _loss(self, task: str, score: float, rows: int) -> float:
         """What a score on so many rows is short of full marks; half a row at least, lest a solved task outweigh all."""
-        return max(self._top - score, self._top / (2 * rows))
+        mine, highest = self._full.get(task, 1.0), max(self._full.values(), default=1.0)
+        full = highest if highest < _OTHER_SCALE * mine else mine
+        return max(full - score, full / (2 * rows))

@@ -72,6 +72,17 @@ def test_scores_beyond_one_are_short_of_the_highest_that_was_seen() -> None:
     assert scoring.weights == pytest.approx({"a": 1.6, "b": 0.4})  # losses of 10 and 40
 
 
+def test_tasks_on_another_scale_are_short_of_their_own_full_marks() -> None:
+    scoring = Scoring(Objective("uncertainty"), seed=0)
+    marks = outcomes(a=[100.0, 80.0] * 4, b=[1.0, 0.0] * 4)
+    scoring.begin(marks)
+    assert scoring.scales.startswith("scores in task 'a' go up to 100, in 'b' to 1")
+    for _ in range(8):
+        scoring.add(marks)
+    assert scoring.weights == pytest.approx({"a": 2 * 0.5 / 10.5, "b": 2 * 10 / 10.5})  # losses of 10 and 1/2
+    assert not begun(Objective(), a=7, b=1).scales
+
+
 def test_what_a_trial_comes_to_moves_with_the_weights() -> None:
     scoring = begun(Objective("uncertainty"), a=6, b=2)
     means = {"a": 0.9, "b": 0.1}
