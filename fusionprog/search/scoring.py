@@ -19,7 +19,8 @@ class Scoring:
 
     It is told outcomes in the order in which they are booked. A round is some trials; a task's loss in it is what its
     rows in these trials are short of full marks on average, which are 1, or the highest score seen where metrics go
-    further: in any task, or in the task itself where others are marked on another scale. The weights are a function of the losses of all rounds that are over: they move at no further call.
+    further: in any task, or in the task itself where others are marked on another scale. The weights are a function of
+    the losses of all rounds that are over: they move at no further call.
 
     Args:
         objective: What is to be reached.
@@ -85,8 +86,8 @@ class Scoring:
         if self._full[highest] < _OTHER_SCALE * self._full[lowest]:
             return ""
         return (
-            f"scores in task {highest!r} go up to {self._full[highest]:g}, in {lowest!r} to {self._full[lowest]:g}: the "
-            "mean over tasks is all but that of the former; give metrics of one scale, such as 0 to 1"
+            f"scores in task {highest!r} go up to {self._full[highest]:g}, in {lowest!r} to {self._full[lowest]:g}: "
+            "the mean over tasks is all but that of the former; give metrics of one scale, such as 0 to 1"
         )
 
     def excess(self, outcomes: Outcomes) -> float:
