@@ -31,8 +31,9 @@ Exit codes:
   1    the answer is no: a score below --fail-under, a difference with --exit-code
   2    the command line is wrong
   3    something is wrong with the program, its data, the model or a file; the message says what to do
-  130  interrupted; the same command continues
+  130  interrupted; the same compile or adapt continues
 """
+_KEEPING = ("compile", "adapt", "transfer-matrix")  # commands whose answers are kept
 
 
 @click.group(
@@ -71,7 +72,8 @@ def main() -> None:
     try:
         code = cli.main(prog_name="fusionprog", standalone_mode=False)
     except (click.exceptions.Abort, KeyboardInterrupt):
-        click.echo("interrupted; the same command continues", err=True)
+        goes_on = sys.argv[1:2] and sys.argv[1] in _KEEPING
+        click.echo("interrupted; the same command continues" if goes_on else "interrupted", err=True)
         code = 130
     except click.ClickException as error:
         error.show()

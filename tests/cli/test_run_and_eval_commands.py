@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import json
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,6 +12,7 @@ from typing import Any
 import pytest
 
 import fusionprog as fp
+import fusionprog.cli.main as main_module
 
 Command = Callable[..., Any]
 TEAMS = {"billing", "delivery", "returns"}
@@ -256,3 +259,19 @@ def test_what_eval_refuses(command: Command, desk: Path, arguments: tuple[str, .
     given = [str(desk / "shop-test.jsonl") if each == "DATA" else each for each in arguments]
     ran = command("eval", desk / "desk.json", *given)
     assert ran.code == code and said in ran.err and ran.out == ""
+
+
+@pytest.mark.parametrize(("name", "said"), [("run", "interrupted\n"), ("compile", "interrupted; the same command con")])
+def test_only_what_keeps_its_answers_says_that_it_continues(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], name: str, said: str
+) -> None:
+    def interrupted(**_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(main_module.cli, "main", interrupted)
+    monkeypatch.setattr(sys, "argv", ["fusionprog", name])
+    monkeypatch.setattr(gc, "freeze", lambda: None)
+    with pytest.raises(SystemExit) as ended:
+        main_module.main()
+    assert ended.value.code == 130
+    assert capsys.readouterr().err.startswith(said)
