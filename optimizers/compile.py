@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import warnings
 from collections.abc import Sequence
 from contextlib import ExitStack
 from typing import Any
@@ -172,8 +173,11 @@ def run_job(
             callback(Note(kept.standing))
         work = optimizer.compile(job, client, callbacks, prior, kept)
         compiled = sync.run(work, interrupted=lambda: client.stop(LMError("interrupted")))
-    for callback in callbacks if kept.trouble else ():
-        callback(Note(kept.trouble))
+    if kept.trouble:
+        for callback in callbacks:
+            callback(Note(kept.trouble))
+        if not callbacks:  # nobody else would say it
+            warnings.warn(kept.trouble, stacklevel=2)
     return compiled.with_lineage(Lineage.of("compile", [(each, "prior") for each in prior])) if prior else compiled
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 from typing import Any
 
@@ -282,3 +283,29 @@ def test_progress_is_silent_plain_or_left_to_the_terminal(kit: Any, capsys: pyte
     captured = capsys.readouterr()
     assert captured.out == ""
     assert "search …" in captured.err and "trial 8 · shop " in captured.err
+
+
+@pytest.mark.parametrize("heard", [True, False])
+def test_a_journal_that_cannot_be_written_is_told_and_costs_no_program(kit: Any, tmp_path: Path, heard: bool) -> None:
+    """Nobody else would say it where there are no callbacks."""
+    (tmp_path / "x.study.log").mkdir()
+    notes: list[str] = []
+
+    def hear(event: Any) -> None:
+        notes.extend([event.text] if isinstance(event, Note) else [])
+
+    told = contextlib.nullcontext() if heard else pytest.warns(UserWarning, match="cannot be kept for Optuna in")
+    with told:
+        program = fp.compile(
+            kit.Desk(),
+            [kit.task("shop"), kit.task("bank")],
+            pool=kit.pool(useless=0),
+            lm=kit.Scripted(),
+            budget=fp.Budget(calls=600),
+            trials=8,
+            storage=str(tmp_path / "x.db"),
+            callbacks=[hear] if heard else [],
+            progress=False,
+        )
+    assert program.record.improved
+    assert any("cannot be kept for Optuna in" in note for note in notes) == heard

@@ -213,43 +213,35 @@ def test_candidates_that_another_optimizer_has_left_in_the_student_are_no_part_o
     assert compiled.fusion.record.improved
 
 
+def together(kit: Any, student: dspy.Module, strategy: str, **others: Any) -> Any:
+    """What ``BetterTogether`` makes of a student, with ``fusion`` and others."""
+    optimizers = dspy.BetterTogether(metric=fp.metrics.exact_match("team"), fusion=optimizer(kit), **others)
+    with dspy.context(lm=student.triage.lm):
+        best = optimizers.compile(
+            student,
+            trainset=examples(kit, "train", 24),
+            valset=examples(kit, "val", 48),
+            strategy=strategy,
+            seed=0,
+        )
+    assert not best.flag_compilation_error_occurred
+    return best
+
+
 def test_it_goes_on_from_few_shot_search(kit: Any) -> None:
     student = student_on(kit, kit.Scripted())
     search = dspy.BootstrapFewShotWithRandomSearch(
         metric=fp.metrics.exact_match("team"), num_candidate_programs=1, max_bootstrapped_demos=1, num_threads=1
     )
-    together = dspy.BetterTogether(metric=fp.metrics.exact_match("team"), search=search, fusion=optimizer(kit))
-    with dspy.context(lm=student.triage.lm), warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        best = together.compile(
-            student,
-            trainset=examples(kit, "train", 24),
-            valset=examples(kit, "val", 48),
-            strategy="search -> fusion",
-            seed=0,
-        )
-    assert not best.flag_compilation_error_occurred
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # DSPy's own
+        best = together(kit, student, "search -> fusion", search=search)
     assert {each["strategy"] for each in best.candidate_programs} >= {"search", "search -> fusion"}
 
 
 def test_it_works_together_with_others(kit: Any) -> None:
-    model = kit.Scripted()
-    student = student_on(kit, model)
-    metric = fp.metrics.exact_match("team")
-    together = dspy.BetterTogether(
-        metric=metric,
-        fusion=optimizer(kit),
-        labels=dspy.LabeledFewShot(k=2),
-    )
-    with dspy.context(lm=student.triage.lm):
-        best = together.compile(
-            student,
-            trainset=examples(kit, "train", 24),
-            valset=examples(kit, "val", 48),
-            strategy="labels -> fusion -> labels",
-            seed=0,
-        )
-    assert not best.flag_compilation_error_occurred
+    student = student_on(kit, kit.Scripted())
+    best = together(kit, student, "labels -> fusion -> labels", labels=dspy.LabeledFewShot(k=2))
     scores = {each["strategy"]: each["score"] for each in best.candidate_programs}
     assert scores["labels -> fusion"] > scores["labels"]
     found = next(each["program"] for each in best.candidate_programs if each["strategy"] == "labels -> fusion")
