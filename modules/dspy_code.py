@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 import inspect
-import threading
 from collections.abc import Mapping
-from concurrent.futures import Future
 from typing import Any
 
+from fusionprog._internal.from_threads import FromThreads
 from fusionprog._internal.threads import Threads
 from fusionprog.errors import FusionProgError, LMOutputError, ProgramError
 from fusionprog.lm.dspy_predictors import PredictorCall, answering, unreadable
@@ -92,7 +90,7 @@ class DSPyCode(Module):
                 fix="Mend it, or let it return a value of its own for such inputs",
             ) from error
         finally:
-            calls.close()
+            calls.threads.close()
         if calls.failure is not None:  # whatever the code made of it: an answer that is missing is no answer
             raise calls.failure
         return self._checked(result)
@@ -144,16 +142,14 @@ class _Calls:
 
     Attributes:
         failure: The first failure that is none of the program; code may have caught it.
+        threads: Those of the code.
     """
 
     def __init__(self, ask: Ask, nodes: Mapping[int, str]) -> None:
         self.failure: FusionProgError | None = None
+        self.threads = FromThreads()
         self._ask = ask
         self._nodes = nodes
-        self._loop = asyncio.get_running_loop()
-        self._loop_thread = threading.get_ident()
-        self._open: set[Future[dict[str, Any]]] = set()
-        self._closed = False
 
     async def answer(self, call: PredictorCall) -> dict[str, Any]:
         """Returns the answer to a call; on the event loop."""
@@ -174,23 +170,12 @@ class _Calls:
 
     def wait(self, call: PredictorCall) -> dict[str, Any]:
         """Returns the answer to a call; in a thread of the code."""
-        if threading.get_ident() == self._loop_thread:
+        if self.threads.on_loop:
             self.failure = self.failure or ProgramError(
                 "aforward() calls a predictor without awaiting it",
                 fix="Write await self.predictor.acall(...), or write a forward()",
             )
             raise self.failure
-        if self._closed:
+        if self.threads.closed:
             raise ProgramError("forward() calls a predictor after its run has ended")
-        future = asyncio.run_coroutine_threadsafe(self.answer(call), self._loop)
-        self._open.add(future)
-        try:
-            return future.result()
-        finally:
-            self._open.discard(future)
-
-    def close(self) -> None:
-        """Lets threads of the code that still wait go on: their run has ended."""
-        self._closed = True
-        for future in list(self._open):
-            future.cancel()
+        return self.threads.wait(self.answer, call)

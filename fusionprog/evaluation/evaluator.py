@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -11,16 +10,16 @@ from typing import Any
 from fusionprog._internal.single_flight import Memo
 from fusionprog._internal.together import together
 from fusionprog.errors import LMUnavailableError, MetricError
-from fusionprog.evaluation.metrics import Metric, ProgramMetric
+from fusionprog.evaluation.metric_calls import MetricCalls
+from fusionprog.evaluation.metrics import Metric
 from fusionprog.evaluation.worth import WORTH_OF_DOLLAR
 from fusionprog.lm.model import Completion, LanguageModel
 from fusionprog.program.data import Row
 from fusionprog.program.demand import largest_runs, sure_nodes
 from fusionprog.program.graph import Reference
 from fusionprog.program.types import typed
-from fusionprog.prompts.schedule import Schedule
 from fusionprog.runtime.executor import Executor, Trace
-from fusionprog.runtime.render import RenderedPrompt, Renderer, TaskView
+from fusionprog.runtime.render import RenderedPrompt, TaskView
 
 _ROUNDS = 3  # times that rows are tried which a model that cannot answer now left unmeasured
 _REMEMBERED = 20_000  # outcomes; older ones are made again from stored answers
@@ -72,7 +71,8 @@ class TaskScorer:
         wanted: What the metric reads.
         nodes: The nodes that may run for it, in order; only these do.
         models: Node → model.
-        judges: Metric that is a program (the metric itself or a part of it) → node of it → model.
+        judges: Metric that asks models or is a program (the metric itself or a part of it) → the models that it asks,
+            by node where it is a program.
         offered: Node → option → model, where several are on offer for it.
         picks: What is picked at the nodes and is not as written: node, choice and option.
     """
@@ -82,7 +82,7 @@ class TaskScorer:
     wanted: tuple[Reference, ...]
     nodes: tuple[str, ...]
     models: Mapping[str, LanguageModel]
-    judges: Mapping[ProgramMetric, Mapping[str, LanguageModel]] = field(default_factory=dict)
+    judges: Mapping[Metric, Mapping[str, LanguageModel]] = field(default_factory=dict)
     offered: Mapping[str, Mapping[str, LanguageModel]] = field(default_factory=dict)
     picks: tuple[tuple[str, str, str], ...] = ()
 
@@ -119,9 +119,7 @@ class TaskScorer:
     def calls_per_example(self) -> int:
         """Model calls for one example at most, the metric's own included."""
         asked = max(sum(node in self.asking for node in run) for run in self.runs)
-        return asked + sum(
-            max(sum(node in models for node in run) for run in judge.runs) for judge, models in self.judges.items()
-        )
+        return asked + sum(judge.calls for judge in self.judges)
 
 
 class Evaluator:
@@ -134,7 +132,7 @@ class Evaluator:
     def __init__(self, executor: Executor) -> None:
         self._executor = executor
         self._outcomes: Memo[Outcome] = Memo(_REMEMBERED)
-        self._judges: dict[ProgramMetric, Mapping[str, RenderedPrompt]] = {}
+        self._metric_calls = MetricCalls(executor)
 
     async def outcome(self, scorer: TaskScorer, prompts: Mapping[str, RenderedPrompt], row: Row) -> Outcome:
         """Returns the outcome of one row.
@@ -205,9 +203,9 @@ class Evaluator:
                 row.id, 0.0, trace.error.status, str(trace.error), calls, tokens, usd, must_gain, written, ran
             )
 
-        run_program = functools.partial(self._run_program, scorer, calls)
         try:
-            score = await scorer.metric.score(row.example, trace.prediction(scorer.outputs), run_program)
+            asking = self._metric_calls.for_answer(scorer.judges, calls)
+            score = await scorer.metric.score(row.example, trace.prediction(scorer.outputs), asking)
         except MetricError as error:
             raise MetricError(
                 f"task {scorer.view.name!r}, row {row.id}: {error.problem}",
@@ -218,28 +216,6 @@ class Evaluator:
         return Outcome(
             row.id, score, calls=calls, tokens=tokens, usd=usd, must_gain=must_gain, written=written, ran=ran
         )
-
-    async def _run_program(
-        self, scorer: TaskScorer, calls: dict[bytes, Completion], metric: ProgramMetric, inputs: Mapping[str, Any]
-    ) -> Mapping[str, Any]:
-        """Runs a metric that is a program, and notes its calls."""
-        judged = await self._judge(scorer, metric, inputs)
-        calls.update(judged.calls)
-        if judged.error is not None:
-            raise MetricError(
-                f"the metric {metric.name!r} gave no score",
-                found=str(judged.error),
-                fix="Say in its instructions how it must answer; what it has answered is kept, until "
-                "`fusionprog store gc` drops it (--model) or the same is asked again (--fresh)",
-            )
-        return {metric.output: judged.value(metric.graph.resolve(metric.output))}
-
-    async def _judge(self, scorer: TaskScorer, metric: ProgramMetric, inputs: Mapping[str, Any]) -> Trace:
-        if metric not in self._judges:
-            view = TaskView(metric.name, "", metric.as_task, ())
-            self._judges[metric] = Renderer({}).prompts(Schedule(), view, metric.asking)
-        prompts, models = self._judges[metric], scorer.judges[metric]
-        return await self._executor.run(metric.as_task, prompts, models, inputs, metric.nodes, metric.wanted)
 
 
 def _spent(answers: Iterable[Completion]) -> tuple[int, float | None, int]:

@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import inspect
 import math
+import os
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, TypeAlias
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
 
 from fusionprog._internal import sync
+from fusionprog._internal.threads import Threads
 from fusionprog.errors import LMUnavailableError, MetricError
+from fusionprog.evaluation.metric_calls import AnswerCalls, MetricAsks
+from fusionprog.lm.dspy_asking import answered_by, no_longer, watched
+from fusionprog.lm.dspy_named import own_lm
+from fusionprog.lm.model import LanguageModel
 from fusionprog.lm.redaction import redact
+from fusionprog.lm.resolve import resolve_model
 from fusionprog.program.signature import Prediction
 
-if TYPE_CHECKING:
-    from fusionprog.evaluation.program_metric import ProgramMetric
-
 _LONG = 0.003  # seconds after which a metric is called in threads: some times what a thread costs
-
-RunProgram: TypeAlias = Callable[["ProgramMetric", Mapping[str, Any]], Awaitable[Mapping[str, Any]]]
+_THREADS = Threads(256, "fusionprog-metric")
 
 
 class Metric:
@@ -35,7 +39,14 @@ class Metric:
         gold: The columns of the rows that it reads; checked before anything is spent.
         version: Changes when its scores change; part of the study's fingerprint.
         name: How it is named in messages and artifacts.
+        calls: How often, at most, it asks a model for the score of one answer: through DSPy's predictors, or through
+            ``dspy.settings.lm``. These calls are limited, counted, kept and continued like all others. A function that
+            asks and does not say so ends a compile.
+        lm: The model that it asks, or a list of several; the program's own, if not given. Where the function names no
+            model, it asks the first.
     """
+
+    may_ask = True  # whether its function is unknown, so that it may ask models
 
     def __init__(
         self,
@@ -45,14 +56,24 @@ class Metric:
         gold: Sequence[str] = (),
         version: str = "1",
         name: str | None = None,
+        calls: int = 0,
+        lm: Any = None,
     ) -> None:
         if not callable(fn):
             raise MetricError("the metric cannot be called", expected="a function", found=type(fn).__name__)
+        if type(calls) is not int or calls < 0 or (lm is not None and not calls):
+            raise MetricError(
+                "the metric does not say how often it asks a model",
+                expected="calls= with the most calls for one answer; 0, and no lm=, if it asks none",
+                found=f"calls={calls!r}" + (", with lm=" if lm is not None else ""),
+            )
         self.fn = fn
         self.fields = None if fields is None else _names(fields)
         self.gold = _names(gold)
         self.version = version
         self.name = name or str(getattr(fn, "__name__", type(fn).__name__))
+        self.calls = calls
+        self.lm = lm
         self._extra = _extra_arguments(fn, self.name)
         self._in_threads = False
 
@@ -61,47 +82,104 @@ class Metric:
         """Name and version, as JSON data; a built-in metric also has its arguments and can be rebuilt."""
         return {"name": self.name, "version": self.version}
 
+    def models(self, default: LanguageModel | None) -> dict[str, LanguageModel]:
+        """Returns the models that it asks, by a name for each; none where it asks none.
+
+        Args:
+            default: The program's own.
+
+        Raises:
+            LMConfigurationError: if there is no model, or its key is missing.
+        """
+        if not self.calls:
+            return {}
+        specs = self.lm if isinstance(self.lm, (list, tuple)) else [default if self.lm is None else self.lm]
+        return {f"lm {number}": resolve_model(spec) for number, spec in enumerate(specs, 1)}
+
     def __call__(
         self, example: Any, prediction: Any, trace: Any = None, pred_name: Any = None, pred_trace: Any = None
     ) -> float:
         """Returns the score of one answer, in the form in which ``dspy.Evaluate`` and DSPy's optimizers ask for it.
 
+        What it asks of models is then between it and DSPy: nothing counts or keeps it.
+
         Raises:
             MetricError: if the function raises or returns something that is no finite number, or the metric is a
                 program, which needs the models and the books of a compile.
         """
-        result = self._call(example, prediction)
-        if inspect.isawaitable(result):
-            result = sync.run(_awaited(result))
+        first = self.lm[0] if isinstance(self.lm, (list, tuple)) else self.lm
+        with contextlib.nullcontext() if first is None else own_lm(resolve_model(first)):
+            result = self._call(example, prediction)
+            if inspect.isawaitable(result):
+                result = sync.run(_awaited(result))
         return as_score(result, self.name)
 
-    async def score(self, example: Any, prediction: Prediction, run_program: RunProgram) -> float:
+    async def score(self, example: Any, prediction: Prediction, calls: AnswerCalls) -> float:
         """Returns the score of one answer.
 
         Args:
             example: The row, as a ``dspy.Example``.
             prediction: The program's outputs.
-            run_program: Runs metrics that are programs.
+            calls: Makes the calls of metrics that ask models.
 
         Raises:
-            MetricError: if the function raises or returns something that is no finite number.
-            LMUnavailableError: if a model that it asks cannot answer now.
+            MetricError: if the function raises or returns something that is no finite number, or asks models otherwise
+                than it says.
+            LMError: if a model that it asks gives no answer; ``LMUnavailableError`` if it gives none now.
         """
-        if self._in_threads:
-            result = await asyncio.to_thread(self._call, example, prediction)
-        else:
-            started = time.perf_counter()
-            result = self._call(example, prediction)
-            took_long = time.perf_counter() - started > _LONG
-            self._in_threads = took_long and not inspect.isawaitable(result)
-        if inspect.isawaitable(result):
-            try:
-                result = await result
-            except LMUnavailableError:  # of a model that the metric asks: the row is measured again
-                raise
-            except Exception as error:
-                raise self._failed(error) from error
+        if not self.may_ask:
+            return as_score(await self._result(example, prediction), self.name)
+        asks = calls.asks(self)
+        # A failure of a model is no score, whatever the function makes of it.
+        try:
+            if self.calls:
+                result = await self._asking(example, prediction, asks)
+            else:
+                token = answered_by(asks)
+                try:
+                    result = await self._result(example, prediction)
+                finally:
+                    no_longer(token)
+        except MetricError:
+            if asks.failure is not None:
+                raise asks.failure from None
+            raise
+        if asks.failure is not None:
+            raise asks.failure
         return as_score(result, self.name)
+
+    async def _asking(self, example: Any, prediction: Prediction, asks: MetricAsks) -> Any:
+        """Calls a function that asks models, in a thread where it would wait for them."""
+        asks.open()
+        with watched(asks.model):
+            token = answered_by(asks)
+            try:
+                if inspect.iscoroutinefunction(self.fn):
+                    return await self._finished(self._call(example, prediction))
+                return await self._finished(await _THREADS.run(lambda _: self._call(example, prediction), None))
+            finally:
+                no_longer(token)
+                asks.close()
+
+    async def _result(self, example: Any, prediction: Prediction) -> Any:
+        """Calls a function that asks no model, in a thread if it takes long."""
+        if self._in_threads:
+            return await self._finished(await asyncio.to_thread(self._call, example, prediction))
+        started = time.perf_counter()
+        result = self._call(example, prediction)
+        took_long = time.perf_counter() - started > _LONG
+        self._in_threads = took_long and not inspect.isawaitable(result)
+        return await self._finished(result)
+
+    async def _finished(self, result: Any) -> Any:
+        if not inspect.isawaitable(result):
+            return result
+        try:
+            return await result
+        except LMUnavailableError:  # of a model that the metric asks: the row is measured again
+            raise
+        except Exception as error:
+            raise self._failed(error) from error
 
     def _call(self, example: Any, prediction: Prediction) -> Any:
         try:
@@ -114,7 +192,7 @@ class Metric:
     def _failed(self, error: Exception) -> MetricError:
         return MetricError(
             f"the metric {self.name!r} raised {type(error).__name__}",
-            found=redact(str(error)),
+            found=redact(str(error), os.environ),
             fix="A metric must return a number for every answer, also for wrong and empty ones",
         )
 

@@ -10,7 +10,8 @@ from typing import Any
 from fusionprog._internal.registry import Registry
 from fusionprog.errors import MetricError
 from fusionprog.evaluation.answers import f1, members, normal, number, same, text_of, words
-from fusionprog.evaluation.metric import Metric, RunProgram, as_score
+from fusionprog.evaluation.metric import Metric, as_score
+from fusionprog.evaluation.metric_calls import AnswerCalls
 from fusionprog.evaluation.program_metric import ProgramMetric, as_metric, judge
 from fusionprog.program.signature import Prediction
 
@@ -22,9 +23,9 @@ __all__ = [
     "contains",
     "exact_match",
     "judge",
+    "judges_of",
     "metric_registry",
     "numeric",
-    "programs_of",
     "rebuild_metric",
     "set_f1",
     "token_f1",
@@ -34,17 +35,17 @@ __all__ = [
 metric_registry: Registry[Callable[..., Metric]] = Registry("metric", MetricError)
 
 
-def programs_of(metric: Metric) -> tuple[ProgramMetric, ...]:
-    """Returns the programs that a metric runs: itself, or its parts."""
-    if isinstance(metric, ProgramMetric):
-        return (metric,)
+def judges_of(metric: Metric) -> tuple[Metric, ...]:
+    """Returns what may ask models in a metric, or is a program: itself, or its parts."""
     if isinstance(metric, _Weighted):
-        return tuple(program for part, _ in metric.parts for program in programs_of(part))
-    return ()
+        return tuple(judge for part, _ in metric.parts for judge in judges_of(part))
+    return (metric,) if metric.calls or isinstance(metric, ProgramMetric) else ()
 
 
 class _BuiltIn(Metric):
     """A metric that is rebuilt from its name and arguments."""
+
+    may_ask = False
 
     def __init__(self, kind: str, arguments: Mapping[str, Any], fn: Callable[..., Any], field: str, gold: str) -> None:
         super().__init__(fn, fields=(field,), gold=(gold,), name=kind)
@@ -195,8 +196,8 @@ class _Weighted(Metric):
     ) -> float:
         return self._mean([(part(example, prediction), weight) for part, weight in self.parts])
 
-    async def score(self, example: Any, prediction: Prediction, run_program: RunProgram) -> float:
-        scores = [(await part.score(example, prediction, run_program), weight) for part, weight in self.parts]
+    async def score(self, example: Any, prediction: Prediction, calls: AnswerCalls) -> float:
+        scores = [(await part.score(example, prediction, calls), weight) for part, weight in self.parts]
         return self._mean(scores)
 
     @staticmethod

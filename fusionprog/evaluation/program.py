@@ -8,11 +8,10 @@ from typing import Any
 from fusionprog._internal import sync
 from fusionprog.errors import MetricError
 from fusionprog.evaluation.evaluator import Evaluator, Outcome, TaskScorer
-from fusionprog.evaluation.metrics import Metric, as_metric, programs_of, rebuild_metric
+from fusionprog.evaluation.metrics import Metric, as_metric, judges_of, rebuild_metric
 from fusionprog.evaluation.results import EvaluationResult
 from fusionprog.lm.client import LMClient
 from fusionprog.lm.model import LanguageModel
-from fusionprog.lm.resolve import resolve_models
 from fusionprog.program.data import Rows, read_rows
 from fusionprog.program.data_checks import check_rows
 from fusionprog.program.graph import Reference
@@ -46,10 +45,7 @@ def make_scorer(
         wanted=wanted,
         nodes=view.program.graph.needed(wanted),
         models=models,
-        judges={
-            program: resolve_models(_any_model(models) if program.lm is None else program.lm, program.asking)
-            for program in programs_of(metric)
-        },
+        judges={judge: judge.models(next(iter(models.values()), None)) for judge in judges_of(metric)},
         offered=offered or {},
     )
 
@@ -103,7 +99,3 @@ def _metric_of(compiled: CompiledProgram, task: str, given: Any) -> Metric | Non
     if given is not None:
         return as_metric(given)
     return compiled.tasks[task].metric or rebuild_metric(compiled.record.tasks[task].metric)
-
-
-def _any_model(models: dict[str, LanguageModel]) -> LanguageModel | None:
-    return next(iter(models.values()), None)

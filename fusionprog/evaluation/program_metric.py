@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NoReturn
 
-from fusionprog.errors import MetricError
+from fusionprog.errors import LMOutputError, MetricError
 from fusionprog.evaluation.answers import number
-from fusionprog.evaluation.metric import Metric, RunProgram, as_score
+from fusionprog.evaluation.metric import Metric, as_score
+from fusionprog.evaluation.metric_calls import AnswerCalls
+from fusionprog.lm.model import LanguageModel
+from fusionprog.lm.resolve import resolve_models
 from fusionprog.modules.predict import Predict
 from fusionprog.program.demand import largest_runs
 from fusionprog.program.graph import ProgramGraph, Reference
@@ -24,16 +27,34 @@ class ProgramMetric(Metric):
         score: The output that is the score.
         lm: The model it runs on; the compile's own model, if not given.
         version: Changes when its scores change.
+        unreadable: The score of an answer for which the program gives none, as a model's answer in it cannot be read
+            or reached ``max_tokens``. If not given, that is an error, which ends a compile.
     """
 
-    def __init__(self, program: Any, *, score: str = "score", lm: Any = None, version: str = "1") -> None:
+    def __init__(
+        self,
+        program: Any,
+        *,
+        score: str = "score",
+        lm: Any = None,
+        version: str = "1",
+        unreadable: float | None = None,
+    ) -> None:
         self.graph = program_graph(program)
         self.output = score
-        self.lm = lm
         self.graph.resolve(score)
         signatures = {name: node.signature for name, node in self.graph.nodes.items()}
         self.as_task = TaskProgram(f"metric {self.graph.name}", self.graph, signatures, self.graph.outputs)
         super().__init__(self._never, version=version, name=f"program {self.graph.name}")
+        self.lm = lm
+        self.calls = max(sum(node in self.asking for node in run) for run in self.runs)
+        self.unreadable = None if unreadable is None else as_score(unreadable, self.name)
+
+    @property
+    def description(self) -> dict[str, Any]:
+        """Name and version, and what an answer scores that it cannot judge."""
+        more = {} if self.unreadable is None else {"unreadable": self.unreadable}
+        return {**super().description, **more}
 
     @property
     def wanted(self) -> tuple[Reference, ...]:
@@ -62,7 +83,11 @@ class ProgramMetric(Metric):
             fix="Score with compiled.evaluate(...), or give DSPy a function that calls a compiled program",
         )
 
-    async def score(self, example: Any, prediction: Prediction, run_program: RunProgram) -> float:
+    def models(self, default: LanguageModel | None) -> dict[str, LanguageModel]:
+        """Returns node → model, for its nodes that ask one."""
+        return resolve_models(default if self.lm is None else self.lm, self.asking)
+
+    async def score(self, example: Any, prediction: Prediction, calls: AnswerCalls) -> float:
         """Returns the program's score of one answer."""
         known = dict(prediction.items())
         row = example.toDict()
@@ -77,8 +102,22 @@ class ProgramMetric(Metric):
                     f"the metric {self.name!r} needs {name!r}",
                     found=f"outputs {sorted(known)} and columns {sorted(row)}",
                 )
-        outputs = await run_program(self, inputs)
-        return as_score(number(outputs[self.output]), self.name)
+        made = await calls.run_program(self, inputs)
+        try:
+            return as_score(number(made), self.name) if not isinstance(made, LMOutputError) else self._no_score(made)
+        except MetricError:
+            if self.unreadable is None:
+                raise
+            return self.unreadable
+
+    def _no_score(self, error: LMOutputError) -> NoReturn:
+        raise MetricError(
+            f"the metric {self.name!r} gave no score",
+            found=str(error),
+            fix="Say in its instructions how it must answer, or pass unreadable= with what such an answer scores; what "
+            "it has answered is kept, until `fusionprog store gc` drops it (--model) or the same is asked again "
+            "(--fresh)",
+        )
 
 
 def as_metric(metric: Any) -> Metric:
@@ -94,7 +133,14 @@ def as_metric(metric: Any) -> Metric:
     return Metric(metric)
 
 
-def judge(signature: SignatureType | str, *, score: str = "score", lm: Any = None, version: str = "1") -> Metric:
+def judge(
+    signature: SignatureType | str,
+    *,
+    score: str = "score",
+    lm: Any = None,
+    version: str = "1",
+    unreadable: float | None = None,
+) -> Metric:
     """Scores by asking a model: a program of one ``Predict`` node.
 
     Args:
@@ -103,6 +149,8 @@ def judge(signature: SignatureType | str, *, score: str = "score", lm: Any = Non
         score: The name of that output.
         lm: The model; the compile's own, if not given.
         version: Changes when its scores change.
+        unreadable: The score of an answer whose judgement cannot be read or reached ``max_tokens``. If not given, that
+            is an error, which ends a compile.
     """
     graph = ProgramGraph("judge")
     module = Predict(signature)
@@ -110,4 +158,4 @@ def judge(signature: SignatureType | str, *, score: str = "score", lm: Any = Non
     for name in module.signature.input_fields:
         graph.connect(name, f"judge.{name}")
     graph.output(score, f"judge.{score}")
-    return ProgramMetric(graph, score=score, lm=lm, version=version)
+    return ProgramMetric(graph, score=score, lm=lm, version=version, unreadable=unreadable)

@@ -52,11 +52,15 @@ class DSPyModel:
         lm: The model. DSPy's response cache, history and retries are passed by; the store and the client take their
             place.
         name: What an engine without a state of its own is known by in the store.
+
+    Attributes:
+        lm: The model as it was given.
     """
 
     free = False
 
     def __init__(self, lm: BaseLM, name: str | None = None) -> None:
+        self.lm = lm
         self._answering = answering = lm if _answers_itself(lm) else lm._engine_spec
         self._lm = _with_engine(lm) if answering is lm else _without_retries(lm)
         self._parameters = lm.kwargs

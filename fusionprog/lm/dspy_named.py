@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from typing import Any
 
 import dspy
@@ -11,6 +12,7 @@ from dspy.lm15 import registered_providers
 
 from fusionprog.errors import LMConfigurationError
 from fusionprog.lm.dspy_lm import DSPyModel
+from fusionprog.lm.model import LanguageModel
 from fusionprog.lm.prices import known_provider, missing_keys
 
 
@@ -45,6 +47,20 @@ def configured_lm() -> BaseLM | None:
     """Returns the model of ``dspy.configure(lm=...)``, if there is one."""
     lm = dspy.settings.lm
     return lm if isinstance(lm, BaseLM) else None
+
+
+def own_lm(model: LanguageModel) -> AbstractContextManager[Any]:
+    """Lets DSPy ask a model by itself, within the context that is returned.
+
+    Raises:
+        LMConfigurationError: if it is no ``dspy.LM``.
+    """
+    if not isinstance(model, DSPyModel):
+        raise LMConfigurationError(
+            f"DSPy cannot ask the model {model.name!r} by itself", expected="a dspy.LM, or a LiteLLM name"
+        )
+    context: AbstractContextManager[Any] = dspy.context(lm=model.lm)
+    return context
 
 
 def as_model(lm: Any) -> DSPyModel | None:

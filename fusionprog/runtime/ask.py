@@ -58,12 +58,12 @@ class AskModel:
         key, answer = await self._client.complete(model, prompt.request(inputs), sample=sample)
         self.calls[key] = answer
         if answer.finish != "stop":
-            raise _fault(model, answer)
+            raise fault(model, answer)
         return prompt.parse(answer.text)
 
 
-def _fault(model: LanguageModel, answer: Completion) -> LMOutputError:
-    """Why an answer that the model did not end by itself is none."""
+def fault(model: LanguageModel, answer: Completion) -> LMOutputError:
+    """Returns why an answer that the model did not end by itself is none."""
     if answer.finish == "length":
         return LMTruncatedError(
             f"the answer of the model {model.name!r} reached max_tokens",

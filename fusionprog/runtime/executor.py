@@ -14,7 +14,7 @@ from fusionprog._internal.canonical import digest
 from fusionprog._internal.single_flight import Memo
 from fusionprog.errors import LMOutputError
 from fusionprog.lm.client import LMClient
-from fusionprog.lm.model import Completion, LanguageModel
+from fusionprog.lm.model import Completion, LanguageModel, Request
 from fusionprog.program.calling import called_nodes
 from fusionprog.program.demand import due
 from fusionprog.program.graph import Constant, FieldRef, InputRef, ProgramGraph, Reference
@@ -181,6 +181,10 @@ class Executor:
             if trace.error is not None:
                 break
         return trace
+
+    async def ask(self, model: LanguageModel, request: Request, sample: int) -> tuple[bytes, Completion]:
+        """Returns key and answer of one call that no node makes; raises as the client does."""
+        return await self._client.complete(model, request, sample=sample)
 
     async def _node(
         self,

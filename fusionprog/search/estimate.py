@@ -9,13 +9,16 @@ from typing import TypeAlias
 
 from fusionprog.errors import BudgetError
 from fusionprog.evaluation.evaluator import TaskScorer
+from fusionprog.evaluation.metrics import ProgramMetric
 from fusionprog.lm.budget import Budget
+from fusionprog.lm.model import approximate_tokens
 from fusionprog.program.task import Task
 from fusionprog.prompts.schedule import Schedule
 from fusionprog.runtime.render import Renderer, TaskView
 from fusionprog.search.choices import ANSWER_TOKENS, prompt_tokens
 from fusionprog.search.plan import Plan, Sizes, make_plan
 
+_FUNCTION_PROMPT = 300  # tokens that a function's prompt is taken to have beside the row's
 _GROWTH = 2.0  # a compiled prompt is about twice as long as the written one
 
 Costs: TypeAlias = Sequence[tuple[int, tuple[float, float] | None]]
@@ -49,6 +52,10 @@ def call_costs(tasks: Sequence[Task], scorers: Sequence[TaskScorer]) -> Costs:
             cost = math.ceil(prompt_tokens(prompt, row) * _GROWTH), _dearest(scorer, node)
             costs += [cost] * scorer.view.program.graph.nodes[node].calls
         for metric, models in scorer.judges.items():
+            if not isinstance(metric, ProgramMetric):
+                shown = approximate_tokens(" ".join(map(str, columns.values())))
+                costs += [(_FUNCTION_PROMPT + shown, next(iter(models.values())).usd_per_token)] * metric.calls
+                continue
             view = TaskView(metric.name, "", metric.as_task, ())
             for node, prompt in Renderer({}).prompts(Schedule(), view, list(models)).items():
                 costs.append((prompt_tokens(prompt, columns), models[node].usd_per_token))

@@ -10,6 +10,7 @@ from typing import Any
 from fusionprog._internal.canonical import digest
 from fusionprog.artifacts.graph_codec import encode_graph, encode_signatures
 from fusionprog.artifacts.program_codec import encode_program
+from fusionprog.evaluation.metrics import ProgramMetric
 from fusionprog.program.task import Task
 from fusionprog.prompts.embedders import HashedNgrams
 from fusionprog.prompts.pool import item_entry
@@ -72,8 +73,11 @@ def differences(parts: Mapping[str, str], others: Mapping[str, str]) -> list[str
 
 
 def _judges(job: Job, task: str) -> list[list[Any]]:
-    """The programs that a task's metric runs, each with its models' identities."""
+    """What a task's metric asks: its programs, or how often its functions ask, each with its models' identities."""
     return [
-        [encode_graph(metric.graph), {node: model.identity for node, model in models.items()}]
+        [
+            encode_graph(metric.graph) if isinstance(metric, ProgramMetric) else metric.calls,
+            {name: model.identity for name, model in models.items()},
+        ]
         for metric, models in job.bare_scorer(task).judges.items()
     ]

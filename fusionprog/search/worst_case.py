@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 from fusionprog.errors import BudgetError
 from fusionprog.evaluation.evaluator import TaskScorer
+from fusionprog.evaluation.metrics import ProgramMetric
 from fusionprog.lm.budget import Budget, Cost
 from fusionprog.lm.model import LanguageModel
 from fusionprog.modules.optional import PassThrough
@@ -14,7 +15,7 @@ from fusionprog.program.data import Row
 from fusionprog.prompts.schedule import Schedule
 from fusionprog.runtime.render import RenderedPrompt, Renderer, TaskView
 
-_FUNCTION_TOKENS = 4_096  # that a function's outputs are taken to have at most; nobody knows before it is called
+_FUNCTION_TOKENS = 4_096  # that a function's outputs, or its prompts, have at most; nobody knows before it is called
 _ROOM = 2  # worst cases of a row of every task that a budget must have room for
 _MUCH = 0.1  # of a limit
 
@@ -96,38 +97,42 @@ def worst_case(scorer: TaskScorer, prompts: Mapping[str, RenderedPrompt], rows: 
     modules = [scorer.view.program.graph.nodes[node].module for node in scorer.nodes if node not in scorer.asking]
     made = _FUNCTION_TOKENS * sum(not isinstance(module, PassThrough) for module in modules)
     given = sum(row.size for row in rows)
-    total, made = _dearest(scorer.runs, prompts, scorer.models, given, len(rows), made)
+    total, made = _dearest(_chains(scorer.runs, prompts, scorer.models), given, len(rows), made)
     for metric, models in scorer.judges.items():
-        view = TaskView(metric.name, "", metric.as_task, ())
-        own = Renderer({}).prompts(Schedule(), view, list(models))
-        cost, _ = _dearest(metric.runs, own, models, given, len(rows), made)
+        if isinstance(metric, ProgramMetric):
+            view = TaskView(metric.name, "", metric.as_task, ())
+            own = Renderer({}).prompts(Schedule(), view, list(models))
+            chains = _chains(metric.runs, own, models)
+        else:
+            chains = [[(_FUNCTION_TOKENS, model)] * metric.calls for model in models.values()]
+        cost, _ = _dearest(chains, given, len(rows), made)
         total += cost
     return total
 
 
-def _dearest(
-    runs: Sequence[Sequence[str]],
-    prompts: Mapping[str, RenderedPrompt],
-    models: Mapping[str, LanguageModel],
-    given: int,
-    rows: int,
-    made: int,
-) -> tuple[Cost, int]:
-    """The most that any of the sets of nodes that run together costs and makes, limit by limit."""
-    found = [
-        _chain([(prompts[node], models[node]) for node in run if node in prompts], given, rows, made) for run in runs
-    ]
+Chain: TypeAlias = Sequence[tuple[int, LanguageModel]]  # most tokens of prompts that follow on each other, and models
+
+
+def _chains(
+    runs: Sequence[Sequence[str]], prompts: Mapping[str, RenderedPrompt], models: Mapping[str, LanguageModel]
+) -> list[Chain]:
+    return [[(prompts[node].most_tokens, models[node]) for node in run if node in prompts] for run in runs]
+
+
+def _dearest(chains: Sequence[Chain], given: int, rows: int, made: int) -> tuple[Cost, int]:
+    """The most that any of the sets of calls that are made together costs and makes, limit by limit."""
+    found = [_chain(chain, given, rows, made) for chain in chains]
     costs = [cost for cost, _ in found]
     total = Cost(*(max(getattr(cost, name) for cost in costs) for name in ("calls", "tokens", "usd")))
     return total, max(made for _, made in found)
 
 
-def _chain(asked: Sequence[tuple[RenderedPrompt, LanguageModel]], given: int, rows: int, made: int) -> tuple[Cost, int]:
+def _chain(asked: Chain, given: int, rows: int, made: int) -> tuple[Cost, int]:
     """The cost of prompts that each may show all of a row and all that was made before; and what is made then."""
     total = Cost()
-    for prompt, model in asked:
+    for tokens, model in asked:
         longest = model.max_output_tokens or 0
-        read = rows * (prompt.most_tokens + made) + given
+        read = rows * (tokens + made) + given
         price: Any = model.usd_per_token or (0.0, 0.0)
         total += Cost(rows, read + rows * longest, read * price[0] + rows * longest * price[1])
         made += longest

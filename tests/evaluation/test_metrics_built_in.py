@@ -7,7 +7,6 @@ import datetime
 import enum
 import json
 import math
-from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
@@ -19,7 +18,8 @@ from hypothesis import strategies as st
 
 import fusionprog as fp
 from fusionprog.errors import MetricError
-from fusionprog.evaluation.metrics import Metric, metric_registry, programs_of, rebuild_metric
+from fusionprog.evaluation.metrics import Metric, judges_of, metric_registry, rebuild_metric
+from tests.evaluation.scoring import no_calls
 
 
 class Team(enum.Enum):
@@ -31,13 +31,9 @@ class Level(enum.IntEnum):
     LOW = 1
 
 
-async def no_program(metric: Any, inputs: Mapping[str, Any]) -> Mapping[str, Any]:
-    raise AssertionError("no metric here is a program")
-
-
 def score(metric: Metric, want: Any, got: Any) -> float:
     example, prediction = dspy.Example(out=want), dspy.Prediction(out=got)
-    return asyncio.run(metric.score(example, prediction, no_program))
+    return asyncio.run(metric.score(example, prediction, no_calls()))
 
 
 @pytest.mark.parametrize(
@@ -253,7 +249,7 @@ def test_a_node_field_is_read_from_the_prediction() -> None:
     prediction = dspy.Prediction(**{"triage.team": "Billing"})
     metric = fp.metrics.exact_match("triage.team")
 
-    assert asyncio.run(metric.score(dspy.Example(team="billing"), prediction, no_program)) == 1.0
+    assert asyncio.run(metric.score(dspy.Example(team="billing"), prediction, no_calls())) == 1.0
 
 
 BUILT_IN: list[Metric] = [
@@ -301,7 +297,7 @@ def test_weighted_is_the_weighted_mean() -> None:
     assert score(metric, "refund", "a refund") == 0.75
     assert score(metric, "refund", "refund") == 1.0
     assert (metric.fields, metric.gold) == (("out",), ("out",))
-    assert programs_of(metric) == ()
+    assert judges_of(metric) == ()
 
 
 def test_weighted_reads_all_outputs_if_a_part_does() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
@@ -16,17 +16,14 @@ import pytest
 import fusionprog as fp
 from fusionprog.errors import MetricError
 from fusionprog.evaluation.metrics import ProgramMetric, as_metric, as_score
+from tests.evaluation.scoring import no_calls
 
 EXAMPLE = dspy.Example(team="billing")
 PREDICTION = dspy.Prediction(team="billing")
 
 
-async def no_program(metric: Any, inputs: Mapping[str, Any]) -> Mapping[str, Any]:
-    raise AssertionError("no metric here is a program")
-
-
 def score(fn: Any) -> float:
-    return asyncio.run(as_metric(fn).score(EXAMPLE, PREDICTION, no_program))
+    return asyncio.run(as_metric(fn).score(EXAMPLE, PREDICTION, no_calls()))
 
 
 def two(example: Any, prediction: Any) -> bool:
@@ -175,7 +172,7 @@ def test_cancelling_is_no_failure_of_the_metric() -> None:
         return 1.0
 
     async def work() -> None:
-        task = asyncio.ensure_future(as_metric(forever).score(EXAMPLE, PREDICTION, no_program))
+        task = asyncio.ensure_future(as_metric(forever).score(EXAMPLE, PREDICTION, no_calls()))
         await asyncio.sleep(0)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):

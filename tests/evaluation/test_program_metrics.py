@@ -11,7 +11,7 @@ import pytest
 import fusionprog as fp
 from fusionprog.errors import LMConfigurationError, LMError, MetricError, ProgramError
 from fusionprog.evaluation.evaluator import Evaluator, Outcome
-from fusionprog.evaluation.metrics import programs_of, rebuild_metric
+from fusionprog.evaluation.metrics import judges_of, rebuild_metric
 from fusionprog.lm.client import LMClient
 from fusionprog.lm.offline_model import OfflineModel
 from fusionprog.program.data import read_rows
@@ -119,7 +119,7 @@ def test_a_judge_in_weighted_is_metered_too(desk: Any) -> None:
     assert [each.score for each in outcomes] == [0.75, 0.25]
     assert [len(each.calls) for each in outcomes] == [2, 2]
     assert scorer.calls_per_example == 2
-    assert len(programs_of(metric)) == 1
+    assert len(judges_of(metric)) == 1
     assert rebuild_metric(metric.description) is None
 
 
@@ -191,6 +191,22 @@ def test_a_judge_whose_answer_cannot_be_read_gives_no_score(desk: Any) -> None:
 
     with pytest.raises(MetricError, match=r"task 'shop', row \w+: the metric 'program judge' gave no score"):
         evaluate(desk, metric, {"triage": desk.model(triage)})
+
+
+@pytest.mark.parametrize("text", ["no idea", "[[ ## score ## ]]\nbad\n\n[[ ## completed ## ]]"])
+def test_what_an_answer_scores_that_a_judge_cannot_judge_can_be_said(desk: Any, text: str) -> None:
+    for signature in ("team -> score", "team -> score: float"):
+        metric = fp.metrics.judge(signature, lm=desk.model(lambda _: text, "judge"), unreadable=0.5)
+
+        outcomes = evaluate(desk, metric, {"triage": desk.model(triage)})
+
+        assert [(each.score, each.status, len(each.calls)) for each in outcomes] == [(0.5, "ok", 2)] * 2
+        assert metric.description["unreadable"] == 0.5
+
+
+def test_what_such_an_answer_scores_must_be_a_number() -> None:
+    with pytest.raises(MetricError, match="returned no score"):
+        fp.metrics.judge("team -> score: float", unreadable=float("nan"))
 
 
 def test_a_judge_that_cannot_be_reached_gives_no_score(desk: Any) -> None:

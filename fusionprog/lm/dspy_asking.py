@@ -1,0 +1,136 @@
+"""What a function asks of models through DSPy, and a way to answer it that is not DSPy's own; public names only."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar, Token
+from typing import Any, Protocol
+
+import dspy
+
+from fusionprog.lm.dspy_lm import DSPyModel
+from fusionprog.lm.model import LanguageModel, Messages
+
+_REPEAT = "rollout_id"  # how DSPy asks for another answer to the same prompt
+
+
+class Answering(Protocol):
+    """Answers what a function asks."""
+
+    def wait(self, lm: Any, messages: Messages, parameters: Mapping[str, Any], samples: range) -> list[str]:
+        """Returns an answer per sample; is called in a thread of the function.
+
+        Args:
+            lm: The ``dspy.LM``, or another language model.
+            messages: What it is asked.
+            parameters: What the call sets beside the model's own parameters.
+            samples: Tell several answers to the same apart.
+        """
+        ...
+
+    async def answer(self, lm: Any, messages: Messages, parameters: Mapping[str, Any], samples: range) -> list[str]:
+        """Returns the same; is awaited by a function that is async."""
+        ...
+
+
+_ANSWERING: ContextVar[Answering | None] = ContextVar("fusionprog_answering", default=None)
+
+
+def answered_by(answering: Answering) -> Token[Answering | None]:
+    """Lets all that is asked from here on be answered by ``answering``, where ``watched`` is on; see ``no_longer``."""
+    return _ANSWERING.set(answering)
+
+
+def no_longer(token: Token[Answering | None]) -> None:
+    """Ends what ``answered_by`` began."""
+    _ANSWERING.reset(token)
+
+
+@contextmanager
+def watched(lm: LanguageModel | None = None) -> Iterator[None]:
+    """Within it, what DSPy's predictors ask can be answered by ``answered_by``; threads that DSPy starts are included.
+
+    Args:
+        lm: What they ask that name no model, and what ``dspy.settings.lm`` is; as it was, if not given.
+    """
+    settings: dict[str, Any] = {"adapter": _Watching(dspy.settings.adapter)}
+    if lm is not None:
+        settings["lm"] = _Face(lm)
+    with dspy.context(**settings):
+        yield
+
+
+class _Watching:
+    """The user's own adapter, with models that somebody else answers for."""
+
+    def __init__(self, adapter: Any) -> None:
+        self._adapter: Any = adapter._adapter if isinstance(adapter, _Watching) else adapter or dspy.ChatAdapter()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._adapter, name)
+
+    def __call__(self, lm: Any, **asked: Any) -> Any:
+        return self._adapter(_faced(lm), **asked)
+
+    async def acall(self, lm: Any, **asked: Any) -> Any:
+        return await self._adapter.acall(_faced(lm), **asked)
+
+
+def _faced(lm: Any) -> Any:
+    return lm if _ANSWERING.get() is None or not isinstance(lm, dspy.BaseLM) or isinstance(lm, _Face) else _Face(lm)
+
+
+class _Face(dspy.BaseLM):
+    """Stands in a model's place, and hands on what it is asked.
+
+    Args:
+        asked: The ``dspy.LM``, or another language model.
+    """
+
+    def __init__(self, asked: Any) -> None:
+        self._asked: Any = asked.lm if isinstance(asked, DSPyModel) else asked
+        self._own: Any = self._asked if isinstance(self._asked, dspy.BaseLM) else None
+        super().__init__(asked.name if self._own is None else self._own.model, cache=False)
+        self.kwargs = {} if self._own is None else dict(self._own.kwargs)
+
+    @property
+    def supports_function_calling(self) -> bool:
+        return False  # an answer is a text
+
+    @property
+    def supports_response_schema(self) -> bool:
+        return self._own is not None and bool(self._own.supports_response_schema)
+
+    @property
+    def supported_params(self) -> set[str]:
+        return set() if self._own is None else set(self._own.supported_params)
+
+    def copy(self, **kwargs: Any) -> _Face:
+        return self if self._own is None else _Face(self._own.copy(**kwargs))
+
+    def __call__(self, prompt: Any = None, *, messages: Any = None, **kwargs: Any) -> list[str]:
+        return _answering().wait(self._asked, *_said(prompt, messages, kwargs))
+
+    async def acall(self, prompt: Any = None, *, messages: Any = None, **kwargs: Any) -> list[str]:
+        return await _answering().answer(self._asked, *_said(prompt, messages, kwargs))
+
+
+def _answering() -> Answering:
+    answering = _ANSWERING.get()
+    assert answering is not None, "a face is given only where somebody answers"
+    return answering
+
+
+def _said(prompt: Any, messages: Any, kwargs: dict[str, Any]) -> tuple[Messages, dict[str, Any], range]:
+    """Messages, parameters and samples of a call."""
+    asked = messages if messages is not None else [{"role": "user", "content": prompt}]
+    sample = kwargs.get(_REPEAT)
+    first = sample if type(sample) is int else 0
+    number = kwargs.get("n") or 1
+    parameters = {
+        name: value
+        for name, value in kwargs.items()
+        if name not in (_REPEAT, "n", "cache", "num_retries") and value is not None
+    }
+    return asked, parameters, range(first * number, (first + 1) * number)
