@@ -41,12 +41,20 @@ def learned_parts(program: fp.CompiledProgram, node: str | None, full: bool) -> 
         if node in (None, name):
             lines += _effects(program, learned, name, full)
     if nodes and len(program.tasks) > 1:
-        lines += _interference(program.interference(), node, full)
+        places = [(name, item) for task in program.tasks for name in nodes for item in _used(program, task, name)]
+        lines += _interference(program.interference(), frozenset(places), node, full)
     lines += _importance(_of_node(learned.importance, node, program.graph.nodes), full)
     lines += _curve(learned.curve)
     even = program.record.break_even
     lines += [] if even is None else break_even_lines(even)
     return lines
+
+
+def effect_shown(program: fp.CompiledProgram, task: str, node: str, item: str, otherwise: float) -> float:
+    """Returns an item's effect as the table of effects has it; ``otherwise`` where none was learned."""
+    learned = program.record.learned
+    known = {} if learned is None else learned.effects.get(task, {}).get(node, {})
+    return known[item].mean if item in known else otherwise
 
 
 def learned_data(program: fp.CompiledProgram, learned: Any, node: str | None) -> dict[str, Any]:
@@ -98,10 +106,7 @@ def break_even_lines(even: BreakEven) -> list[str]:
 def _effects(program: fp.CompiledProgram, learned: Learned, node: str, full: bool) -> list[RenderableType]:
     """A table of items by tasks; where there are many tasks, the mean over them, and the best and the worst one."""
     tasks = [task for task in program.tasks if node in learned.effects.get(task, {})]
-    used = {
-        task: {each.id for items in program.tasks[task].mixtures[node].facets.values() for each in items if each.amount}
-        for task in tasks
-    }
+    used = {task: _used(program, task, node) for task in tasks}
     items: dict[str, dict[str, Effect]] = {}
     for task in tasks:
         for item, effect in learned.effects[task][node].items():
@@ -146,7 +151,16 @@ def _settings(learned: Learned, node: str) -> list[RenderableType]:
     return [f"settings at {node}: {', '.join(found)}"] if found else []
 
 
-def _interference(table: Interference, node: str | None, full: bool) -> list[RenderableType]:
+def _used(program: fp.CompiledProgram, task: str, node: str) -> set[str]:
+    """The items that a node's prompt shows in a task."""
+    facets = program.tasks[task].mixtures[node].facets.values()
+    return {each.id for items in facets for each in items if each.amount}
+
+
+def _interference(
+    table: Interference, used: frozenset[tuple[str, str]], node: str | None, full: bool
+) -> list[RenderableType]:
+    """What items do, over tasks; marked are those of ``used``, (node, item), that some task's prompt shows."""
     items = [each for each in table.items if node in (None, each.node)]
     most = len(items) if full else _FEW
     pairs = [
@@ -163,7 +177,8 @@ def _interference(table: Interference, node: str | None, full: bool) -> list[Ren
         lines.append(f"interference: cosine of the tasks' effects {cosines}")
     mixed = [each for each in items if each.helps and each.hurts]
     for each in mixed[:most]:
-        lines.append(f"  {each.node}.{each.item} helps {_named(each.helps)} and hurts {_named(each.hurts)}")
+        name = f"{each.node}.{each.item}{_mark((each.node, each.item) in used).rstrip()}"
+        lines.append(f"  {name} helps {_named(each.helps)} and hurts {_named(each.hurts)}")
     for title, found in (
         ("help several tasks", [each for each in items if each.kind == "shared"]),
         ("help one task", [each for each in items if each.kind == "private"]),
@@ -171,7 +186,7 @@ def _interference(table: Interference, node: str | None, full: bool) -> list[Ren
         ("do nothing that can be told", [each for each in items if each.kind == "dropped" and not each.hurts]),
     ):
         if found:
-            names = [f"{each.node}.{each.item}" for each in found]
+            names = [f"{each.node}.{each.item}{_mark((each.node, each.item) in used).rstrip()}" for each in found]
             lines.append(f"  {len(found)} {title}: {_listed(names, most)}")
     return lines
 

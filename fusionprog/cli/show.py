@@ -99,7 +99,7 @@ def _show_json(program: fp.CompiledProgram, node: str | None) -> None:
 def _show_tables(program: fp.CompiledProgram, node: str | None, effects: bool) -> None:
     from rich.table import Table
 
-    from fusionprog.cli.learned import learned_parts
+    from fusionprog.cli.learned import effect_shown, learned_parts
     from fusionprog.cli.lineage import lineage_lines
     from fusionprog.cli.pairs import pair_lines, pairs_of
     from fusionprog.cli.summary import growth_lines, objective_lines, score_lines
@@ -135,7 +135,8 @@ def _show_tables(program: fp.CompiledProgram, node: str | None, effects: bool) -
                 if each.open or each.amount:
                     gate = f"{mixture.gates.get(facet, 0.0):.2f}"
                     used = str(each.amount or "")
-                    table.add_row(facet, gate, each.id, used, f"{each.weight:.2f}", f"{each.effect:+.2f}")
+                    effect = effect_shown(program, task, name, each.id, each.effect)
+                    table.add_row(facet, gate, each.id, used, f"{each.weight:.2f}", f"{effect:+.2f}")
         if table.row_count:
             console.print(table)
         else:

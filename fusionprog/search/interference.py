@@ -24,7 +24,8 @@ class ItemInterference:
     Attributes:
         node: The node.
         item: The item.
-        kind: ``"shared"`` if it helps two tasks or more, ``"private"`` if it helps one, ``"dropped"`` if none.
+        kind: ``"shared"`` if it helps two tasks or more, ``"private"`` if it helps one, ``"dropped"`` if none; by its
+            effects alone, whether or not a prompt shows it.
         helps: The tasks that it helps.
         hurts: The tasks that it hurts.
         sign: 1 if its effects add up to more than 0 over all tasks, -1 if to less, else 0: whether it would be kept if

@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from fusionprog.runtime.learned import Effect, Shared, SharedEffect
 from fusionprog.search.effects.columns import Column, Columns, Places, Vector
+from fusionprog.search.effects.explanation import Explanation
 from fusionprog.search.effects.link import Levels
 from fusionprog.search.effects.model import Posterior
 from fusionprog.search.findings import Findings, Place, Table, rounded_effect, shares_of
@@ -49,22 +50,21 @@ class Sightings:
         """Returns the outcomes that showed each item at a node in a task, in the node's order."""
         return self._counts[task][columns.atoms_at(node)]
 
-    def setting(self, columns: Columns, name: Column) -> int:
-        """Returns the outcomes that showed the setting of a column."""
+    def setting(self, columns: Columns, name: Column) -> dict[str, int]:
+        """Returns task → the outcomes that showed the setting of a column, where its node had a prompt."""
         atom = columns.atom_of(name)
-        return int(sum(mine[atom] for mine in self._counts.values()))
+        return {task: int(mine[atom]) for task, mine in self._counts.items() if self.places[task, name[1]]}
 
 
 def findings_of(
     columns: Columns,
-    known: Posterior,
+    known: Explanation,
     levels: Levels,
     sightings: Sightings,
     offered: Mapping[Place, Set[str]],
     facets: Mapping[str, str],
-    own_scale: float,
 ) -> Findings:
-    """Returns what the posterior says of items and settings.
+    """Returns what outcomes say of items and settings.
 
     An effect's mean and standard error are those of the sum of its columns, as differences of the task's score
     (``Levels.differences``). Importance is the share of the variance
@@ -80,7 +80,6 @@ def findings_of(
         sightings: What was shown how often.
         offered: (task, node) → the items on offer there.
         facets: Item → its facet.
-        own_scale: How far a single task may be from what tasks have in common, as a standard deviation.
     """
     effects: dict[Place, Table] = {}
     parts: dict[str, float] = defaultdict(float)
@@ -97,16 +96,21 @@ def findings_of(
             effects[task, node] = Table(mean, np.where(here, spread, np.inf), counts)
             for item, effect in zip(items, np.where(here, mean, 0.0).tolist(), strict=True):
                 parts[f"{node}.{facets[item]}.{item}"] += effect**2 / 4 / len(columns.embeddings)
-    settings = _settings(columns, known.times(levels.slope), sightings)
+    settings = _settings(columns, known, levels, sightings)
     for node, mine in settings.items():
         for setting, found in mine.items():
             parts[f"{node}.{setting}"] = float(np.var([0.0, *(each.mean for each in found.values())]))
-    shared = Shared(own_scale, _shared(columns, known.times(levels.link.steepest)))
-    return Findings("posterior", columns.nodes, effects, settings, shares_of(parts), shared)
+    return Findings("posterior", columns.nodes, effects, settings, shares_of(parts))
 
 
-def _shared(columns: Columns, posterior: Posterior) -> dict[str, dict[str, SharedEffect]]:
-    """Node → item → what it does in a task that was not seen: everywhere, at the node, and by kind of task."""
+def shared_of(columns: Columns, posterior: Posterior, own_scale: float) -> Shared:
+    """Returns what items do in a task that was not seen: everywhere, at the node, and by kind of task.
+
+    Args:
+        columns: What the effects are of.
+        posterior: What is known of them, in units of score.
+        own_scale: How far a single task may be from what tasks have in common, as a standard deviation.
+    """
     made: dict[str, dict[str, SharedEffect]] = {}
     for node, items in columns.nodes.items():
         if not items:
@@ -123,18 +127,29 @@ def _shared(columns: Columns, posterior: Posterior) -> dict[str, dict[str, Share
             )
             for number, item in enumerate(items)
         }
-    return made
+    return Shared(own_scale, made)
 
 
-def _settings(columns: Columns, posterior: Posterior, sightings: Sightings) -> dict[str, dict[str, dict[str, Effect]]]:
-    """Node → setting → value → its effect; those of nodes that were never asked say nothing."""
+def _settings(
+    columns: Columns, known: Explanation, levels: Levels, sightings: Sightings
+) -> dict[str, dict[str, dict[str, Effect]]]:
+    """Node → setting → value → its effect, on average over tasks; those of nodes that were never asked say nothing."""
     asked = {node for _, node in sightings.places}
     found: dict[str, dict[str, dict[str, Effect]]] = {}
     places = np.arange(len(columns.names))[:, np.newaxis]
-    spread: Vector = posterior.spread(places, np.ones(places.shape))
+    spread: Vector = known.spread(places, np.ones(places.shape))
     for place, name in enumerate(columns.names):
-        if name[0] in _SETTINGS and name[1] in asked:
-            _, node, *setting, value = name
-            effect = rounded_effect(posterior.mean[place], spread[place], sightings.setting(columns, name))
-            found.setdefault(node, {}).setdefault(setting[0] if setting else "demos", {})[value] = effect
+        if name[0] not in _SETTINGS or name[1] not in asked:
+            continue
+        _, node, *setting, value = name
+        shown = sightings.setting(columns, name)
+        differences = [
+            levels.differences(
+                task, known.mean[[place]], spread[[place]], np.array([count / sightings.places[task, node]])
+            )
+            for task, count in shown.items()
+        ]
+        mean, se = (float(np.mean([each[part][0] for each in differences])) for part in (0, 1))
+        effect = rounded_effect(mean, se, sum(shown.values()))
+        found.setdefault(node, {}).setdefault(setting[0] if setting else "demos", {})[value] = effect
     return found

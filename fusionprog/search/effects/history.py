@@ -23,6 +23,8 @@ class Measured:
         count: How many outcomes.
         total: The sum of their scores.
         squares: The sum of the squares of their scores.
+        examples: The rows of the data that they are of.
+        scores: Their scores, in the order of these.
     """
 
     task: str
@@ -30,6 +32,14 @@ class Measured:
     count: int
     total: float
     squares: float
+    examples: tuple[str, ...]
+    scores: tuple[float, ...]
+
+    @classmethod
+    def of(cls, task: str, atoms: Places, outcomes: Sequence[tuple[str, float]]) -> Measured:
+        """Returns outcomes, of each the row of the data and the score; at least one."""
+        examples, scores = zip(*outcomes, strict=True)
+        return cls(task, atoms, len(scores), sum(scores), sum(each**2 for each in scores), examples, scores)
 
     def observed(self, columns: Columns) -> Observations:
         """Returns it as a model takes it."""

@@ -8,6 +8,7 @@ import numpy as np
 
 from fusionprog.search.effects.attribution import Sightings
 from fusionprog.search.effects.columns import MOST_COLUMNS, Column, Columns, Kind, Shown, Vector
+from fusionprog.search.effects.explanation import Explanation, explain
 from fusionprog.search.effects.fit import Fit
 from fusionprog.search.effects.history import History, Measured
 from fusionprog.search.effects.link import Identity, Levels, Link, Logistic
@@ -72,11 +73,15 @@ class Learner:
         """What was known of the effects when the posterior was last asked for, in the units of the levels' link."""
         return self._model.known
 
+    def explain(self) -> Explanation:
+        """Returns what all outcomes say of the effects, in the units of the levels' link."""
+        return explain(self._model, self._history)
+
     @property
     def levels(self) -> Levels:
         """Where the tasks are."""
         link = self._model.link
-        return Levels(link, self._model.slope, {task: link.sum_of(mean) for task, mean in self.fit.means.items()})
+        return Levels(link, {task: link.sum_of(mean) for task, mean in self.fit.means.items()})
 
     def expected(self, shown: Mapping[str, Mapping[str, Shown]]) -> dict[str, float]:
         """Returns the score that is expected in each task.
@@ -106,19 +111,17 @@ class Learner:
         gain = (self._model.expected(after) - self._model.expected(before)).mean()
         return float(gain), float(np.sqrt(max(0.0, change @ known.covariance @ change)))
 
-    def observe(self, outcomes: Sequence[tuple[str, Mapping[str, Shown], Sequence[float]]]) -> None:
+    def observe(self, outcomes: Sequence[tuple[str, Mapping[str, Shown], Sequence[tuple[str, float]]]]) -> None:
         """Takes in the outcomes of a trial.
 
         Args:
-            outcomes: Task, node → what its prompt showed, and the scores; at least one of them.
+            outcomes: Task, node → what its prompt showed, and the row of the data and the score of each outcome; at
+                least one of them.
         """
-        measured = [
-            Measured(task, self.columns.atoms(shown), len(scores), sum(scores), sum(score**2 for score in scores))
-            for task, shown, scores in outcomes
-        ]
+        measured = [Measured.of(task, self.columns.atoms(shown), mine) for task, shown, mine in outcomes]
         for each, (task, shown, _) in zip(measured, outcomes, strict=True):
             self.sightings.add(self.columns, task, shown, each.atoms, each.count)
-        if self._model.link.bounded and any(not 0.0 <= score <= 1.0 for _, _, scores in outcomes for score in scores):
+        if self._model.link.bounded and any(not 0.0 <= score <= 1.0 for each in measured for score in each.scores):
             self._begin_again(Identity())
         seen = [each.observed(self.columns) for each in measured]
         self.fit.add(measured, self._model.expected(np.stack([each.row for each in seen])), self._model)

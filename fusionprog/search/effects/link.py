@@ -37,12 +37,10 @@ class Levels:
 
     Attributes:
         link: What is between a sum of effects and a score.
-        slope: Score per unit of a sum of effects, on average over all that was seen.
         of: Task → the sum of effects that stands for its mean score.
     """
 
     link: Link
-    slope: float
     of: Mapping[str, float]
 
     def differences(self, task: str, effects: Vector, spread: Vector, shown: Vector) -> tuple[Vector, Vector]:

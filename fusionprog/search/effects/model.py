@@ -310,6 +310,11 @@ class EffectsModel:
         """Whether tasks that are alike were found to need alike; ``None`` where that is not in the model."""
         return self.factors[2] != _NONE if self._is_by_kind.any() else None
 
+    @property
+    def prior(self) -> tuple[Vector, Vector]:
+        """Means and standard deviations of the effects before anything is seen, both of shape ``(n_columns,)``."""
+        return self._prior(self.factors, self.shares)
+
     def _prior(self, factors: Factors, shares: Vector) -> tuple[Vector, Vector]:
         """Means and standard deviations of the mixture of the hypotheses, both of shape ``(n_columns,)``."""
         scales = self._usual * self.unit

@@ -17,7 +17,7 @@ from fusionprog.prompts.mixture import CAPS
 from fusionprog.prompts.schedule import FORMAT, Schedule
 from fusionprog.runtime.render import RenderedPrompt
 from fusionprog.search.bench import Outcomes
-from fusionprog.search.effects.attribution import findings_of
+from fusionprog.search.effects.attribution import findings_of, shared_of
 from fusionprog.search.effects.columns import AMOUNTS, Columns, Kind, Shown, Vector
 from fusionprog.search.effects.learner import Learner
 from fusionprog.search.effects.model import USUAL
@@ -121,7 +121,7 @@ class EffectsStrategy:
             shown = self._shown(schedule, task)
             for ran, alike in _by_ran(mine):
                 there = {node: what for node, what in shown.items() if ran is None or node in ran}
-                measured.append((task, there, [each.score for each in alike]))
+                measured.append((task, there, [(each.example, each.score) for each in alike]))
         if measured:
             with one_thread():
                 self._learner.observe(measured)
@@ -193,10 +193,13 @@ class EffectsStrategy:
         facets = {key: item.facet for key, item in self._items.items()}
         offered = offered_items(self._bench)
         learner = self._learner
-        found = findings_of(
-            learner.columns, learner.known, learner.levels, learner.sightings, offered, facets, learner.own_scale
+        found = findings_of(learner.columns, learner.explain(), learner.levels, learner.sightings, offered, facets)
+        near_one_half = learner.known.times(learner.levels.link.steepest)
+        return replace(
+            found,
+            shared=shared_of(learner.columns, near_one_half, learner.own_scale),
+            sources=learner.shares if len(learner.shares) > 1 else {},
         )
-        return replace(found, sources=learner.shares if len(learner.shares) > 1 else {})
 
     def vouched_gain(self, schedule: Schedule) -> tuple[float, float] | None:
         """Returns the mean gain that sources and outcomes make the model expect; ``None`` where no source holds."""

@@ -10,16 +10,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fusionprog.search.effects.attribution import Sightings, findings_of
+from fusionprog.search.effects.attribution import Sightings, findings_of, shared_of
 from fusionprog.search.effects.columns import Columns, Shown
+from fusionprog.search.effects.explanation import Explanation
 from fusionprog.search.effects.link import Identity, Levels, Logistic
-from fusionprog.search.effects.model import EffectsModel, Observations
+from fusionprog.search.effects.model import EffectsModel, Observations, Posterior
 from fusionprog.search.effects.prior import Hypothesis
 from fusionprog.search.effects.strategy import EffectsStrategy
 from fusionprog.search.findings import kept
 
 NO_STUDY = cast(Any, None)
-SCORES = Levels(Identity(), 1.0, {})
+SCORES = Levels(Identity(), {})
 FORMATS = {"format": dict.fromkeys(("chat", "json", "xml"), 0.0)}
 TASKS = {"left": (1.0,), "right": (-1.0,)}
 WORTH = {
@@ -31,6 +32,10 @@ WORTH = {
 
 def chance(task: str, shown: Mapping[str, frozenset[str]]) -> float:
     return 0.4 + sum(WORTH[item][task] for item in shown["n"] if item in WORTH)
+
+
+def known_of(posterior: Posterior) -> Explanation:
+    return Explanation(posterior.mean, (posterior.covariance,))
 
 
 @pytest.fixture(scope="module")
@@ -73,11 +78,11 @@ def test_importance_is_of_what_makes_a_difference(learnt: tuple[Any, EffectsStra
 def test_importance_is_the_variance_between_prompts_that_show_everything_as_often_as_not() -> None:
     columns = Columns({"n": ["a", "b"]}, {"t": ()}, {"n": FORMATS})
     means = {("everywhere", "a"): 0.3, ("everywhere", "b"): -0.1, ("choice", "n", "format", "json"): 0.2}
-    posterior = EffectsModel(columns.names, (Hypothesis(means=means),), Identity()).known
+    known = known_of(EffectsModel(columns.names, (Hypothesis(means=means),), Identity()).known)
     sightings = Sightings()
     sightings.add(columns, "t", ["n"], columns.atoms({"n": Shown(frozenset("a"))}), 1)
     offered, facets = {("t", "n"): {"a", "b"}}, dict.fromkeys("ab", "hint")
-    importance = findings_of(columns, posterior, SCORES, sightings, offered, facets, 0.1).importance
+    importance = findings_of(columns, known, SCORES, sightings, offered, facets).importance
     drawn = [0.3 * a - 0.1 * b + form for a in (0, 1) for b in (0, 1) for form in (0.0, 0.2, 0.0)]
     assert importance["n.hint.a"] * np.var(drawn) == pytest.approx(np.var([0, 0.3]))
     assert importance["n.hint.b"] * np.var(drawn) == pytest.approx(np.var([0, 0.1]))
@@ -97,7 +102,7 @@ def test_what_is_not_on_offer_or_never_asked_has_no_effect(planted: Any) -> None
     sightings.add(columns, "left", ["n"], columns.atoms({"n": Shown(frozenset({"a"}))}), 4)
     offered = {(task, node): {"a"} for task in TASKS for node in ("n", "m")}
     facets = {key: item.facet for key, item in pool.items.items()}
-    found = findings_of(columns, EffectsModel(columns.names).known, SCORES, sightings, offered, facets, 0.1)
+    found = findings_of(columns, known_of(EffectsModel(columns.names).known), SCORES, sightings, offered, facets)
     assert set(found.effects) == {("left", "n")}
     table = found.effects["left", "n"]
     assert np.isfinite(table.se).tolist() == [True, False]
@@ -108,7 +113,7 @@ def test_what_is_not_on_offer_or_never_asked_has_no_effect(planted: Any) -> None
 @given(st.floats(-3, 3), st.floats(-2, 2), st.floats(0, 1))
 def test_a_difference_of_scores_is_around_the_tasks_mean(level: float, effect: float, shown: float) -> None:
     """With the effect less without it; the two lie on both sides of the mean by how often it was shown."""
-    levels = Levels(Logistic(), 0.2, {"t": level})
+    levels = Levels(Logistic(), {"t": level})
     (mean,), (spread,) = levels.differences("t", np.array([effect]), np.array([0.1]), np.array([shown]))
     low = 1 / (1 + np.exp(-(level - effect * shown)))
     high = 1 / (1 + np.exp(-(level + effect * (1 - shown))))
@@ -128,10 +133,11 @@ def test_effects_are_sums_of_columns_and_settings_are_columns() -> None:
         sightings.add(columns, "left", shown, columns.atoms(shown), 1)
     posterior = model.posterior
     offered, facets = {("left", "n"): {"a", "b"}}, {"a": "hint", "b": "hint"}
-    found = findings_of(columns, posterior, SCORES, sightings, offered, facets, 0.1)
-    assert found.shared is not None and found.shared.own == 0.1
+    found = findings_of(columns, known_of(posterior), SCORES, sightings, offered, facets)
+    shared = shared_of(columns, posterior, 0.1)
+    assert shared.own == 0.1
     everywhere = columns.index["everywhere", "a"]
-    common = found.shared.effects["n"]["a"]
+    common = shared.effects["n"]["a"]
     assert common.mean == pytest.approx(posterior.mean[everywhere])
     assert common.along == ()
     assert common.se == pytest.approx(posterior.covariance[everywhere, everywhere] ** 0.5)

@@ -79,12 +79,14 @@ def test_a_forecast_is_made_before_its_outcome_is_known() -> None:
     atoms = columns.atoms({"n": Shown(frozenset())})
     scores = [1.0, 0.0, 1.0, 1.0, 0.0, 1.0, 0.0, 1.0, 1.0, 0.0] * 4
     for score in scores:
-        fit.add([Measured("t", atoms, 1, score, score**2)], model.expected(columns.row("t", atoms)[None]), model)
+        fit.add([Measured.of("t", atoms, [("row", score)])], model.expected(columns.row("t", atoms)[None]), model)
     assert len(fit.gains) == len(scores) - 10  # nobody knows what is usual before that
     knowing = Fit()
     for score in scores:
         knowing.add(
-            [Measured("t", atoms, 1, score, score**2)], model.expected(columns.row("t", atoms)[None]) * 0 + score, model
+            [Measured.of("t", atoms, [("row", score)])],
+            model.expected(columns.row("t", atoms)[None]) * 0 + score,
+            model,
         )
     assert knowing.gain[0] > 0.4 and fit.gain[0] < 0
     assert not knowing.fails

@@ -31,7 +31,7 @@ def learned(
         for task in names:
             shown = {node: frozenset(item for item in ITEMS if draw.random() < 0.5) for node in nodes}
             chance = truth(task, shown)
-            scores = [float(draw.random() < chance) for _ in range(2)]
+            scores = [(f"row {place}", float(draw.random() < chance)) for place in range(2)]
             outcomes.append((task, {node: Shown(items) for node, items in shown.items()}, scores))
         learner.think()
         assert learner.posterior.mean.shape == (len(learner.columns.names),)
@@ -88,11 +88,11 @@ def test_scores_above_1_make_the_model_linear() -> None:
     trials = []
     for _ in range(60):
         items = frozenset(item for item in ITEMS if draw.random() < 0.5)
-        trials.append([("t", {"n": Shown(items)}, [float(50 * ("item1" in items) + 10 * draw.random())])])
-    learner.observe([("t", {"n": Shown(frozenset())}, [0.5])])  # could be either
+        trials.append([("t", {"n": Shown(items)}, [("row", float(50 * ("item1" in items) + 10 * draw.random()))])])
+    learner.observe([("t", {"n": Shown(frozenset())}, [("row", 0.5)])])  # could be either
     for trial in trials:
         learner.observe(trial)
-    straight.observe([("t", {"n": Shown(frozenset())}, [0.5]), *trials[0]])
+    straight.observe([("t", {"n": Shown(frozenset())}, [("row", 0.5)]), *trials[0]])
     for trial in trials[1:]:
         straight.observe(trial)
     assert not learner._model.link.bounded and learner._model.count == 61
