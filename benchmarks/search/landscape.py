@@ -69,6 +69,7 @@ class Shape:
         conflict: The size of that.
         distraction: What each word of a fragment or a demonstration costs.
         turned: Whether all effects have the opposite sign.
+        outlier: What the first fragment does in all tasks beyond what it would.
     """
 
     tasks: int = 12
@@ -86,6 +87,7 @@ class Shape:
     conflict: float = 0.08
     distraction: float = 0.0008
     turned: bool = False
+    outlier: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -259,6 +261,7 @@ def _effects(shape: Shape, nodes: Sequence[str], cards: Sequence[Card], draw: np
     """Node → effects of fragments in tasks, shape ``(n_tasks, n_items)``."""
     groups = [card.group for card in cards]
     everywhere = draw.normal(0.0, 1.0, shape.items) * shape.shared
+    everywhere[0] += shape.outlier
     signs = np.where(np.arange(shape.groups) % 2 == 0, 1.0, -1.0)
     effects = {}
     for node in nodes:

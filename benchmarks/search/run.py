@@ -5,6 +5,7 @@ python benchmarks/search/run.py report results.jsonl --plot scores.png
     python benchmarks/search/run.py zero-shot
     python benchmarks/search/run.py useless
     python benchmarks/search/run.py agreement --bench legalbench bbh --data DATA
+    python benchmarks/search/run.py intervals
 
 Every compile gets as many calls as its tasks have together, each counted at the model; sides that compile one task at a
 time get an equal share for each. Test is scored afterwards, apart.
@@ -14,6 +15,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
 import statistics
 import sys
@@ -33,11 +35,13 @@ from _measure import begin, table
 from search.agreement import agreements, overall
 from search.benches import BENCHES, Bench
 from search.calls import Meter
+from search.intervals import LANDSCAPES, quality, said_of
 from search.report import plot_scores, reached, read_runs, score_of, scores, shown
 from search.scores import score
 from search.sides import SIDES, Terms
 from search.zero_shot import compare
 
+_STRENGTHS = (("all", 0.0, math.inf), ("below .05", 0.0, 0.05), (".1 and more", 0.1, math.inf))
 NOT_HERE = "SAMMO is skipped: its release 0.3.3 wants numpy below 2, which is not what the others run on here"
 
 
@@ -130,6 +134,23 @@ def agree(options: argparse.Namespace) -> None:
         print("\n" + table(heads, lines), flush=True)
 
 
+def intervals(options: argparse.Namespace) -> None:
+    """Shows how often the 95% intervals of effects hold what is true, by how strong the effects are."""
+    lines = []
+    for name in LANDSCAPES:
+        for calls in options.calls:
+            said = [each for seed in range(options.seeds) for each in said_of(name, calls, seed)]
+            for words, least, below in _STRENGTHS:
+                mine = [each for each in said if least <= abs(each.true) < below]
+                if mine and (words == "all" or len(mine) < len(said)):
+                    good = quality(mine)
+                    numbers = [f"{good.held:.0%}", f"{good.error:.3f}", f"{good.se:.3f}", f"{good.bias:+.3f}"]
+                    lines.append([name, str(calls), words, str(good.effects), *numbers])
+            print(f"{name}, {calls} calls per task: done", file=sys.stderr)
+    heads = ["landscape", "calls per task", "effects", "n", "intervals that hold", "error", "standard error", "bias"]
+    print("\n" + table(heads, lines))
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Reads the command line and does what it asks for."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -162,6 +183,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     both.add_argument("--prompts", type=int, default=100, help="random ones, for each task")
     both.add_argument("--data", type=Path, help="folder of data sets")
     both.set_defaults(work=agree)
+    true = commands.add_parser("intervals", help="whether the intervals of effects hold")
+    true.add_argument("--calls", type=int, nargs="+", default=[100, 500], help="calls per task")
+    true.add_argument("--seeds", type=int, default=5)
+    true.set_defaults(work=intervals)
     options = parser.parse_args(arguments)
     begin()
     options.work(options)

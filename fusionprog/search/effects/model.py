@@ -289,14 +289,25 @@ class EffectsModel:
 
     def learn_scales(self) -> None:
         """Chooses the prior scales under which what was seen is most probable (empirical Bayes)."""
+        evidence = self._evidence_of_scales()
+        self.factors = max(evidence, key=lambda factors: (evidence[factors], -abs(np.log(factors)).sum()))
+        self._known = None
+
+    def likely_scales(self, least: float) -> dict[Factors, float]:
+        """Returns prior scales → how probable they are by what was seen, of those that are more so than ``least``."""
+        evidence = self._evidence_of_scales()
+        values = np.array(list(evidence.values()))
+        shares = _normalised(np.exp(np.round(values - values.max(), 6)))
+        shares = _normalised(np.where(shares < min(least, shares.max()), 0.0, shares))
+        return {factors: share for factors, share in zip(evidence, shares.tolist(), strict=True) if share}
+
+    def _evidence_of_scales(self) -> dict[Factors, float]:
         able = [
             each
             for each in _FACTORS
             if (each[1] == 1.0 or self._is_own.any()) and (each[2] == 1.0 or self._is_by_kind.any())
         ]
-        evidence = {factors: self.evidence(factors) for factors in able}
-        self.factors = max(able, key=lambda factors: (evidence[factors], -abs(np.log(factors)).sum()))
-        self._known = None
+        return {factors: self.evidence(factors) for factors in able}
 
     @property
     def own_scale(self) -> float:
@@ -310,10 +321,9 @@ class EffectsModel:
         """Whether tasks that are alike were found to need alike; ``None`` where that is not in the model."""
         return self.factors[2] != _NONE if self._is_by_kind.any() else None
 
-    @property
-    def prior(self) -> tuple[Vector, Vector]:
-        """Means and standard deviations of the effects before anything is seen, both of shape ``(n_columns,)``."""
-        return self._prior(self.factors, self.shares)
+    def prior(self, factors: Factors) -> tuple[Vector, Vector]:
+        """Returns means and standard deviations of effects before anything is seen, both of shape ``(n_columns,)``."""
+        return self._prior(factors, self.shares)
 
     def _prior(self, factors: Factors, shares: Vector) -> tuple[Vector, Vector]:
         """Means and standard deviations of the mixture of the hypotheses, both of shape ``(n_columns,)``."""

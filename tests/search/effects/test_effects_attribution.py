@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from fusionprog.search.effects.attribution import Sightings, findings_of, shared_of
 from fusionprog.search.effects.columns import Columns, Shown
-from fusionprog.search.effects.explanation import Explanation
+from fusionprog.search.effects.explanation import Explanation, View
 from fusionprog.search.effects.link import Identity, Levels, Logistic
 from fusionprog.search.effects.model import EffectsModel, Observations, Posterior
 from fusionprog.search.effects.prior import Hypothesis
@@ -35,7 +35,7 @@ def chance(task: str, shown: Mapping[str, frozenset[str]]) -> float:
 
 
 def known_of(posterior: Posterior) -> Explanation:
-    return Explanation(posterior.mean, (posterior.covariance,))
+    return Explanation((View(1.0, posterior.mean, (posterior.covariance,)),))
 
 
 @pytest.fixture(scope="module")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ from scipy.special import expit
 
 from fusionprog.search.effects import explanation
 from fusionprog.search.effects.columns import Columns, Shown
-from fusionprog.search.effects.explanation import Explanation
+from fusionprog.search.effects.explanation import Explanation, View
 from fusionprog.search.effects.learner import Learner
 from fusionprog.search.effects.link import Logistic
 from fusionprog.search.effects.prior import Hypothesis
@@ -48,6 +49,11 @@ def said(learner: Learner, item: str, explained: Explanation | None = None) -> t
     return float(sums[at]), float(spread[at])
 
 
+def simpler(explained: Explanation) -> Explanation:
+    """Without what single rows say."""
+    return Explanation(tuple(replace(each, covariances=each.covariances[:1]) for each in explained.views))
+
+
 def strong(items: frozenset[str], row: int) -> float:
     return float(expit(-1.4 + 3.4 * ("item3" in items)))
 
@@ -57,7 +63,7 @@ def test_a_strong_effect_is_said_to_be_as_strong_as_it_is() -> None:
     searched, explained = [], []
     for seed in range(12):
         learner = learned(strong, seed=seed)
-        known = Explanation(learner.known.mean, (learner.known.covariance,))
+        known = Explanation((View(1.0, learner.known.mean, (learner.known.covariance,)),))
         searched.append(said(learner, "item3", known))
         explained.append(said(learner, "item3"))
     assert np.mean([mean for mean, _ in searched]) < 2.8
@@ -73,7 +79,7 @@ def test_intervals_of_all_effects_hold_where_an_item_helps_some_rows_alone() -> 
 
     few, many = (learned(by_row, rows=rows, trials=120, seed=3) for rows in (4, 40))
     (_, of_few), (_, of_many) = said(few, "item3"), said(many, "item3")
-    simple = Explanation(few.explain().mean, few.explain().covariances[:1])
+    simple = simpler(few.explain())
     assert of_few > 2.5 * of_many
     assert of_few > 2.5 * said(few, "item3", simple)[1]
 
@@ -81,7 +87,7 @@ def test_intervals_of_all_effects_hold_where_an_item_helps_some_rows_alone() -> 
 @pytest.mark.parametrize("rows", [20, 60])
 def test_intervals_are_no_wider_where_rows_are_alike(rows: int) -> None:
     learner = learned(lambda items, row: float(expit(-0.5 + 0.8 * ("item3" in items))), rows=rows, trials=120)
-    simple = Explanation(learner.explain().mean, learner.explain().covariances[:1])
+    simple = simpler(learner.explain())
     assert said(learner, "item3")[1] < 1.4 * said(learner, "item3", simple)[1]
 
 
@@ -96,18 +102,29 @@ def test_the_intervals_of_all_items_hold_on_average() -> None:
     assert 0.9 < np.mean(held) <= 1.0
 
 
+def test_scales_of_effects_are_not_taken_for_certain() -> None:
+    """After a few outcomes nobody knows how large effects usually are; later it is known."""
+    few, many = learned(strong, trials=4, each=2).explain(), learned(strong).explain()
+    assert max(view.weight for view in few.views) < 0.4 and max(view.weight for view in many.views) > 0.9
+    assert sum(view.weight for view in few.views) == pytest.approx(1)
+    one_place, whole = np.array([[3]]), np.ones((1, 1))
+    (together,) = few.spread(one_place, whole)
+    each = [Explanation((replace(view, weight=1.0),)).spread(one_place, whole)[0] for view in few.views]
+    assert min(each) < together < max(each)
+
+
 def test_equal_histories_say_the_same_to_the_last_bit() -> None:
     first, second = learned(strong).explain(), learned(strong).explain()
     assert first.mean.tobytes() == second.mean.tobytes()
-    assert all(np.array_equal(*pair) for pair in zip(first.covariances, second.covariances, strict=True))
+    for one, other in zip(first.views, second.views, strict=True):
+        assert all(np.array_equal(*pair) for pair in zip(one.covariances, other.covariances, strict=True))
 
 
 def test_of_a_history_that_is_too_long_the_model_says_what_it_knows(monkeypatch: pytest.MonkeyPatch) -> None:
     learner = learned(strong)
     monkeypatch.setattr(explanation, "_MOST_WORK", 10)
-    found = learner.explain()
-    assert np.array_equal(found.mean, learner.known.mean) and len(found.covariances) == 1
-    assert len(learned(strong, trials=1).explain().mean) == len(learner.columns.names)
+    (view,) = learner.explain().views
+    assert np.array_equal(view.mean, learner.known.mean) and len(view.covariances) == 1
 
 
 def test_nothing_seen_is_nothing_known() -> None:
