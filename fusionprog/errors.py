@@ -155,7 +155,13 @@ class LMServerError(LMUnavailableError):
 
 
 class LMIncompleteError(LMUnavailableError):
-    """The provider sent an answer without choices, without text, or one that it had not finished."""
+    """The provider sent an answer without choices, without text, or one that it had not finished.
+
+    Attributes:
+        tokens: Tokens of the prompt and of that answer, where the provider counts them: they are paid for.
+    """
+
+    tokens: tuple[int, int] = (0, 0)
 
 
 class LMOutputError(LMError):

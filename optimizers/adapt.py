@@ -54,7 +54,7 @@ def adapt(
     lm: LMSpec = None,
     code: Program | ProgramGraph | None = None,
     objective: str | Objective = "mean",
-    freeze: Sequence[str] = (),
+    freeze: str | Sequence[str] = (),
     formats: Sequence[Format] = FORMATS,
     pool: PromptPool | None = None,
     embedder: EmbedderSpec = None,

@@ -7,7 +7,7 @@ import sys
 import warnings
 from collections.abc import Sequence
 from contextlib import ExitStack
-from typing import Any
+from typing import Any, TypeAlias
 
 from fusionprog._internal import sync
 from fusionprog._internal.canonical import digest
@@ -38,6 +38,8 @@ from fusionprog.search.preflight import Job, preflight
 from fusionprog.search.provenance import study_parts
 from fusionprog.store.store import Store
 
+Prior: TypeAlias = CompiledProgram | str | os.PathLike[str]
+
 
 def compile(
     program: Program | ProgramGraph,
@@ -52,10 +54,10 @@ def compile(
     budget: Budget | None = None,
     concurrency: int = 16,
     limits: LimitsSpec = None,
-    freeze: Sequence[str] = (),
+    freeze: str | Sequence[str] = (),
     formats: Sequence[Format] = FORMATS,
     embedder: EmbedderSpec = None,
-    prior: Sequence[CompiledProgram | str | os.PathLike[str]] = (),
+    prior: Prior | Sequence[Prior] = (),
     storage: str | None = None,
     fresh: bool = False,
     seed: int = 0,
@@ -84,12 +86,12 @@ def compile(
         budget: What may be spent; the test report is outside of it.
         concurrency: Model calls in flight at most; changes nothing but the time.
         limits: Requests and tokens per minute, timeout and retries: ``fusionprog.Limits``, or a mapping model → those.
-        freeze: Names of nodes and items that are left alone; such a node keeps its first options.
+        freeze: A name, or several, of nodes and items that are left alone; such a node keeps its first options.
         formats: How prompts may be written: ``"chat"``, ``"json"`` and ``"xml"``; programs as written are in chat.
         embedder: How tasks are told apart: ``"hashed_ngrams"``, ``"functional"``, ``"litellm/MODEL"``,
             ``"sentence-transformers/PACKAGE"``, or an embedder; hashed n-grams, if not given.
-        prior: Compiled programs or artifacts whose knowledge the search starts from, matched by item id; what does not
-            hold here is dropped. They become its parents.
+        prior: A compiled program or artifact whose knowledge the search starts from, or several, matched by item id;
+            what does not hold here is dropped. They become its parents.
         storage: Where measurements are kept: a file name or a SQLAlchemy URL; only this process, if not given. The
             same call on several machines with one PostgreSQL URL is one search that they share.
         fresh: Asks every model again instead of using kept answers.
@@ -118,7 +120,8 @@ def compile(
         formats=formats,
         embedder=embedder,
     )
-    known = [each if isinstance(each, CompiledProgram) else load(each) for each in prior]
+    several = (prior,) if isinstance(prior, (CompiledProgram, str, os.PathLike)) else prior
+    known = [each if isinstance(each, CompiledProgram) else load(each) for each in several]
     return run_stored(
         job,
         chosen,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import random
 import warnings
 from collections.abc import Mapping, Sequence
@@ -15,11 +14,11 @@ from fusionprog._internal.canonical import seed_of
 from fusionprog.errors import DataError, LMConfigurationError
 from fusionprog.lm.budget import Budget
 from fusionprog.lm.limits import LimitsSpec
+from fusionprog.optimizers.compile import Prior
 from fusionprog.optimizers.compile import compile as compile_program
 from fusionprog.optimizers.registry import USUAL_OBJECTIVE, USUAL_SAMPLER, Optimizer
 from fusionprog.program.task import Task
 from fusionprog.prompts.pool import PromptPool
-from fusionprog.runtime.compiled import CompiledProgram
 from fusionprog.runtime.from_dspy import from_dspy, predictor_nodes
 from fusionprog.runtime.render import RenderedPrompt
 from fusionprog.search.events import Callback
@@ -73,8 +72,8 @@ class FusionCompiler(Teleprompter):
         objective: str | Objective = USUAL_OBJECTIVE,
         optimizer: str | Optimizer = "fusion",
         sampler: str = USUAL_SAMPLER,
-        freeze: Sequence[str] = (),
-        prior: Sequence[CompiledProgram | str | os.PathLike[str]] = (),
+        freeze: str | Sequence[str] = (),
+        prior: Prior | Sequence[Prior] = (),
         storage: str | None = None,
         concurrency: int = 16,
         limits: LimitsSpec = None,

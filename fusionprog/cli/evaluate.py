@@ -19,6 +19,7 @@ from fusionprog.cli.artifact_file import load_program
 @click.option(
     "--program", "code", metavar="PROGRAM.py[:name]", help="The program file that it must be compiled from: checked."
 )
+@click.option("--storage", metavar="FILE|URL", help="Where answers are kept and looked up, as of compile.")
 @click.option("--fail-under", type=float, metavar="SCORE", help="Exit with 1 if the mean score is below this.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def eval_command(
@@ -29,6 +30,7 @@ def eval_command(
     lm: str | None,
     module: str | None,
     code: str | None,
+    storage: str | None,
     fail_under: float | None,
     as_json: bool,
 ) -> None:
@@ -39,7 +41,7 @@ def eval_command(
         from fusionprog.cli.program_file import read_attribute
 
         chosen = read_attribute(metric)
-    result = program.evaluate(*((task,) if task else ()), data=data, metric=chosen)
+    result = program.evaluate(*((task,) if task else ()), data=data, metric=chosen, storage=storage)
     score = result.score
     if as_json:
         found = {"task": result.task, "mean": score.mean, "se": score.se, "n": score.n, "failed": result.failed}

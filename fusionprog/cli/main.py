@@ -31,9 +31,9 @@ Exit codes:
   1    the answer is no: a score below --fail-under, a difference with --exit-code
   2    the command line is wrong
   3    something is wrong with the program, its data, the model or a file; the message says what to do
-  130  interrupted; the same compile or adapt continues
+  130  interrupted; the same compile, adapt or run with --storage continues
 """
-_KEEPING = ("compile", "adapt", "transfer-matrix")  # commands whose answers are kept
+_KEEPING = ("compile", "adapt", "transfer-matrix")  # commands whose answers are kept; with --storage others' too
 
 
 @click.group(
@@ -72,7 +72,7 @@ def main() -> None:
     try:
         code = cli.main(prog_name="fusionprog", standalone_mode=False)
     except (click.exceptions.Abort, KeyboardInterrupt):
-        goes_on = sys.argv[1:2] and sys.argv[1] in _KEEPING
+        goes_on = sys.argv[1:2] and (sys.argv[1] in _KEEPING or any(each.startswith("--storage") for each in sys.argv))
         click.echo("interrupted; the same command continues" if goes_on else "interrupted", err=True)
         code = 130
     except click.ClickException as error:

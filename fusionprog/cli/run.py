@@ -23,6 +23,7 @@ from fusionprog.cli.artifact_file import load_program
 @click.option(
     "--program", "code", metavar="PROGRAM.py[:name]", help="The program file that it must be compiled from: checked."
 )
+@click.option("--storage", metavar="FILE|URL", help="Where answers to the rows are kept and looked up, as of compile.")
 @click.option("--json", "as_json", is_flag=True, help="Print as JSON: the outputs, or what became of the rows.")
 def run_command(
     artifact: str,
@@ -33,17 +34,21 @@ def run_command(
     lm: str | None,
     module: str | None,
     code: str | None,
+    storage: str | None,
     as_json: bool,
 ) -> None:
     """Run a compiled program on one input, or on the rows of a file.
 
     A VALUE that is JSON of another type than text is read as such where the input is not text. Each row of the
     output file has the row's columns and the outputs; a row that failed has "error" instead, and the exit code is 3.
+    With --storage, the same command continues after Ctrl-C: no answer that was kept is asked for again.
     """
     if bool(rows) == bool(inputs):
         raise click.UsageError("Give either inputs (message='...') or --input rows.jsonl.")
     if output is not None and (rows is None or not Path(output).resolve().parent.is_dir()):
         raise click.UsageError("-o is for the rows of --input, and names a file in a folder that is there.")
+    if storage is not None and rows is None:
+        raise click.UsageError("--storage is for the rows of --input.")
     program = load_program(artifact, lm, module, code)
     name = (task,) if task else ()
     if rows is None:
@@ -52,7 +57,7 @@ def run_command(
         text = json.dumps(outputs, ensure_ascii=False)
         click.echo(text if as_json else "\n".join(f"{key}: {_plain(value)}" for key, value in outputs.items()))
         return
-    made, failed = _run_rows(program, name, rows)
+    made, failed = _run_rows(program, name, rows, storage)
     lines = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in made)
     if output is not None:
         write_atomically(Path(output), lines)
@@ -65,11 +70,11 @@ def run_command(
         raise click.exceptions.Exit(3)
 
 
-def _run_rows(program: Any, name: tuple[str, ...], path: str) -> tuple[list[dict[str, Any]], int]:
+def _run_rows(program: Any, name: tuple[str, ...], path: str, storage: str | None) -> tuple[list[dict[str, Any]], int]:
     from fusionprog.program.data import read_rows
 
     rows = [dict(row.columns) for row in read_rows(path, "--input")]
-    predictions = program.batch(*name, rows=rows)
+    predictions = program.batch(*name, rows=rows, storage=storage)
     made = [
         {**row, **({"error": str(each)} if isinstance(each, Exception) else _outputs(program, name, each))}
         for row, each in zip(rows, predictions, strict=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from typing import Any
 
@@ -16,9 +17,11 @@ from fusionprog.program.data import Rows, read_rows
 from fusionprog.program.data_checks import check_rows
 from fusionprog.program.graph import Reference
 from fusionprog.program.task import TaskProgram
+from fusionprog.runtime.batch import kept_in
 from fusionprog.runtime.compiled import CompiledProgram
 from fusionprog.runtime.executor import Executor
 from fusionprog.runtime.render import TaskView
+from fusionprog.store.store import Store
 
 
 def make_scorer(
@@ -62,8 +65,14 @@ def read_nodes(program: TaskProgram, metric: Metric) -> tuple[str, ...]:
     return program.graph.needed(read_fields(program, metric))
 
 
-def evaluate_program(compiled: CompiledProgram, task: str, data: Rows, metric: Any) -> EvaluationResult:
-    """Scores a compiled program on rows of one task.
+def evaluate_program(
+    compiled: CompiledProgram,
+    task: str,
+    data: Rows,
+    metric: Any,
+    storage: str | os.PathLike[str] | None = None,
+) -> EvaluationResult:
+    """Scores a compiled program on rows of one task; arguments as of ``CompiledProgram.evaluate``.
 
     Raises:
         MetricError: if the task's metric is not known and none is given.
@@ -82,11 +91,12 @@ def evaluate_program(compiled: CompiledProgram, task: str, data: Rows, metric: A
     scorer = make_scorer(view, chosen, compiled.models_in(task))
     prompts = {node: compiled.rendered(task, node) for node in view.prompting_nodes}
 
-    async def all_rows() -> list[Outcome]:
-        evaluator = Evaluator(Executor(LMClient(None, needs_all=True)))
+    async def all_rows(store: Store | None) -> list[Outcome]:
+        evaluator = Evaluator(Executor(LMClient(store, needs_all=True)))
         return await evaluator.outcomes(scorer, prompts, rows)
 
-    return EvaluationResult(task, sync.run(all_rows()))
+    with kept_in(storage) as store:
+        return EvaluationResult(task, sync.run(all_rows(store)))
 
 
 def fields_scored(compiled: CompiledProgram, task: str, metric: Any) -> tuple[Reference, ...] | None:

@@ -18,6 +18,7 @@ from fusionprog.errors import (
     FusionProgError,
     LMConfigurationError,
     LMError,
+    LMIncompleteError,
     LMTimeoutError,
     LMUnavailableError,
     StoreError,
@@ -41,9 +42,9 @@ class Paid:
 
     Attributes:
         calls: Calls that a model answered in this run.
-        tokens: Their tokens.
-        usd: Their dollars; calls without a price add nothing.
-        failed: Attempts that got no answer; providers do not charge for those.
+        tokens: Their tokens, and those of answers that could not be used and were asked for again.
+        usd: The dollars of all these; calls without a price add nothing.
+        failed: Attempts that got no answer that can be used.
     """
 
     calls: int = 0
@@ -192,7 +193,7 @@ class LMClient:
                 self._slots.release()
                 if not isinstance(error, LMUnavailableError):
                     raise
-                self.paid.failed += 1
+                self._note_failed(lane.model, error)
                 wait = lane.limits.wait_after(attempt, error)
                 if wait is None:
                     raise
@@ -205,6 +206,15 @@ class LMClient:
                 return answer if answer.text.isascii() else replace(answer, text=as_unicode(answer.text))
             await asyncio.sleep(wait)
         raise AssertionError("attempts do not end by themselves")
+
+    def _note_failed(self, model: LanguageModel, error: LMUnavailableError) -> None:
+        """Counts an attempt without an answer that can be used; what its tokens cost is paid all the same."""
+        self.paid.failed += 1
+        if isinstance(error, LMIncompleteError):
+            read, written = error.tokens
+            price = model.usd_per_token or (0.0, 0.0)
+            self.paid.tokens += read + written
+            self.paid.usd += read * price[0] + written * price[1]
 
     async def _attempt(self, lane: _Lane, request: Request) -> Completion:
         reserved = await self._pace(lane, request) if lane.paced or lane.pacer.paused else 0

@@ -48,7 +48,11 @@ def read_response(response: Response, name: str, *, streamed: bool = False) -> A
     refusals = [part.text for part in parts if isinstance(part, RefusalPart)]
     if reason == "error":
         missing = _UNFINISHED
-    return _answer(text, reason, "".join(refusals), None if missing == _NO_TEXT else missing, name)
+    try:
+        return _answer(text, reason, "".join(refusals), None if missing == _NO_TEXT else missing, name)
+    except LMIncompleteError as error:
+        error.tokens = response.usage.input_tokens or 0, response.usage.output_tokens or 0
+        raise
 
 
 def read_result(result: Any, name: str, *, heard: Sequence[str] | None, streamed: bool = False) -> Answer:
@@ -78,7 +82,11 @@ def read_result(result: Any, name: str, *, heard: Sequence[str] | None, streamed
     # LiteLLM fills in a reason where the provider gave none.
     if heard and ((choice is not None and reason is None) or _NULL_REASON.search(heard[-1])):
         missing = _UNFINISHED
-    return _answer(text, reason, str(refusal), missing, name)
+    try:
+        return _answer(text, reason, str(refusal), missing, name)
+    except LMIncompleteError as error:
+        error.tokens = result.usage.get("prompt_tokens") or 0, result.usage.get("completion_tokens") or 0
+        raise
 
 
 def _answer(text: str | None, reason: str | None, refusal: str, missing: str | None, name: str) -> Answer:

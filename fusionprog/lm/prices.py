@@ -10,6 +10,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+_SEARCH_ALWAYS = ("perplexity",)  # providers that search in every call and charge for it
 _PRICES = "model_prices_and_context_window_backup.json"
 
 
@@ -34,11 +35,21 @@ def _prices() -> dict[str, dict[str, Any]]:
 
 @functools.cache
 def usd_per_token(model: str) -> tuple[float, float] | None:
-    """Returns dollars per input and per output token, or ``None`` where the model has no known price."""
+    """Returns dollars per input and per output token, or ``None`` where the model has no known price.
+
+    Where tokens of reasoning are dearer than others, all tokens of an answer are taken to cost as much. What is also
+    charged per request (a search that belongs to every call) has no price per token.
+    """
     entry = _entry(model)
-    if entry.get("input_cost_per_token") is None:
+    per_request = entry.get("input_cost_per_request") or (
+        entry.get("litellm_provider") in _SEARCH_ALWAYS and entry.get("search_context_cost_per_query")
+    )
+    if entry.get("input_cost_per_token") is None or per_request:
         return None
-    return float(entry["input_cost_per_token"]), float(entry.get("output_cost_per_token") or 0.0)
+    written = max(
+        float(entry.get(name) or 0.0) for name in ("output_cost_per_token", "output_cost_per_reasoning_token")
+    )
+    return float(entry["input_cost_per_token"]), written
 
 
 @functools.cache

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -23,6 +22,7 @@ from fusionprog.prompts.embedding import Basis
 from fusionprog.prompts.items import Item
 from fusionprog.prompts.mixture import Mixture
 from fusionprog.prompts.schedule import Schedule
+from fusionprog.runtime.batch import run_rows
 from fusionprog.runtime.executor import Executor, Trace
 from fusionprog.runtime.lineage import Lineage
 from fusionprog.runtime.record import CompileRecord
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from fusionprog.program.task import Task
     from fusionprog.runtime.to_dspy import DSPyProgram
     from fusionprog.search.interference import Interference
+    from fusionprog.store.store import Store
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,6 +86,7 @@ class CompiledProgram:
         models_as_written: Mapping[str, LanguageModel] | None = None,
         compiled_for: Mapping[str, Mapping[str, Any]] | None = None,
         written_for: Mapping[str, Mapping[str, Any]] | None = None,
+        store: Store | None = None,
         concurrency: int = 16,
     ) -> None:
         self.graph = graph
@@ -106,7 +108,7 @@ class CompiledProgram:
         self._renderer = Renderer(self.items)
         self._prompts: dict[str, dict[str, RenderedPrompt]] = {}
         self._variants: dict[str, TaskView] = {}
-        self._executor = Executor(LMClient(None, concurrency))
+        self._executor = Executor(LMClient(store, concurrency))
 
     def __call__(self, /, *task: str, **inputs: Any) -> Prediction:
         """Runs the program for one task.
@@ -128,28 +130,20 @@ class CompiledProgram:
         """Runs the program for one task, asynchronously; see ``__call__``."""
         return await sync.arun(self._predict(self._task(task), inputs))
 
-    def batch(self, *task: str, rows: Sequence[Mapping[str, Any]]) -> list[Prediction | Exception]:
+    def batch(
+        self, *task: str, rows: Sequence[Mapping[str, Any]], storage: str | os.PathLike[str] | None = None
+    ) -> list[Prediction | Exception]:
         """Runs the program on many rows at once.
 
         Args:
             task: The task's name; may be left out where there is only one.
             rows: The program's inputs, row by row; other columns are ignored.
+            storage: Where models' answers are kept and looked up, as of ``compile``; nowhere, if not given.
 
         Returns:
             A prediction per row, in their order; an exception in its place where the row failed.
         """
-        chosen = self._task(task)
-
-        async def one(row: Any) -> Prediction | Exception:
-            try:
-                return await self._predict(chosen, self._inputs_of(row))
-            except Exception as error:
-                return error
-
-        async def all_rows() -> list[Prediction | Exception]:
-            return await asyncio.gather(*map(one, rows))
-
-        return sync.run(all_rows())
+        return run_rows(self, self._task(task).view.name, rows, storage)
 
     def prompt(self, /, *task: str, node: str, **inputs: Any) -> tuple[Message, ...]:
         """Returns the exact messages that a node sends.
@@ -176,17 +170,20 @@ class CompiledProgram:
             raise CallError(f"there is no node {node!r} that asks a model", fix=did_you_mean(str(node), prompts))
         return prompts[node]
 
-    def evaluate(self, *task: str, data: Rows, metric: Any = None) -> EvaluationResult:
+    def evaluate(
+        self, *task: str, data: Rows, metric: Any = None, storage: str | os.PathLike[str] | None = None
+    ) -> EvaluationResult:
         """Scores the program on rows of one task.
 
         Args:
             task: The task's name; may be left out where there is only one.
             data: Rows, or the path of a ``.jsonl`` or ``.csv`` file.
             metric: A metric; the task's own, if not given.
+            storage: Where models' answers are kept and looked up, as of ``compile``; nowhere, if not given.
         """
         from fusionprog.evaluation.program import evaluate_program  # the façade delegates upward
 
-        return evaluate_program(self, self._task(task).view.name, data, metric)
+        return evaluate_program(self, self._task(task).view.name, data, metric, storage)
 
     def to_dspy(self, *task: str, metric: Any = None) -> DSPyProgram:
         """Returns one task as a ``dspy.Module``, which ``dspy.Evaluate`` scores as ``evaluate`` does.
@@ -376,11 +373,6 @@ class CompiledProgram:
         if trace.error is not None:
             raise trace.error
         return trace.prediction(program.outputs)
-
-    def _inputs_of(self, row: Any) -> dict[str, Any]:
-        if not isinstance(row, Mapping):
-            raise CallError("a row is no row", expected="a dict of the program's inputs", found=repr(row)[:80])
-        return {name: row[name] for name in self.graph.inputs if name in row}
 
     def _task(self, name: Sequence[Any]) -> CompiledTask:
         if len(name) == 1 and isinstance(name[0], str) and name[0] in self.tasks:

@@ -121,7 +121,7 @@ def preflight(
     lm: LMSpec,
     budget: Budget | None,
     trials: int | None,
-    freeze: Sequence[str],
+    freeze: str | Sequence[str],
     seed: int,
     formats: Sequence[Format] = FORMATS,
     objective: Objective | None = None,
@@ -149,6 +149,7 @@ def preflight(
     notes = [note for task in tasks for note in check_data(programs[task.name], task, [*metrics[task.name].gold])]
     items = PromptPool.patterns() | PromptPool(default_families()) if pool is None else pool
     notes += items.validate(graph.nodes, [task.domain for task in tasks])
+    freeze = (freeze,) if isinstance(freeze, str) else freeze
     _check_frozen(freeze, graph, items)
     searched = _searched(graph, programs, reads, freeze, notes)
     offers = offered_models(lm, [name for name, node in graph.nodes.items() if node.asks_model])

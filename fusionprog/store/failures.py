@@ -20,7 +20,12 @@ _REMEDIES: tuple[tuple[tuple[str, ...], str], ...] = (
         "Check that its folder exists and that the file and the folder may be written,",
     ),
     (
-        ("malformed", "not a database", "disk i/o error"),
+        ("disk i/o error", "file too large", "quota"),
+        "Its disk does not take it (a quota, a limit on the size of files, damage): make room and check the disk; what "
+        "was not written yet is kept and written by the next attempt,",
+    ),
+    (
+        ("malformed", "not a database"),
         "The file is damaged: move it away, restore a copy or try sqlite3 FILE .recover,",
     ),
     (

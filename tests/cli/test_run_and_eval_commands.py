@@ -261,7 +261,14 @@ def test_what_eval_refuses(command: Command, desk: Path, arguments: tuple[str, .
     assert ran.code == code and said in ran.err and ran.out == ""
 
 
-@pytest.mark.parametrize(("name", "said"), [("run", "interrupted\n"), ("compile", "interrupted; the same command con")])
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("run", "interrupted\n"),
+        ("run --storage desk.db", "interrupted; the same command con"),
+        ("compile", "interrupted; the same command con"),
+    ],
+)
 def test_only_what_keeps_its_answers_says_that_it_continues(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], name: str, said: str
 ) -> None:
@@ -269,7 +276,7 @@ def test_only_what_keeps_its_answers_says_that_it_continues(
         raise KeyboardInterrupt
 
     monkeypatch.setattr(main_module.cli, "main", interrupted)
-    monkeypatch.setattr(sys, "argv", ["fusionprog", name])
+    monkeypatch.setattr(sys, "argv", ["fusionprog", *name.split()])
     monkeypatch.setattr(gc, "freeze", lambda: None)
     with pytest.raises(SystemExit) as ended:
         main_module.main()

@@ -15,6 +15,7 @@ from fusionprog.errors import (
     LMAuthError,
     LMConfigurationError,
     LMError,
+    LMIncompleteError,
     LMRateLimitError,
     LMServerError,
     LMTimeoutError,
@@ -37,7 +38,7 @@ class Failing:
     identity: Mapping[str, Any] = {"model": "failing"}
     persistent = True
     free = False
-    usd_per_token = None
+    usd_per_token: tuple[float, float] | None = None
     max_output_tokens = 100
 
     def __init__(self, *failures: Exception, seconds: float = 0.0) -> None:
@@ -61,6 +62,18 @@ def ask(model: Failing, limits: Limits = QUICK, *, times: int = 1, store: Store 
         return client
 
     return asyncio.run(work())
+
+
+def test_an_answer_that_cannot_be_used_is_paid_for_all_the_same() -> None:
+    empty = LMIncompleteError("nothing was said")
+    empty.tokens = 100, 20
+    model = Failing(empty, LMServerError("later"))
+    model.usd_per_token = (0.01, 0.1)
+
+    paid = ask(model).paid
+
+    assert (paid.calls, paid.failed, paid.tokens) == (1, 2, 130)
+    assert paid.usd == pytest.approx(0.5 + 1.0 + 2.0)
 
 
 @pytest.fixture

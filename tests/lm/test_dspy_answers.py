@@ -76,7 +76,7 @@ def test_texts_and_data_are_joined_and_thoughts_left_out() -> None:
 
 
 def result(outputs: list[Any], **raw: Any) -> Any:
-    return SimpleNamespace(responses=(), outputs=outputs, raw=SimpleNamespace(**raw))
+    return SimpleNamespace(usage={}, responses=(), outputs=outputs, raw=SimpleNamespace(**raw))
 
 
 def choice(reason: str | None = "stop", refusal: str | None = None) -> list[Any]:

@@ -144,6 +144,8 @@ def test_the_table_is_true(row: Row, plan: Any, maker: str, heard: bool, provide
             assert f"`{type(caught.value).__name__}`" == row.seen
             again = isinstance(caught.value, errors.LMUnavailableError)
             assert (row.retried, row.gets) == (("yes", "measured again") if again else ("no", "nothing: the run stops"))
+            if plan == "no text":  # which the provider counts, and charges for
+                assert getattr(caught.value, "tokens", None) == (11, 3)
             if plan in (Fault.RATE_LIMIT, Fault.OVERLOADED):
                 assert getattr(caught.value, "retry_after", None) == 3
             if isinstance(caught.value, errors.LMConfigurationError):

@@ -36,6 +36,26 @@ def test_another_providers_price_is_no_price(name: str) -> None:
     assert prices.usd_per_token(name) is None
 
 
+def test_a_price_is_no_lower_than_what_may_be_charged(monkeypatch: pytest.MonkeyPatch) -> None:
+    plain = {"litellm_provider": "lab", "input_cost_per_token": 1e-6, "output_cost_per_token": 2e-6}
+    search = {"search_context_cost_per_query": {"search_context_size_low": 0.005}}
+    table = {
+        "lab/plain": {**plain, **search},  # it searches where it is asked to, which prompts do not
+        "lab/reasons": {**plain, "output_cost_per_reasoning_token": 5e-6},
+        "lab/by-request": {**plain, "input_cost_per_request": 0.005},
+        "perplexity/searches": {**plain, "litellm_provider": "perplexity", **search},
+    }
+    monkeypatch.setattr(prices, "_prices", lambda: table)
+    prices.usd_per_token.cache_clear()
+
+    found = {name: prices.usd_per_token(name) for name in table}
+    prices.usd_per_token.cache_clear()
+
+    assert found["lab/plain"] == (1e-6, 2e-6)
+    assert found["lab/reasons"] == (1e-6, 5e-6)
+    assert found["lab/by-request"] is None and found["perplexity/searches"] is None
+
+
 def test_the_table_is_the_one_that_litellm_uses() -> None:
     litellm = prices._litellm()
     shared = [name for name in ("gpt-4o", "gpt-4o-mini", "azure/gpt-4o") if name in litellm.model_cost]

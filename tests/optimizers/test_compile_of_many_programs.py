@@ -118,8 +118,9 @@ def test_a_prior_is_tried_first(kit: Any, improved: Any, tmp_path: Path) -> None
     improved.program.save(tmp_path / "desk.json")
     by_object = kit.compile(**crowd, prior=[improved.program])
     by_path = kit.compile(**crowd, prior=[tmp_path / "desk.json"])
+    by_name = kit.compile(**crowd, prior=str(tmp_path / "desk.json"))
     assert by_object.program.record.improved
-    assert by_path.program.record == by_object.program.record
+    assert by_path.program.record == by_object.program.record == by_name.program.record
     assert kit.GOOD in system(by_path)
 
 
@@ -173,7 +174,7 @@ def test_frozen_items_and_nodes_are_left_alone(kit: Any) -> None:
     assert not frozen.program.record.improved
     assert not any(kit.GOOD in seen for seen in frozen.seen)
     both = fp.Metric(lambda example, pred: float(example.team == pred.team), fields=["team", "reply"], gold=["team"])
-    node = kit.compile(tasks=[kit.task(metric=both)], freeze=["triage"])
+    node = kit.compile(tasks=[kit.task(metric=both)], freeze="triage")
     assert not any(kit.GOOD in seen for seen in node.seen if "reply" not in seen.rpartition("Respond with")[2])
     assert any(kit.GOOD in seen for seen in node.seen)
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import signal
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,6 +13,7 @@ from typing import Any
 import pytest
 
 from fusionprog.errors import StoreError
+from fusionprog.store.failures import store_failure
 from fusionprog.store.sqlite import SqliteDatabase
 from fusionprog.store.store import Store, StoredCall
 
@@ -182,3 +186,46 @@ def test_a_file_that_is_damaged_while_it_is_open_loses_nothing_that_was_told_as_
     with pytest.raises(StoreError, match="malformed"):
         store.close()
     assert hands.get(store, "l") is not None
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("disk I/O error", "a quota, a limit on the size of files"),
+        ("database or disk is full", "Make room on its disk"),
+        ("database disk image is malformed", "The file is damaged"),
+    ],
+)
+def test_what_the_disk_does_not_take_is_no_damage(words: str, said: str) -> None:
+    assert said in store_failure("desk.db", "written", sqlite3.OperationalError(words)).fix
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGXFSZ"), reason="a limit on the size of files is POSIX's")
+def test_a_file_that_may_not_grow_is_told_and_continues(tmp_path: Path, hands: Any) -> None:
+    """The limit holds in a process of its own."""
+    script = f"""
+import resource, signal
+from fusionprog.errors import StoreError
+from fusionprog.store.store import Store, StoredCall
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+store = Store({str(tmp_path / "desk.db")!r})
+store.put_model("m", {{"model": "m"}})
+store.put_prompt("p", [])
+resource.setrlimit(resource.RLIMIT_FSIZE, (150_000, resource.RLIM_INFINITY))
+try:
+    for number in range(200):
+        store.put_call(b"%016d" % number, "m", "p", "x" * 4000, 0, StoredCall("y" * 1000, 1, 1, 0.0, "stop"))
+        store.flush()
+except StoreError as error:
+    print(error)
+resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+store.flush()
+store.close()
+print(number)
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+    *said, number = done.stdout.strip().splitlines()
+    assert "a quota, a limit on the size of files" in said[0]
+    kept = hands.rows(tmp_path / "desk.db", "select key from fusionprog_calls order by key")
+    assert kept == [(b"%016d" % each,) for each in range(int(number) + 1)]
