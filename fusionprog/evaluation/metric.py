@@ -17,6 +17,7 @@ from fusionprog.errors import LMUnavailableError, MetricError
 from fusionprog.evaluation.metric_calls import AnswerCalls, MetricAsks
 from fusionprog.lm.dspy_asking import answered_by, no_longer, watched
 from fusionprog.lm.dspy_named import own_lm
+from fusionprog.lm.dspy_predictors import modules_predictors
 from fusionprog.lm.model import LanguageModel
 from fusionprog.lm.redaction import redact
 from fusionprog.lm.resolve import resolve_model
@@ -66,6 +67,12 @@ class Metric:
                 "the metric does not say how often it asks a model",
                 expected="calls= with the most calls for one answer; 0, and no lm=, if it asks none",
                 found=f"calls={calls!r}" + (", with lm=" if lm is not None else ""),
+            )
+        if not calls and modules_predictors(fn):
+            raise MetricError(
+                f"the metric {type(fn).__name__} is a dspy.Module that asks a model, and does not say how often",
+                fix=f"Pass fusionprog.Metric({type(fn).__name__}(...), calls=1), with the most calls that it makes for "
+                "one answer, and lm= where it asks another model than the program's",
             )
         self.fn = fn
         self.fields = None if fields is None else _names(fields)

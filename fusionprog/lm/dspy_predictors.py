@@ -61,6 +61,11 @@ def predictors_of(module: Any) -> dict[str, Any]:
     return found
 
 
+def modules_predictors(thing: Any) -> list[str]:
+    """Returns the names of the predictors of what may be a module; none of anything else."""
+    return [name for name, _ in thing.named_predictors()] if isinstance(thing, dspy.Module) else []
+
+
 @contextmanager
 def answering(answer: Answer, answer_async: AsyncAnswer) -> Iterator[None]:
     """Within it, every call of a predictor is answered by a function; threads that DSPy starts are included.

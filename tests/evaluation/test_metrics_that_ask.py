@@ -9,11 +9,12 @@ from typing import Any
 
 import dspy
 import pytest
+from dspy.evaluate import SemanticF1
 
 import fusionprog as fp
 from fusionprog.errors import LMAuthError, LMConfigurationError, MetricError
 from fusionprog.evaluation.evaluator import Evaluator, Outcome, TaskScorer
-from fusionprog.evaluation.metrics import judges_of
+from fusionprog.evaluation.metrics import as_metric, judges_of
 from fusionprog.lm.client import LMClient
 from fusionprog.lm.dspy_asking import watched
 from fusionprog.program.data import read_rows
@@ -247,6 +248,24 @@ def test_it_can_be_called_as_dspy_calls_metrics() -> None:
 
     with pytest.raises(LMConfigurationError, match="DSPy cannot ask the model 'offline' by itself"):
         fp.Metric(asks, calls=1, lm="offline")(dspy.Example(message="parcel"), dspy.Prediction(team="delivery"))
+
+
+def test_a_module_of_dspy_can_be_one_and_says_how_often(desk: Any) -> None:
+    def answer(messages: Sequence[Mapping[str, Any]]) -> str:
+        fields = ("reasoning", "precision", "recall")
+        return "".join(f"[[ ## {name} ## ]]\n0.5\n\n" for name in fields) + "[[ ## completed ## ]]"
+
+    class Reads(SemanticF1):
+        def forward(self, example: Any, pred: Any, trace: Any = None) -> Any:
+            row = dspy.Example(question=example.message, response=example.team)
+            return super().forward(row, dspy.Prediction(response=pred.team), trace)
+
+    with pytest.raises(MetricError, match=r"Reads is a dspy.Module that asks a model.* calls=1"):
+        as_metric(Reads())
+    with LMServer(answer) as server:
+        outcomes = Scored(desk, fp.Metric(Reads(), calls=1, lm=lm_of(server))).outcomes()
+
+    assert [each.score for each in outcomes] == [0.5] * 4
 
 
 @pytest.mark.parametrize("wrong", [{"calls": -1}, {"calls": 1.5}, {"calls": True}, {"lm": "offline"}])
