@@ -68,6 +68,8 @@ class _Watching:
         self._adapter: Any = adapter._adapter if isinstance(adapter, _Watching) else adapter or dspy.ChatAdapter()
 
     def __getattr__(self, name: str) -> Any:
+        if name.startswith("__") or "_adapter" not in vars(self):  # of a copy that is being made
+            raise AttributeError(name)
         return getattr(self._adapter, name)
 
     def __call__(self, lm: Any, **asked: Any) -> Any:
