@@ -16,6 +16,14 @@ A = TypeVar("A")
 R = TypeVar("R")
 
 
+def mixed_up(error: BaseException | None) -> bool:
+    """Whether an error is Python's own mistake: before 3.11.8 parsers in several threads disturb each other.
+
+    Whoever parsed (``ast.parse``, ``ast.literal_eval``) may do so again. It is issue 106905 of CPython.
+    """
+    return isinstance(error, SystemError) and "recursion depth mismatch" in str(error)
+
+
 class _Mailbox:
     """Where threads leave results for one event loop; a burst of them wakes it once."""
 

@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 from fusionprog._internal import sync
-from fusionprog._internal.threads import Threads
+from fusionprog._internal.threads import Threads, mixed_up
 from fusionprog.errors import LMUnavailableError, MetricError
 from fusionprog.evaluation.metric_calls import AnswerCalls, MetricAsks
 from fusionprog.lm.dspy_asking import answered_by, no_longer, watched
@@ -25,6 +25,7 @@ from fusionprog.program.signature import Prediction
 
 _LONG = 0.003  # seconds after which a metric is called in threads: some times what a thread costs
 _THREADS = Threads(256, "fusionprog-metric")
+_MIXED_UP = 5  # times that a metric is called again where Python itself made a mistake between threads
 
 
 class Metric:
@@ -134,6 +135,15 @@ class Metric:
                 than it says.
             LMError: if a model that it asks gives no answer; ``LMUnavailableError`` if it gives none now.
         """
+        for _ in range(_MIXED_UP):
+            try:
+                return await self._score(example, prediction, calls)
+            except MetricError as error:
+                if not mixed_up(error.__cause__):
+                    raise
+        return await self._score(example, prediction, calls)
+
+    async def _score(self, example: Any, prediction: Prediction, calls: AnswerCalls) -> float:
         if not self.may_ask:
             return as_score(await self._result(example, prediction), self.name)
         asks = calls.asks(self)

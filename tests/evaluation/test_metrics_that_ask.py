@@ -230,6 +230,30 @@ def test_an_async_function_must_await_its_predictors(desk: Any) -> None:
         Scored(desk, fp.Metric(function, calls=1, lm=lm_of(server))).outcomes()
 
 
+def test_where_python_mixes_up_its_threads_a_function_is_called_again(desk: Any) -> None:
+    """CPython before 3.11.8 does, where functions in several threads parse (``dspy.Predict("a -> b")`` does)."""
+    mistakes = iter([SystemError("AST constructor recursion depth mismatch (before=60, after=59)")] * 3)
+
+    def function(example: Any, prediction: Any) -> float:
+        score = asks(example, prediction)
+        for mistake in mistakes:
+            raise mistake
+        return score
+
+    with LMServer(graded) as server:
+        outcomes = Scored(desk, fp.Metric(function, calls=1, lm=lm_of(server))).outcomes()
+
+    assert [each.score for each in outcomes] == [0.5] * 4
+
+
+def test_another_mistake_of_python_is_one_of_the_function(desk: Any) -> None:
+    def function(example: Any, prediction: Any) -> float:
+        raise SystemError("something else")
+
+    with pytest.raises(MetricError, match="raised SystemError"):
+        Scored(desk, function).outcomes()
+
+
 def test_it_can_be_a_part_of_a_weighted_metric(desk: Any) -> None:
     with LMServer(graded) as server:
         metric = fp.metrics.weighted(

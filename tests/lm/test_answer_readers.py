@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import datetime
 import decimal
 import enum
@@ -19,6 +20,7 @@ from hypothesis import strategies as st
 
 from fusionprog.errors import LMOutputError
 from fusionprog.lm.dspy_adapters import PromptFormat
+from fusionprog.lm.formats import value_reader
 from fusionprog.lm.formats.answer_reader import ANSWERS, AnswerReader
 from fusionprog.lm.formats.value_reader import decoded
 from fusionprog.modules import ChainOfThought
@@ -307,3 +309,23 @@ def test_what_a_type_itself_raises_is_not_hidden(form: str) -> None:
     made = Strict.model_construct(code="b")
     with pytest.raises(KeyError, match="b"):
         PromptFormat(form).reader(signature).read(written(form, signature, made))
+
+
+def test_where_python_mixes_up_its_threads_a_value_is_read_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    mistakes = iter([SystemError("AST constructor recursion depth mismatch (before=60, after=59)")] * 2)
+    original = ast.literal_eval
+
+    def literal_eval(text: str) -> Any:
+        for mistake in mistakes:
+            raise mistake
+        return original(text)
+
+    monkeypatch.setattr(ast, "literal_eval", literal_eval)
+    assert value_reader._literal("(1, 2)") == (1, 2)
+
+    def broken(text: str) -> Any:
+        raise SystemError("something else")
+
+    monkeypatch.setattr(ast, "literal_eval", broken)
+    with pytest.raises(SystemError):
+        value_reader._literal("(1, 2)")

@@ -15,6 +15,7 @@ import json_repair
 from dspy.adapters.utils import find_enum_member
 from pydantic import TypeAdapter, ValidationError
 
+from fusionprog._internal.threads import mixed_up
 from fusionprog.program.signature import SignatureType
 
 
@@ -94,11 +95,19 @@ def _from_text(text: str) -> Any:
     """What is written as JSON, or else as a Python literal; else the text."""
     found = decoded(text)
     if found == "" and text != "":
-        try:
-            return ast.literal_eval(text)
-        except (ValueError, SyntaxError):
-            return text
+        return _literal(text)
     return found
+
+
+def _literal(text: str) -> Any:
+    try:
+        return ast.literal_eval(text)
+    except (ValueError, SyntaxError):
+        return text
+    except SystemError as error:
+        if not mixed_up(error):
+            raise
+        return _literal(text)
 
 
 def _without_wrapping(text: str) -> str:
