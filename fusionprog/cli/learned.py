@@ -37,9 +37,13 @@ def learned_parts(program: fp.CompiledProgram, node: str | None, full: bool) -> 
         return []
     lines: list[RenderableType] = []
     nodes = dict.fromkeys(name for task in program.tasks for name in learned.effects.get(task, {}))
-    for name in nodes:
-        if node in (None, name):
+    for name in dict.fromkeys((*nodes, *learned.settings)):
+        if node not in (None, name):
+            continue
+        if name in nodes:
             lines += _effects(program, learned, name, full)
+        if full or name not in nodes:
+            lines += _settings(learned, name)
     if nodes and len(program.tasks) > 1:
         places = [(name, item) for task in program.tasks for name in nodes for item in _used(program, task, name)]
         lines += _interference(program.interference(), frozenset(places), node, full)
@@ -70,6 +74,10 @@ def learned_data(program: fp.CompiledProgram, learned: Any, node: str | None) ->
     if even is not None:
         follows = ("calls_to_save", "calls_to_gain", "spent_per_hundredth", "per_right_answer")
         data["break_even"] = {**asdict(even), **{name: getattr(even, name) for name in follows}}
+    if learned is not None:
+        settings = {name: mine for name, mine in learned.get("settings", {}).items() if node in (None, name)}
+        importance = _of_node(learned.get("importance", {}), node, program.graph.nodes)
+        data["learned"] = learned = {**learned, "settings": settings, "importance": importance}
     if learned is not None and learned.get("effects"):
         table = program.interference()
         items = [asdict(each) for each in table.items if node in (None, each.node)]
@@ -139,7 +147,7 @@ def _effects(program: fp.CompiledProgram, learned: Learned, node: str, full: boo
                 _effect(items[item][task]) + _mark(item in used[task]) if task in items[item] else "" for task in tasks
             ]
             table.add_row(item, n, *cells)
-    return [title, table, *(_settings(learned, node) if full else [])]
+    return [title, table]
 
 
 def _settings(learned: Learned, node: str) -> list[RenderableType]:

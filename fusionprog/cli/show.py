@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -80,7 +80,7 @@ def _show_prompts(program: fp.CompiledProgram, node: str | None, as_json: bool) 
 
 def _show_json(program: fp.CompiledProgram, node: str | None) -> None:
     from fusionprog.artifacts.program_codec import encode_program
-    from fusionprog.cli.learned import learned_data
+    from fusionprog.cli.learned import effect_shown, learned_data
     from fusionprog.cli.pairs import pairs_of
 
     data, nodes = encode_program(program), _nodes(program, node)
@@ -89,11 +89,24 @@ def _show_json(program: fp.CompiledProgram, node: str | None) -> None:
         task: {name: mixture for name, mixture in nodes.items() if (task, name) in wanted}
         for task, nodes in data["mixtures"].items()
     }
+    for task, name in nodes:
+        for items in mixtures.get(task, {}).get(name, {}).get("facets", {}).values():
+            for each in items:
+                each["effect"] = effect_shown(program, task, name, each["item"], each["effect"])
+    settings: dict[str, dict[str, Any]] = {}
+    for task, name in nodes:
+        settings.setdefault(task, {})[name] = _plain_settings(program, task, name)
     choices = {name: dict(mine) for name, mine in _choices(program).items() if node in (None, name)}
     shown = {"hash": program.content_hash, "lineage": data.get("lineage")}
-    shown |= {"scores": data["scores"], "compile": data["compile"], "mixtures": mixtures, "choices": choices}
+    shown |= {"scores": data["scores"], "compile": data["compile"], "mixtures": mixtures}
+    shown |= {"settings": settings, "choices": choices}
     shown["pairs"] = [asdict(pair) for pair in pairs_of(program, nodes)]
     click.echo(json.dumps({**shown, **learned_data(program, data.get("learned"), node)}))
+
+
+def _plain_settings(program: fp.CompiledProgram, task: str, node: str) -> dict[str, Any]:
+    found = program.schedule.settings(node, task)
+    return {"format": found.format, "temperature": found.temperature, "choices": dict(found.choices)}
 
 
 def _show_tables(program: fp.CompiledProgram, node: str | None, effects: bool) -> None:
@@ -104,6 +117,7 @@ def _show_tables(program: fp.CompiledProgram, node: str | None, effects: bool) -
     from fusionprog.cli.pairs import pair_lines, pairs_of
     from fusionprog.cli.summary import growth_lines, objective_lines, score_lines
     from fusionprog.modules import DSPyCode
+    from fusionprog.prompts.schedule import FORMATS
 
     nodes = _nodes(program, node)
     console = plain_console()
@@ -140,7 +154,8 @@ def _show_tables(program: fp.CompiledProgram, node: str | None, effects: bool) -
         if table.row_count:
             console.print(table)
         else:
-            console.print(inert(f"{task} · {name}: {chosen.removeprefix(', ') or 'as written'}"))
+            form = "" if settings.format == FORMATS[0] else f", format {settings.format}"
+            console.print(inert(f"{task} · {name}: {f'{form}{chosen}'.removeprefix(', ') or 'as written'}"))
     for line in pair_lines(pairs_of(program, nodes), len(program.tasks), effects):
         console.print(inert(line), soft_wrap=True)
     for name, choices in _choices(program).items():

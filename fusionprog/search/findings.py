@@ -62,13 +62,14 @@ class Findings:
 
 
 def combined(findings: Sequence[Findings]) -> Findings:
-    """Returns what the searches of all folds found together.
+    """Returns what the searches of all folds found on average.
 
     Effects are averaged by their precision, since the folds' rows are different ones; importance is averaged.
 
     Note:
         What was believed before any outcome counts once a fold, so that where little was seen the standard errors are
-        too small by a factor of up to the square root of the number of folds.
+        too small by a factor of up to the square root of the number of folds. Strategies with a model put the outcomes
+        of all folds together instead (``Strategy.explained_with``).
 
     Args:
         findings: At least one; of the same items.

@@ -28,6 +28,7 @@ class Learning:
         self._most = MOST_POINTS // folds - 2  # besides the first and the last of a fold
         self._points: list[Point] = []
         self._findings: list[Findings] = []
+        self._strategies: list[Strategy] = []
         self._every = 1
         self._fold = 0
         self._last: tuple[int, int, float] | None = None  # told, and not on the curve
@@ -64,6 +65,7 @@ class Learning:
             self._add(strategy)
         if self._points[-1].trials:
             self._findings.append(strategy.findings(study))
+            self._strategies.append(strategy)
 
     def learned(self, used: Mapping[Place, Set[str]]) -> Learned | None:
         """Returns what was learned in all folds; ``None`` if no trial was told.
@@ -71,7 +73,13 @@ class Learning:
         Args:
             used: (task, node) → the items that the returned program uses there.
         """
-        return kept(combined(self._findings), self._points, used) if self._findings else None
+        if not self._findings:
+            return None
+        found = combined(self._findings)
+        if len(self._findings) > 1:
+            *others, last = self._strategies
+            found = last.explained_with(others, found)
+        return kept(found, self._points, used)
 
     def _add(self, strategy: Strategy) -> None:
         assert self._last is not None

@@ -96,6 +96,10 @@ class PlainStrategy:
     def expected(self) -> None:
         """Has no model to expect something."""
 
+    def explained_with(self, others: Sequence[Any], average: Findings) -> Findings:
+        """Returns the average: searches without a model cannot be put together."""
+        return average
+
     def findings(self, study: optuna.Study) -> Findings:
         """Returns with and without for every item, and Optuna's importance of the parameters (PED-ANOVA).
 

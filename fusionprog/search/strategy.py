@@ -131,6 +131,15 @@ class Strategy(Protocol):
         """
         ...
 
+    def explained_with(self, others: Sequence[Any], average: Findings) -> Findings:
+        """Returns what it and searches of other rows found out together.
+
+        Args:
+            others: The strategies of those searches.
+            average: What they all found, on average.
+        """
+        ...
+
 
 StrategyFactory = Callable[[Setting], Strategy]
 strategy_registry: Registry[StrategyFactory] = Registry("sampler", FusionProgError)

@@ -180,7 +180,7 @@ def test_show_prompt_as_json(command: Command, desk: Path) -> None:
 
 def test_show_as_json_has_scores_compile_and_mixtures(command: Command, desk: Path) -> None:
     data = command("show", desk / "desk.json", "--json").data
-    parts = {"scores", "compile", "mixtures", "choices", "pairs", "learned", "interference", "break_even"}
+    parts = {"scores", "compile", "mixtures", "settings", "choices", "pairs", "learned", "interference", "break_even"}
     assert set(data) == {"hash", "lineage", *parts}
     assert data["hash"] == json.loads((desk / "desk.json").read_text(encoding="utf-8"))["hash"]
     assert set(data["scores"]) == set(data["mixtures"]) == {"shop", "bank"}

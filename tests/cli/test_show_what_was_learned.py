@@ -16,6 +16,7 @@ import fusionprog as fp
 from fusionprog.cli.learned import break_even_lines, learned_parts
 from fusionprog.runtime.break_even import BreakEven
 from fusionprog.runtime.learned import Effect, Learned, Point
+from fusionprog.testing import TextModel
 
 Command = Callable[..., Any]
 
@@ -143,3 +144,55 @@ def test_break_even_is_a_sentence_for_each_sense() -> None:
     assert cheaper[1:] == ["  after 2,000 calls the search has paid for itself"]
     worse = break_even_lines(BreakEven("usd", 3.0, 4_000, -0.0015, -0.1, 0.03))
     assert len(worse) == 1 and re.search(r"scores -\.10 ± \.03, costs \$0\.0015 more", worse[0])
+
+
+def test_a_node_without_items_shows_its_settings(program: Any) -> None:
+    """Its effects are nowhere else."""
+    learned = program.record.learned
+    program.record = replace(program.record, learned=replace(learned, effects={}))
+    assert "settings at triage: format json -.02 ± .02" in printed(program)
+
+
+def test_a_format_is_no_program_as_written(command: Command, tmp_path: Path) -> None:
+    def chance(messages: Any) -> str:
+        last = messages[-1]["content"]
+        number = int(last.partition("case ")[2].split()[0])
+        as_json = "JSON object" in last.rpartition("Respond with")[2]
+        right = number % 10 < (9 if as_json else 2)
+        team = f"team {(number + (not right)) % 2}"
+        return f'{{"team": "{team}"}}' if as_json else f"[[ ## team ## ]]\n{team}\n\n[[ ## completed ## ]]"
+
+    class One(fp.Program):
+        def __init__(self) -> None:
+            super().__init__()
+            self.triage = fp.modules.Predict("message -> team")
+
+        def forward(self, message: str) -> Any:
+            return {"team": self.triage(message=message).team}
+
+    rows = [{"message": f"case {place} here", "team": f"team {place % 2}"} for place in range(70)]
+    task = fp.Task("shop", train=rows[:10], val=rows[10:], metric=fp.metrics.exact_match("team"))
+    model = TextModel(chance, "openai/desk")
+    budget = fp.Budget(calls=600)
+    compiled = fp.compile(
+        One(), [task], pool=fp.PromptPool([]), lm=model, formats=("chat", "json"), budget=budget, progress=False
+    )
+    assert compiled.schedule.settings("triage", "shop").format == "json"
+    compiled.save(tmp_path / "desk.json")
+
+    lines = command("show", tmp_path / "desk.json").out.splitlines()
+    assert "shop · triage: format json" in lines
+    assert any(line.startswith("settings at triage: format json +") for line in lines)
+    data = command("show", tmp_path / "desk.json", "--json").data
+    assert data["settings"]["shop"]["triage"]["format"] == "json"
+
+
+def test_text_and_json_say_the_same_of_an_item(command: Command, desk: Path) -> None:
+    data = command("show", desk / "desk.json", "--json").data
+    for task, nodes in data["mixtures"].items():
+        for node, mixture in nodes.items():
+            known = data["learned"]["effects"].get(task, {}).get(node, {})
+            for items in mixture["facets"].values():
+                assert all(each["effect"] == known[each["item"]]["effect"] for each in items if each["item"] in known)
+    other = command("show", desk / "desk.json", "--json", "--node", "triage").data["learned"]
+    assert set(other["settings"]) <= {"triage"} and all(name.startswith("triage.") for name in other["importance"])

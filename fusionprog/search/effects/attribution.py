@@ -9,13 +9,12 @@ import numpy as np
 import numpy.typing as npt
 
 from fusionprog.runtime.learned import Effect, Shared, SharedEffect
-from fusionprog.search.effects.columns import Column, Columns, Places, Vector
+from fusionprog.search.effects.columns import SETTINGS, Column, Columns, Places
 from fusionprog.search.effects.explanation import Explanation
 from fusionprog.search.effects.link import Levels
 from fusionprog.search.effects.model import Posterior
-from fusionprog.search.findings import Findings, Place, Table, rounded_effect, shares_of
+from fusionprog.search.findings import Findings, Place, Settings, Table, rounded_effect, shares_of
 
-_SETTINGS = frozenset({"choice", "amount"})  # kinds of columns
 Counts = npt.NDArray[np.int64]
 
 
@@ -46,14 +45,20 @@ class Sightings:
         for node in nodes:
             self.places[task, node] += count
 
+    def take(self, others: Sightings) -> None:
+        """Adds those of another search of the same columns."""
+        self.places.update(others.places)
+        for task, counts in others._counts.items():
+            self._counts[task] = self._counts[task] + counts if task in self._counts else counts.copy()
+
     def items(self, columns: Columns, task: str, node: str) -> Counts:
         """Returns the outcomes that showed each item at a node in a task, in the node's order."""
         return self._counts[task][columns.atoms_at(node)]
 
-    def setting(self, columns: Columns, name: Column) -> dict[str, int]:
-        """Returns task → the outcomes that showed the setting of a column, where its node had a prompt."""
+    def setting(self, columns: Columns, name: Column) -> list[int]:
+        """Returns how many outcomes showed the setting of a column, in the order of the columns' tasks."""
         atom = columns.atom_of(name)
-        return {task: int(mine[atom]) for task, mine in self._counts.items() if self.places[task, name[1]]}
+        return [int(self._counts[task][atom]) if task in self._counts else 0 for task in columns.embeddings]
 
 
 def findings_of(
@@ -100,7 +105,7 @@ def findings_of(
     for node, mine in settings.items():
         for setting, found in mine.items():
             parts[f"{node}.{setting}"] = float(np.var([0.0, *(each.mean for each in found.values())]))
-    return Findings("posterior", columns.nodes, effects, settings, shares_of(parts))
+    return Findings("posterior", columns.nodes, effects, _shown(settings), shares_of(parts))
 
 
 def shared_of(columns: Columns, posterior: Posterior, own_scale: float) -> Shared:
@@ -133,23 +138,46 @@ def shared_of(columns: Columns, posterior: Posterior, own_scale: float) -> Share
 def _settings(
     columns: Columns, known: Explanation, levels: Levels, sightings: Sightings
 ) -> dict[str, dict[str, dict[str, Effect]]]:
-    """Node → setting → value → its effect, on average over tasks; those of nodes that were never asked say nothing."""
-    asked = {node for _, node in sightings.places}
+    """Node → setting → value → its effect, on average over tasks.
+
+    An effect is that of the value against the first one: the score with it less the score without any of the setting's,
+    where the task's mean score is made of all of them.
+    """
     found: dict[str, dict[str, dict[str, Effect]]] = {}
-    places = np.arange(len(columns.names))[:, np.newaxis]
-    spread: Vector = known.spread(places, np.ones(places.shape))
-    for place, name in enumerate(columns.names):
-        if name[0] not in _SETTINGS or name[1] not in asked:
-            continue
-        _, node, *setting, value = name
-        shown = sightings.setting(columns, name)
-        differences = [
-            levels.differences(
-                task, known.mean[[place]], spread[[place]], np.array([count / sightings.places[task, node]])
-            )
-            for task, count in shown.items()
+    for (node, setting), values in _values_of(columns).items():
+        places = np.array([columns.index[name] for name in values.values()], dtype=np.intp)
+        effects, spread = known.mean[places], known.spread(places[:, np.newaxis], np.ones((len(places), 1)))
+        counts = np.array([sightings.setting(columns, name) for name in values.values()])  # of values in tasks
+        asked = np.array([sightings.places[task, node] for task in columns.embeddings])
+        changes = [
+            levels.against_first(task, effects, spread, counts[:, place] / asked[place])
+            for place, task in enumerate(columns.embeddings)
+            if asked[place]
         ]
-        mean, se = (float(np.mean([each[part][0] for each in differences])) for part in (0, 1))
-        effect = rounded_effect(mean, se, sum(shown.values()))
-        found.setdefault(node, {}).setdefault(setting[0] if setting else "demos", {})[value] = effect
+        if not changes:
+            continue
+        mean, se = (np.mean([each[part] for each in changes], axis=0) for part in (0, 1))
+        found.setdefault(node, {})[setting] = {
+            value: rounded_effect(mean[place], se[place], counts[place].sum()) for place, value in enumerate(values)
+        }
+    return found
+
+
+def _shown(settings: Settings) -> Settings:
+    """Without values that were never shown, of which nothing is known."""
+    kept = {
+        node: {name: {value: each for value, each in found.items() if each.n} for name, found in mine.items()}
+        for node, mine in settings.items()
+    }
+    kept = {node: {name: found for name, found in mine.items() if found} for node, mine in kept.items()}
+    return {node: mine for node, mine in kept.items() if mine}
+
+
+def _values_of(columns: Columns) -> dict[tuple[str, str], dict[str, Column]]:
+    """(node, setting) → value → its column; the first value has none."""
+    found: dict[tuple[str, str], dict[str, Column]] = {}
+    for name in columns.names:
+        if name[0] in SETTINGS:
+            _, node, *setting, value = name
+            found.setdefault((node, setting[0] if setting else "demos"), {})[value] = name
     return found

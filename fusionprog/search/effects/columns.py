@@ -16,6 +16,7 @@ Column = tuple[str, ...]
 Places = npt.NDArray[np.intp]
 Vector = npt.NDArray[np.float64]
 
+SETTINGS = frozenset({"choice", "amount"})  # kinds of columns that are of a prompt's settings
 MOST_COLUMNS = 1_000  # solving for more takes longer than a trial is worth
 FEW_TASKS = 5  # with so few, a direction in the space of tasks cannot be told from an effect in a single one
 _TASKS_OF_A_KIND = 3

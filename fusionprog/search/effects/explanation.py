@@ -12,12 +12,20 @@ from scipy.linalg import cho_factor, cho_solve
 from scipy.sparse import csr_array
 
 from fusionprog._internal.numerics import one_thread
-from fusionprog.search.effects.columns import Places, Vector
+from fusionprog.search.effects.columns import SETTINGS, Places, Vector
 from fusionprog.search.effects.history import History
-from fusionprog.search.effects.model import EffectsModel, Factors
+from fusionprog.search.effects.model import NONE, EffectsModel, Factors
 
 _FREEDOM = 3.0  # degrees of freedom of the priors: the fewer, the less is taken from an effect that is unusually strong
 _STEPS, _CLOSE = 12, 1e-4  # steps at most, and how little an effect then changes, in units of the link
+# Scales of priors that are looked at, as a model has them: wider ones than a search's, which would draw too wildly.
+_SCALES = [
+    (shared, own, by_kind)
+    for by_kind in (1.0, NONE)
+    for shared in (0.2, 0.5, 1.0, 2.0, 4.0)
+    for own in (0.3, 1.0, 3.0, 6.0)
+]
+_SETTING = 4.0  # by how much settings' priors are wider than a search's: there are too few of them to learn it
 _UNLIKELY = 0.05  # scales that are less probable than this do not count
 _MOST_WORK = 2e9  # measurements times columns squared: what a step takes; with more of it all of them take long
 _BACKGROUND = frozenset({"level", "task", "ran"})  # kinds of columns that are no effects
@@ -89,7 +97,7 @@ def explain(model: EffectsModel, history: History) -> Explanation:
     if not history.measured or not history.whole or len(history.measured) * size**2 > _MOST_WORK:
         return Explanation((View(1.0, model.known.mean, (model.known.covariance,)),))
     with one_thread():
-        outcomes, likely = _Outcomes.of(history), model.likely_scales(_UNLIKELY)
+        outcomes, likely = _Outcomes.of(history), model.likely_scales(_SCALES, _UNLIKELY)
         return Explanation(tuple(_refitted(model, outcomes, factors, weight) for factors, weight in likely.items()))
 
 
@@ -143,6 +151,7 @@ class _Outcomes:
 def _refitted(model: EffectsModel, seen: _Outcomes, factors: Factors, weight: float) -> View:
     rows, noise = seen.rows, model.noise
     centre, scales = model.prior(factors)
+    scales = scales * np.where([name[0] in SETTINGS for name in model.names], _SETTING, 1.0)
     heavy = np.array([name[0] not in _BACKGROUND for name in model.names])
     mean = model.known.mean
     for _ in range(_STEPS):

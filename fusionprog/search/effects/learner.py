@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -121,6 +122,9 @@ class Learner:
         measured = [Measured.of(task, self.columns.atoms(shown), mine) for task, shown, mine in outcomes]
         for each, (task, shown, _) in zip(measured, outcomes, strict=True):
             self.sightings.add(self.columns, task, shown, each.atoms, each.count)
+        self._take(measured)
+
+    def _take(self, measured: list[Measured]) -> None:
         if self._model.link.bounded and any(not 0.0 <= score <= 1.0 for each in measured for score in each.scores):
             self._begin_again(Identity())
         seen = [each.observed(self.columns) for each in measured]
@@ -143,6 +147,26 @@ class Learner:
             if found is None:
                 return
             self._open(found.name, found.shows)
+
+    @classmethod
+    def together(cls, learners: Sequence[Learner]) -> Learner | None:
+        """Returns what learners of the same columns would know as one; ``None`` if too much was seen.
+
+        Args:
+            learners: At least one; their outcomes are taken in their order.
+        """
+        first = learners[0]
+        opened = dict.fromkeys(name for each in learners for name in each.columns.opened)
+        made = cls(replace(first.columns, opened=tuple(opened)), first._model.hypotheses, first._model.usual)
+        if not all(each._history.whole for each in learners):
+            return None
+        for each in learners:
+            made.sightings.take(each.sightings)
+            for measured in each._history.measured:
+                made._take([measured])
+        made._model.weigh()
+        made._model.learn_scales()
+        return made if made._history.whole else None
 
     def _open(self, name: Column, shows: Vector) -> None:
         weights, responses = np.array(self._history.weights), np.array(self._history.responses)

@@ -60,6 +60,22 @@ class Levels:
         slope = self.link.slope(above) * (1.0 - shown) + self.link.slope(below) * shown
         return self.link.score(above) - self.link.score(below), slope * spread
 
+    def against_first(self, task: str, effects: Vector, spread: Vector, shown: Vector) -> tuple[Vector, Vector]:
+        """Returns what values of a setting make of a task's score against the first one, and how well that is known.
+
+        Args:
+            task: The task.
+            effects: The effects of all values but the first, which has none.
+            spread: Their standard deviations.
+            shown: The share of the task's outcomes that had each, in [0, 1] together.
+
+        Returns:
+            Both of shape ``(n_values,)``.
+        """
+        first = np.full(len(effects), self.of.get(task, 0.0) - float(effects @ shown))
+        slope = self.link.slope(first + effects) * (1.0 - shown) + self.link.slope(first) * shown
+        return self.link.score(first + effects) - self.link.score(first), slope * spread
+
 
 class Link(Protocol):
     """What is between a sum of effects and a score.

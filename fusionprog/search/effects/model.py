@@ -36,9 +36,9 @@ _LEVEL = 0.3  # what a task scores before anything is known
 _USUAL_NOISE, _AS_IF_SEEN, _LEAST_NOISE = 0.25, 10, 0.01
 # Prior scales that are compared, as factors of the usual ones: how much items do everywhere, how much tasks differ in
 # all, and how much of that goes by their kind.
-_NONE = 1e-3
+NONE = 1e-3
 _FACTORS = [
-    (shared, own, by_kind) for by_kind in (1.0, _NONE) for shared in (0.2, 0.5, 1.0, 2.0) for own in (0.3, 1.0, 3.0)
+    (shared, own, by_kind) for by_kind in (1.0, NONE) for shared in (0.2, 0.5, 1.0, 2.0) for own in (0.3, 1.0, 3.0)
 ]
 
 _DROPPED = 0.01  # a hypothesis that is less probable than this counts no more
@@ -289,22 +289,27 @@ class EffectsModel:
 
     def learn_scales(self) -> None:
         """Chooses the prior scales under which what was seen is most probable (empirical Bayes)."""
-        evidence = self._evidence_of_scales()
+        evidence = self._evidence_of(_FACTORS)
         self.factors = max(evidence, key=lambda factors: (evidence[factors], -abs(np.log(factors)).sum()))
         self._known = None
 
-    def likely_scales(self, least: float) -> dict[Factors, float]:
-        """Returns prior scales → how probable they are by what was seen, of those that are more so than ``least``."""
-        evidence = self._evidence_of_scales()
+    def likely_scales(self, among: Sequence[Factors], least: float) -> dict[Factors, float]:
+        """Returns prior scales → how probable they are by what was seen, where all are as probable before.
+
+        Args:
+            among: As in the attribute ``factors``.
+            least: Those that are less probable are left out.
+        """
+        evidence = self._evidence_of(among)
         values = np.array(list(evidence.values()))
         shares = _normalised(np.exp(np.round(values - values.max(), 6)))
         shares = _normalised(np.where(shares < min(least, shares.max()), 0.0, shares))
         return {factors: share for factors, share in zip(evidence, shares.tolist(), strict=True) if share}
 
-    def _evidence_of_scales(self) -> dict[Factors, float]:
+    def _evidence_of(self, among: Sequence[Factors]) -> dict[Factors, float]:
         able = [
             each
-            for each in _FACTORS
+            for each in among
             if (each[1] == 1.0 or self._is_own.any()) and (each[2] == 1.0 or self._is_by_kind.any())
         ]
         return {factors: self.evidence(factors) for factors in able}
@@ -319,7 +324,7 @@ class EffectsModel:
     @property
     def goes_by_kind(self) -> bool | None:
         """Whether tasks that are alike were found to need alike; ``None`` where that is not in the model."""
-        return self.factors[2] != _NONE if self._is_by_kind.any() else None
+        return self.factors[2] != NONE if self._is_by_kind.any() else None
 
     def prior(self, factors: Factors) -> tuple[Vector, Vector]:
         """Returns means and standard deviations of effects before anything is seen, both of shape ``(n_columns,)``."""

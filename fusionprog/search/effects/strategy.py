@@ -189,17 +189,31 @@ class EffectsStrategy:
         return self.forecast(schedule_of(self._learner.columns, mean, self._costs))
 
     def findings(self, study: optuna.Study) -> Findings:
-        """Returns what the posterior says of all effects."""
-        facets = {key: item.facet for key, item in self._items.items()}
-        offered = offered_items(self._bench)
+        """Returns what outcomes say of all effects."""
         learner = self._learner
-        found = findings_of(learner.columns, learner.explain(), learner.levels, learner.sightings, offered, facets)
         near_one_half = learner.known.times(learner.levels.link.steepest)
         return replace(
-            found,
+            self._findings_of(learner),
             shared=shared_of(learner.columns, near_one_half, learner.own_scale),
             sources=learner.shares if len(learner.shares) > 1 else {},
         )
+
+    def explained_with(self, others: Sequence[Any], average: Findings) -> Findings:
+        """Returns what the outcomes of all searches say of all effects, if they all have such a model."""
+        searches = [*others, self]
+        if not all(isinstance(each, EffectsStrategy) for each in searches):
+            return average
+        with one_thread():
+            learner = Learner.together([each._learner for each in searches])
+        if learner is None:
+            return average
+        found = self._findings_of(learner)
+        return replace(found, shared=average.shared, sources=average.sources)
+
+    def _findings_of(self, learner: Learner) -> Findings:
+        facets = {key: item.facet for key, item in self._items.items()}
+        offered = offered_items(self._bench)
+        return findings_of(learner.columns, learner.explain(), learner.levels, learner.sightings, offered, facets)
 
     def vouched_gain(self, schedule: Schedule) -> tuple[float, float] | None:
         """Returns the mean gain that sources and outcomes make the model expect; ``None`` where no source holds."""

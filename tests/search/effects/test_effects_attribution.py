@@ -99,7 +99,7 @@ def test_what_is_not_on_offer_or_never_asked_has_no_effect(planted: Any) -> None
     pool = planted.Pool(planted.hints("a", "b"), TASKS, nodes=("n", "m"))
     columns = Columns({"n": ["a", "b"], "m": ["a"]}, TASKS, {"n": FORMATS, "m": FORMATS})
     sightings = Sightings()
-    sightings.add(columns, "left", ["n"], columns.atoms({"n": Shown(frozenset({"a"}))}), 4)
+    sightings.add(columns, "left", ["n"], columns.atoms({"n": Shown(frozenset({"a"}), {"format": "xml"})}), 4)
     offered = {(task, node): {"a"} for task in TASKS for node in ("n", "m")}
     facets = {key: item.facet for key, item in pool.items.items()}
     found = findings_of(columns, known_of(EffectsModel(columns.names).known), SCORES, sightings, offered, facets)
@@ -107,7 +107,8 @@ def test_what_is_not_on_offer_or_never_asked_has_no_effect(planted: Any) -> None
     table = found.effects["left", "n"]
     assert np.isfinite(table.se).tolist() == [True, False]
     assert table.n.tolist() == [4, 0]
-    assert set(found.settings) == {"n"}
+    assert {node: set(mine["format"]) for node, mine in found.settings.items()} == {"n": {"xml"}}
+    assert set(found.settings["n"]) == {"format"}
 
 
 @given(st.floats(-3, 3), st.floats(-2, 2), st.floats(0, 1))
@@ -121,6 +122,19 @@ def test_a_difference_of_scores_is_around_the_tasks_mean(level: float, effect: f
     step = 1e-6
     (more,), _ = levels.differences("t", np.array([effect + step]), np.array([0.1]), np.array([shown]))
     assert spread == pytest.approx(0.1 * (more - mean) / step, abs=1e-4)
+
+
+@given(st.floats(-2, 2), st.floats(-2, 2), st.floats(-2, 2), st.floats(0, 0.5), st.floats(0, 0.5))
+def test_values_of_a_setting_are_told_against_the_first(
+    level: float, one: float, other: float, share: float, others: float
+) -> None:
+    """Whatever the others do, and however often they were shown."""
+    first = level - share * one - others * other
+    effects, shown = np.array([one, other]), np.array([share, others])
+    mean, spread = Levels(Logistic(), {"t": level}).against_first("t", effects, np.array([0.1, 0.2]), shown)
+    chance = Logistic().score(np.array([first, first + one, first + other]))
+    assert mean == pytest.approx(chance[1:] - chance[0])
+    assert np.all(spread > 0) and np.all(spread <= 0.25 * np.array([0.1, 0.2]) + 1e-12)
 
 
 def test_effects_are_sums_of_columns_and_settings_are_columns() -> None:
@@ -146,5 +160,5 @@ def test_effects_are_sums_of_columns_and_settings_are_columns() -> None:
     assert table.mean[0] == pytest.approx(posterior.mean[places].sum())
     assert table.se[0] == pytest.approx(posterior.covariance[np.ix_(places, places)].sum() ** 0.5)
     json, half = found.settings["n"]["format"]["json"], found.settings["n"]["demos"]["0.5"]
-    assert (json.n, half.n, found.settings["n"]["format"]["xml"].n) == (3, 3, 0)
+    assert (json.n, half.n) == (3, 3) and set(found.settings["n"]["format"]) == {"json"}
     assert json.mean == pytest.approx(posterior.mean[columns.index["choice", "n", "format", "json"]], abs=1e-5)

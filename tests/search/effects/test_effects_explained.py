@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from scipy.special import expit
 
-from fusionprog.search.effects import explanation
+from fusionprog.search.effects import explanation, history
 from fusionprog.search.effects.columns import Columns, Shown
 from fusionprog.search.effects.explanation import Explanation, View
 from fusionprog.search.effects.learner import Learner
@@ -143,3 +143,22 @@ def test_scores_that_are_no_shares_are_explained_in_their_own_units() -> None:
     assert learner.posterior is not None
     mean, se = said(learner, "item3")
     assert abs(mean - 30) < 3 * se and 0.3 < se < 4
+
+
+def test_searches_of_other_rows_are_explained_as_one() -> None:
+    """Each alone believes first that an item does little, and both would believe it together."""
+    halves = [learned(strong, trials=6, each=4, seed=seed) for seed in range(20)]
+    alone, together = [], []
+    for one, other in zip(halves[::2], halves[1::2], strict=True):
+        joined = Learner.together([one, other])
+        assert joined is not None
+        assert joined.sightings.places["t", "n"] == sum(each.sightings.places["t", "n"] for each in (one, other))
+        alone.append((said(one, "item3")[0] + said(other, "item3")[0]) / 2)
+        together.append(said(joined, "item3")[0])
+    assert np.mean(together) > np.mean(alone) + 0.3
+
+
+def test_a_search_that_has_seen_too_much_is_not_put_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    one, other = learned(strong), learned(strong, seed=1)
+    monkeypatch.setattr(history, "MOST_ROWS", 100)
+    assert Learner.together([one, other]) is None
