@@ -17,7 +17,6 @@ from fusionprog.artifacts.program_codec import encode_program
 from fusionprog.errors import LMError
 from fusionprog.lm.budget import Budget
 from fusionprog.lm.client import LMClient
-from fusionprog.lm.dspy_asking import watched
 from fusionprog.lm.limits import LimitsSpec, limits_of
 from fusionprog.lm.resolve import LMSpec
 from fusionprog.optimizers.fusion import Fusion
@@ -172,7 +171,7 @@ def run_job(
     named = limits_of(limits, {model.name for model in job.asked})
     client = LMClient(store, concurrency, limits=named, fresh=fresh, needs_all=True)
     parts = study_parts(job, {**optimizer.arguments(), "prior": [digest(encode_program(program)) for program in prior]})
-    with settled_heap(), watched(), KeptStudy(store, parts) as kept:
+    with settled_heap(), KeptStudy(store, parts) as kept:
         for callback in callbacks:
             callback(Note(kept.standing))
         work = optimizer.compile(job, client, callbacks, prior, kept)

@@ -12,7 +12,6 @@ from fusionprog._internal import sync
 from fusionprog.artifacts.file import load
 from fusionprog.errors import LMError
 from fusionprog.lm.client import LMClient
-from fusionprog.lm.dspy_asking import watched
 from fusionprog.lm.limits import LimitsSpec, limits_of
 from fusionprog.lm.resolve import LMSpec, resolve_models
 from fusionprog.program.task import Task
@@ -96,8 +95,7 @@ def run_plan(
     named = limits_of(limits, {model.name for model in plan.asked})
     client = LMClient(store, concurrency, limits=named, fresh=fresh, needs_all=True)
     work = measure_transfer(plan, client, callbacks)
-    with watched():
-        return sync.run(work, interrupted=lambda: client.stop(LMError("interrupted")))
+    return sync.run(work, interrupted=lambda: client.stop(LMError("interrupted")))
 
 
 def names_of(sources: Sequence[SourceSpec]) -> list[str]:

@@ -33,12 +33,26 @@ class FromThreads:
 
     def wait(self, function: Callable[..., Coroutine[Any, Any, R]], *arguments: Any) -> R:
         """Returns what the coroutine ``function(*arguments)`` returns; in a thread that is not the loop's."""
-        future = asyncio.run_coroutine_threadsafe(function(*arguments), self._loop)
-        self._open.add(future)
+        future = self._begun(function(*arguments))
         try:
             return future.result()
         finally:
             self._open.discard(future)
+
+    async def elsewhere(self, function: Callable[..., Coroutine[Any, Any, R]], *arguments: Any) -> R:
+        """Returns what the coroutine returns, which runs on the loop that made this; awaited on any loop."""
+        if asyncio.get_running_loop() is self._loop:
+            return await function(*arguments)
+        future = self._begun(function(*arguments))
+        try:
+            return await asyncio.wrap_future(future)
+        finally:
+            self._open.discard(future)
+
+    def _begun(self, work: Coroutine[Any, Any, R]) -> Future[R]:
+        future = asyncio.run_coroutine_threadsafe(work, self._loop)
+        self._open.add(future)
+        return future
 
     def close(self) -> None:
         """Lets threads that still wait go on: nobody waits for what they make."""

@@ -127,12 +127,13 @@ class Evaluator:
 
     Args:
         executor: Runs the graphs.
+        strict: Whether metrics that ask models and do not say so are stopped.
     """
 
-    def __init__(self, executor: Executor) -> None:
+    def __init__(self, executor: Executor, *, strict: bool = True) -> None:
         self._executor = executor
         self._outcomes: Memo[Outcome] = Memo(_REMEMBERED)
-        self._metric_calls = MetricCalls(executor)
+        self._metric_calls = MetricCalls(executor, strict=strict)
 
     async def outcome(self, scorer: TaskScorer, prompts: Mapping[str, RenderedPrompt], row: Row) -> Outcome:
         """Returns the outcome of one row.

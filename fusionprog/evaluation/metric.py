@@ -8,6 +8,7 @@ import inspect
 import math
 import os
 import time
+import types
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
@@ -15,8 +16,8 @@ from fusionprog._internal import sync
 from fusionprog._internal.threads import Threads, mixed_up
 from fusionprog.errors import LMUnavailableError, MetricError
 from fusionprog.evaluation.metric_calls import AnswerCalls, MetricAsks
-from fusionprog.lm.dspy_asking import answered_by, no_longer, watched
-from fusionprog.lm.dspy_named import own_lm
+from fusionprog.lm.dspy_asking import Unseen, answered_by
+from fusionprog.lm.dspy_named import own_lm, parameters_of
 from fusionprog.lm.dspy_predictors import modules_predictors
 from fusionprog.lm.model import LanguageModel
 from fusionprog.lm.redaction import redact
@@ -25,6 +26,7 @@ from fusionprog.program.signature import Prediction
 
 _LONG = 0.003  # seconds after which a metric is called in threads: some times what a thread costs
 _THREADS = Threads(256, "fusionprog-metric")
+_PROMPT_TOKENS = 8_192
 _MIXED_UP = 5  # times that a metric is called again where Python itself made a mistake between threads
 
 
@@ -46,6 +48,8 @@ class Metric:
             asks and does not say so ends a compile.
         lm: The model that it asks, or a list of several; the program's own, if not given. Where the function names no
             model, it asks the first.
+        prompt_tokens: How long its prompts are at most beside what they show of the row and the answer, in tokens of
+            a byte at least. Budgets in tokens and dollars set as much aside; a longer prompt ends a compile.
     """
 
     may_ask = True  # whether its function is unknown, so that it may ask models
@@ -60,6 +64,7 @@ class Metric:
         name: str | None = None,
         calls: int = 0,
         lm: Any = None,
+        prompt_tokens: int = _PROMPT_TOKENS,
     ) -> None:
         if not callable(fn):
             raise MetricError("the metric cannot be called", expected="a function", found=type(fn).__name__)
@@ -82,6 +87,7 @@ class Metric:
         self.name = name or str(getattr(fn, "__name__", type(fn).__name__))
         self.calls = calls
         self.lm = lm
+        self.prompt_tokens = prompt_tokens
         self._extra = _extra_arguments(fn, self.name)
         self._in_threads = False
 
@@ -147,35 +153,32 @@ class Metric:
         if not self.may_ask:
             return as_score(await self._result(example, prediction), self.name)
         asks = calls.asks(self)
+        if asks is None:
+            return as_score(await self._result(example, prediction), self.name)
         # A failure of a model is no score, whatever the function makes of it.
+        result = None
         try:
             if self.calls:
                 result = await self._asking(example, prediction, asks)
             else:
-                token = answered_by(asks)
-                try:
+                with answered_by(asks):
                     result = await self._result(example, prediction)
-                finally:
-                    no_longer(token)
-        except MetricError:
-            if asks.failure is not None:
-                raise asks.failure from None
-            raise
+        except (MetricError, Unseen):
+            if asks.failure is None:
+                raise
         if asks.failure is not None:
-            raise asks.failure
+            raise asks.failure from None
         return as_score(result, self.name)
 
     async def _asking(self, example: Any, prediction: Prediction, asks: MetricAsks) -> Any:
         """Calls a function that asks models, in a thread where it would wait for them."""
-        asks.open()
-        with watched(asks.model):
-            token = answered_by(asks)
+        asks.open(example, prediction)
+        with answered_by(asks, asks.model):
             try:
                 if inspect.iscoroutinefunction(self.fn):
                     return await self._finished(self._call(example, prediction))
                 return await self._finished(await _THREADS.run(lambda _: self._call(example, prediction), None))
             finally:
-                no_longer(token)
                 asks.close()
 
     async def _result(self, example: Any, prediction: Prediction) -> Any:
@@ -209,7 +212,7 @@ class Metric:
     def _failed(self, error: Exception) -> MetricError:
         return MetricError(
             f"the metric {self.name!r} raised {type(error).__name__}",
-            found=redact(str(error), os.environ),
+            found=redact(str(error), os.environ, *parameters_of(self.lm, *_values_in(self.fn))),
             fix="A metric must return a number for every answer, also for wrong and empty ones",
         )
 
@@ -238,6 +241,14 @@ def as_score(result: Any, name: str) -> float:
         expected="a finite number, a bool or a Prediction with a score",
         found=repr(result)[:120],
     )
+
+
+def _values_in(fn: Any) -> list[Any]:
+    """What a function's code names: in what is around it, and in its module."""
+    code, cells = getattr(fn, "__code__", None), getattr(fn, "__closure__", None) or ()
+    around = [cell.cell_contents for cell in cells if cell != types.CellType()]
+    known = getattr(fn, "__globals__", {})
+    return around + [known[name] for name in getattr(code, "co_names", ()) if name in known]
 
 
 def _names(names: Sequence[str]) -> tuple[str, ...]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from fusionprog._internal.canonical import digest
 from fusionprog._internal.from_threads import FromThreads
 from fusionprog.errors import FusionProgError, LMOutputError, MetricError
+from fusionprog.lm.dspy_asking import unanswered
 from fusionprog.lm.dspy_lm import DSPyModel
 from fusionprog.lm.dspy_named import as_model
 from fusionprog.lm.model import Completion, LanguageModel, Messages, Request, request_of
@@ -29,10 +30,12 @@ class MetricCalls:
 
     Args:
         executor: Makes them.
+        strict: Whether functions that ask and do not say so are stopped; they ask by themselves otherwise.
     """
 
-    def __init__(self, executor: Executor) -> None:
+    def __init__(self, executor: Executor, *, strict: bool = True) -> None:
         self.executor = executor
+        self.strict = strict
         self._prompts: dict[ProgramMetric, Mapping[str, RenderedPrompt]] = {}
         self._variants: dict[str, DSPyModel] = {}
 
@@ -90,8 +93,10 @@ class AnswerCalls:
         self._calls.update(made.calls)
         return made.value(metric.wanted[0]) if made.error is None else made.error
 
-    def asks(self, metric: Metric) -> MetricAsks:
-        """Returns what answers a metric that is a function, for this one answer."""
+    def asks(self, metric: Metric) -> MetricAsks | None:
+        """Returns what answers a metric that is a function, for this one answer; ``None`` if it may ask by itself."""
+        if not metric.calls and not self._all.strict:
+            return None
         return MetricAsks(metric, self._judges.get(metric, {}), self._all, self._calls)
 
 
@@ -102,7 +107,7 @@ class MetricAsks:
         failure: The first failure that is no answer of a model; the function may have caught it.
     """
 
-    __slots__ = ("_all", "_calls", "_count", "_into", "_metric", "_models", "_threads", "failure")
+    __slots__ = ("_all", "_calls", "_count", "_into", "_metric", "_models", "_shown", "_threads", "failure")
 
     def __init__(
         self,
@@ -118,6 +123,7 @@ class MetricAsks:
         self._into = into
         self._calls: dict[bytes, Completion] = {}
         self._count = 0
+        self._shown = 0  # bytes of the row and the answer, which prompts may show
         self._threads: FromThreads | None = None
 
     @property
@@ -125,9 +131,10 @@ class MetricAsks:
         """The model that it asks where it names none."""
         return self._models[0]
 
-    def open(self) -> None:
-        """Lets threads ask, which wait for the loop that this is called on."""
+    def open(self, example: Any, prediction: Any) -> None:
+        """Lets it be asked, on the loop that this is called on; prompts may show the row and the answer."""
         self._threads = FromThreads()
+        self._shown = sum(len(str(value).encode()) for each in (example, prediction) for value in each.values())
 
     def close(self) -> None:
         """Ends it, and notes what was asked."""
@@ -145,14 +152,29 @@ class MetricAsks:
             )
         if self._threads.closed:
             raise self._failed("asks a model after it has returned")
-        return self._threads.wait(self.answer, lm, messages, parameters, samples)
+        return self._threads.wait(self._answers, lm, messages, parameters, samples)
 
     async def answer(self, lm: Any, messages: Messages, parameters: Mapping[str, Any], samples: range) -> list[str]:
-        """Returns an answer per sample."""
+        """Returns an answer per sample; is awaited on any event loop."""
+        if self._threads is None:
+            self._undeclared()
+        return await self._threads.elsewhere(self._answers, lm, messages, parameters, samples)
+
+    def unseen(self, lm: Any) -> None:
+        """Notes that a model is asked past this: what it is asked is not counted."""
+        if not self._models:
+            self.failure = self.failure or self._not_said()
+            return
+        self._failed(
+            "asks a model in a way that is not counted",
+            expected="DSPy's predictors, or dspy.settings.lm",
+            found=f"a call of {getattr(lm, 'model', type(lm).__name__)!r} itself, or by an adapter of the function's",
+            fix="Leave the adapter to dspy.configure(adapter=...), and the model to fusionprog.Metric(..., lm=that_lm)",
+        )
+
+    async def _answers(self, lm: Any, messages: Messages, parameters: Mapping[str, Any], samples: range) -> list[str]:
         if self.failure is not None:
             raise self.failure
-        if not self._models:
-            self._undeclared()
         model, request = self._model(lm, parameters), self._request(messages)
         self._count += len(samples)
         if self._count > self._metric.calls:
@@ -163,7 +185,8 @@ class MetricAsks:
                 "second time where an answer cannot be read",
             )
         try:
-            return list(await asyncio.gather(*(self._ask(model, request, sample) for sample in samples)))
+            with unanswered():
+                return list(await asyncio.gather(*(self._ask(model, request, sample) for sample in samples)))
         except LMOutputError:
             raise
         except FusionProgError as error:
@@ -199,11 +222,23 @@ class MetricAsks:
     def _request(self, messages: Messages) -> Request:
         if messages[-1]["role"] != "user" or not all(isinstance(each["content"], str) for each in messages):
             raise self._failed("asks with messages that are not kept", expected="texts, the last of them the user's")
+        size = sum(len(each["content"].encode()) for each in messages)
+        if size > self._metric.prompt_tokens + self._shown:
+            raise self._failed(
+                "asks with a longer prompt than budgets set aside",
+                expected=f"at most {self._metric.prompt_tokens:,} bytes beside {self._shown:,} of row and answer",
+                found=f"{size:,}",
+                fix=f"Pass fusionprog.Metric(..., prompt_tokens={2 ** (size - self._shown).bit_length()})",
+            )
         return request_of(messages)
 
     def _undeclared(self) -> NoReturn:
-        raise self._failed(
-            "asks a model, and budgets set no calls of it aside",
+        self.failure = self.failure or self._not_said()
+        raise self.failure
+
+    def _not_said(self) -> MetricError:
+        return MetricError(
+            f"the metric {self._metric.name!r} asks a model, and budgets set no calls of it aside",
             expected="the most calls that it makes for one answer",
             fix="Pass fusionprog.Metric(function, calls=1), and lm= where it asks another model than the program's",
         )

@@ -92,7 +92,7 @@ def evaluate_program(
     prompts = {node: compiled.rendered(task, node) for node in view.prompting_nodes}
 
     async def all_rows(store: Store | None) -> list[Outcome]:
-        evaluator = Evaluator(Executor(LMClient(store, needs_all=True)))
+        evaluator = Evaluator(Executor(LMClient(store, needs_all=True)), strict=store is not None)
         return await evaluator.outcomes(scorer, prompts, rows)
 
     with kept_in(storage) as store:

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from contextvars import ContextVar, Token
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
 import dspy
+from dspy.utils.callback import BaseCallback
 
 from fusionprog.lm.dspy_lm import DSPyModel
 from fusionprog.lm.model import LanguageModel, Messages
 
 _REPEAT = "rollout_id"  # how DSPy asks for another answer to the same prompt
+_ANSWERING = "fusionprog_answering"  # a setting of DSPy's, which it takes along into the threads that it starts
+
+
+class Unseen(BaseException):
+    """A function asks a model where nobody can answer for it; no plain exception, as functions catch those."""
 
 
 class Answering(Protocol):
@@ -33,42 +38,64 @@ class Answering(Protocol):
         """Returns the same; is awaited by a function that is async."""
         ...
 
-
-_ANSWERING: ContextVar[Answering | None] = ContextVar("fusionprog_answering", default=None)
-
-
-def answered_by(answering: Answering) -> Token[Answering | None]:
-    """Lets all that is asked from here on be answered by ``answering``, where ``watched`` is on; see ``no_longer``."""
-    return _ANSWERING.set(answering)
+    def unseen(self, lm: Any) -> None:
+        """Is told that a model is asked past it; that call is then not made."""
+        ...
 
 
-def no_longer(token: Token[Answering | None]) -> None:
-    """Ends what ``answered_by`` began."""
-    _ANSWERING.reset(token)
+def answered_by(answering: Answering, lm: LanguageModel | None = None) -> AbstractContextManager[None]:
+    """Within it, what is asked through DSPy is answered by ``answering``; threads that DSPy starts are included.
 
-
-@contextmanager
-def watched(lm: LanguageModel | None = None) -> Iterator[None]:
-    """Within it, what DSPy's predictors ask can be answered by ``answered_by``; threads that DSPy starts are included.
+    That is what its predictors ask, and ``dspy.settings.lm``. What asks an LM past both, by its own call or by an
+    adapter of its own, ends in ``Unseen``.
 
     Args:
-        lm: What they ask that name no model, and what ``dspy.settings.lm`` is; as it was, if not given.
+        answering: Answers.
+        lm: What predictors ask that name no model, and what ``dspy.settings.lm`` is; as it was, if not given.
     """
-    settings: dict[str, Any] = {"adapter": _Watching(dspy.settings.adapter)}
+    settings: dict[str, Any] = {
+        _ANSWERING: answering,
+        "adapter": _Watching(dspy.settings.adapter),
+        "callbacks": [*dspy.settings.callbacks, _WATCH],
+    }
     if lm is not None:
         settings["lm"] = _Face(lm)
-    with dspy.context(**settings):
-        yield
+    context: AbstractContextManager[None] = dspy.context(**settings)
+    return context
+
+
+def unanswered() -> AbstractContextManager[None]:
+    """Within it, inside of ``answered_by``, models are asked as if it were not: for who answers."""
+    callbacks = [each for each in dspy.settings.callbacks if each is not _WATCH]
+    context: AbstractContextManager[None] = dspy.context(**{_ANSWERING: None, "callbacks": callbacks})
+    return context
+
+
+class _Watch(BaseCallback):
+    """Hears of every LM that DSPy is about to ask."""
+
+    def on_lm_start(self, call_id: str, instance: Any, inputs: dict[str, Any]) -> None:
+        answering = dspy.settings.get(_ANSWERING)
+        if answering is not None:
+            answering.unseen(instance)
+            raise Unseen
+
+
+_WATCH = _Watch()
 
 
 class _Watching:
     """The user's own adapter, with models that somebody else answers for."""
 
     def __init__(self, adapter: Any) -> None:
-        self._adapter: Any = adapter._adapter if isinstance(adapter, _Watching) else adapter or dspy.ChatAdapter()
+        self._own: Any = adapter._own if isinstance(adapter, _Watching) else adapter
+
+    @property
+    def _adapter(self) -> Any:
+        return self._own or dspy.ChatAdapter()
 
     def __getattr__(self, name: str) -> Any:
-        if name.startswith("__") or "_adapter" not in vars(self):  # of a copy that is being made
+        if name.startswith("__") or "_own" not in vars(self):  # of a copy that is being made
             raise AttributeError(name)
         return getattr(self._adapter, name)
 
@@ -80,7 +107,8 @@ class _Watching:
 
 
 def _faced(lm: Any) -> Any:
-    return lm if _ANSWERING.get() is None or not isinstance(lm, dspy.BaseLM) or isinstance(lm, _Face) else _Face(lm)
+    asked_here = dspy.settings.get(_ANSWERING) is not None and isinstance(lm, dspy.BaseLM)
+    return _Face(lm) if asked_here and not isinstance(lm, _Face) else lm
 
 
 class _Face(dspy.BaseLM):
@@ -119,8 +147,9 @@ class _Face(dspy.BaseLM):
 
 
 def _answering() -> Answering:
-    answering = _ANSWERING.get()
-    assert answering is not None, "a face is given only where somebody answers"
+    answering: Answering | None = dspy.settings.get(_ANSWERING)
+    if answering is None:
+        raise RuntimeError("a model is asked after the function that it was given to has returned")
     return answering
 
 

@@ -81,9 +81,10 @@ class DSPyModel:
     @property
     def max_output_tokens(self) -> int | None:
         """Tokens that an answer can have at most: the LM's own limit, else what its model is known to give."""
-        for name in ("max_tokens", "max_completion_tokens", "max_output_tokens"):
-            if isinstance(limit := self._lm.kwargs.get(name), int):
-                return limit
+        names = ("max_tokens", "max_completion_tokens", "max_output_tokens")
+        limits = [limit for name in names if isinstance(limit := self._lm.kwargs.get(name), int)]
+        if limits:  # of several, nobody knows which one a provider goes by
+            return max(limits)
         return None if self.custom else max_output_tokens(self._lm.model)
 
     async def complete(self, messages: Messages) -> Completion:

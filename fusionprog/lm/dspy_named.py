@@ -63,6 +63,12 @@ def own_lm(model: LanguageModel) -> AbstractContextManager[Any]:
     return context
 
 
+def parameters_of(*things: Any) -> list[Mapping[str, Any]]:
+    """Returns the parameters of those among some things that are ``dspy.LM``s, or lists of them."""
+    flat = [each for thing in things for each in (thing if isinstance(thing, (list, tuple)) else [thing])]
+    return [each.kwargs for each in flat if isinstance(each, BaseLM)]
+
+
 def as_model(lm: Any) -> DSPyModel | None:
     """Returns a ``dspy.LM`` (or a subclass of its base) as a model, or ``None`` for anything else."""
     return DSPyModel(lm) if isinstance(lm, BaseLM) else None

@@ -11,6 +11,7 @@ from types import ModuleType
 from typing import Any
 
 _SEARCH_ALWAYS = ("perplexity",)  # providers that search in every call and charge for it
+_SEARCH_NAMES = ("-search-preview", "-search-api")  # and models
 _PRICES = "model_prices_and_context_window_backup.json"
 
 
@@ -41,9 +42,8 @@ def usd_per_token(model: str) -> tuple[float, float] | None:
     charged per request (a search that belongs to every call) has no price per token.
     """
     entry = _entry(model)
-    per_request = entry.get("input_cost_per_request") or (
-        entry.get("litellm_provider") in _SEARCH_ALWAYS and entry.get("search_context_cost_per_query")
-    )
+    searches = entry.get("litellm_provider") in _SEARCH_ALWAYS or any(part in model for part in _SEARCH_NAMES)
+    per_request = entry.get("input_cost_per_request") or (searches and entry.get("search_context_cost_per_query"))
     if entry.get("input_cost_per_token") is None or per_request:
         return None
     written = max(

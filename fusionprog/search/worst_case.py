@@ -15,7 +15,7 @@ from fusionprog.program.data import Row
 from fusionprog.prompts.schedule import Schedule
 from fusionprog.runtime.render import RenderedPrompt, Renderer, TaskView
 
-_FUNCTION_TOKENS = 4_096  # that a function's outputs, or its prompts, have at most; nobody knows before it is called
+_FUNCTION_TOKENS = 4_096  # that a function's outputs are taken to have at most; nobody knows before it is called
 _ROOM = 2  # worst cases of a row of every task that a budget must have room for
 _MUCH = 0.1  # of a limit
 
@@ -104,7 +104,7 @@ def worst_case(scorer: TaskScorer, prompts: Mapping[str, RenderedPrompt], rows: 
             own = Renderer({}).prompts(Schedule(), view, list(models))
             chains = _chains(metric.runs, own, models)
         else:
-            chains = [[(_FUNCTION_TOKENS, model)] * metric.calls for model in models.values()]
+            chains = [[(metric.prompt_tokens, model)] * metric.calls for model in models.values()]
         cost, _ = _dearest(chains, given, len(rows), made)
         total += cost
     return total

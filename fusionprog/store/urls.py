@@ -25,7 +25,9 @@ def database_url(url: str | os.PathLike[str] | None) -> URL:
     """
     if url is None:
         return URL.create("sqlite")
-    text = os.fspath(url)
+    text = os.fspath(url) if isinstance(url, (str, os.PathLike)) else url
+    if not isinstance(text, str) or not text.strip():
+        raise no_store(repr(url), "no name" if isinstance(text, str) else type(url).__name__)
     if "://" not in text:
         return URL.create("sqlite", database=text)
     try:

@@ -7,10 +7,12 @@ import signal
 from pathlib import Path
 from typing import Any
 
+import dspy
 import pytest
 
 import fusionprog as fp
-from fusionprog.errors import StoreError
+from fusionprog.errors import MetricError, StoreError
+from fusionprog.store.store import Store
 from fusionprog.testing import Faults, TextModel
 from tests.durability import desk
 from tests.durability.answers import answer
@@ -98,6 +100,35 @@ def test_a_batch_and_an_evaluation_are_kept(tmp_path: Path) -> None:
         assert not model.requests
     assert first == 0
     assert len(program.batch("shop", rows=rows)) == 6 and len(model.requests) == 12
+
+
+def test_an_evaluation_that_is_kept_counts_what_metrics_ask(tmp_path: Path) -> None:
+    """One that is not kept lets them ask by themselves."""
+    model = TextModel(answer, "desk")
+    program = compiled(model)
+    asked: list[str] = []
+
+    class Judge(dspy.BaseLM):
+        def __call__(self, *given: Any, **more: Any) -> Any:
+            asked.append("once")
+            return ["[[ ## score ## ]]\n1\n\n[[ ## completed ## ]]"]
+
+    def judged(example: Any, prediction: Any) -> float:
+        with dspy.context(lm=Judge("judge")):
+            return float(dspy.Predict("team -> score: float")(team=prediction.team).score)
+
+    rows = desk.rows("shop", "new", 2)
+    assert program.evaluate("shop", data=rows, metric=judged).score.mean == 1.0
+    assert len(asked) == 2
+    with pytest.raises(MetricError, match="calls=1"):
+        program.evaluate("shop", data=rows, metric=judged, storage=tmp_path / "runs.db")
+    assert len(asked) == 2
+
+
+@pytest.mark.parametrize("storage", ["", "  ", 5, b"runs.db"])
+def test_a_storage_without_a_name_is_refused(storage: Any) -> None:
+    with pytest.raises(StoreError, match="names no store"):
+        Store(storage)
 
 
 def test_a_storage_that_cannot_be_opened_is_said_before_anything_is_asked(tmp_path: Path) -> None:

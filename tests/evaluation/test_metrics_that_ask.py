@@ -16,7 +16,6 @@ from fusionprog.errors import LMAuthError, LMConfigurationError, MetricError
 from fusionprog.evaluation.evaluator import Evaluator, Outcome, TaskScorer
 from fusionprog.evaluation.metrics import as_metric, judges_of
 from fusionprog.lm.client import LMClient
-from fusionprog.lm.dspy_asking import watched
 from fusionprog.program.data import read_rows
 from fusionprog.runtime.executor import Executor
 from fusionprog.store.store import Store
@@ -56,8 +55,7 @@ class Scored:
     def outcomes(self, store: Store | None = None) -> list[Outcome]:
         async def work() -> list[Outcome]:
             evaluator = Evaluator(Executor(LMClient(store)))
-            with watched():
-                return await evaluator.outcomes(self.scorer, self.prompts, ROWS)
+            return await evaluator.outcomes(self.scorer, self.prompts, ROWS)
 
         return asyncio.run(work())
 
@@ -164,6 +162,105 @@ def test_one_that_asks_too_often_is_stopped(desk: Any) -> None:
             Scored(desk, fp.Metric(function, calls=1, lm=lm_of(server))).outcomes()
 
         assert server.counts.total() == 4
+
+
+@pytest.mark.parametrize("declared", [True, False])
+@pytest.mark.parametrize("way", ["adapter", "adapter, awaited", "the model itself", "in a thread of DSPy's"])
+def test_what_nobody_can_answer_for_is_not_asked(desk: Any, way: str, declared: bool) -> None:
+    """Whatever the function catches."""
+
+    def by_adapter(example: Any, prediction: Any) -> float:
+        try:
+            with dspy.context(lm=lm, adapter=dspy.JSONAdapter()):
+                return asks(example, prediction)
+        except Exception:
+            return 0.0
+
+    async def awaited(example: Any, prediction: Any) -> float:
+        try:
+            with dspy.context(lm=lm, adapter=dspy.JSONAdapter()):
+                return await asks_and_awaits(example, prediction)
+        except Exception:
+            return 0.0
+
+    def itself(example: Any, prediction: Any) -> float:
+        try:
+            return float(len(lm("is it right?")))
+        except Exception:
+            return 0.0
+
+    def in_threads(example: Any, prediction: Any) -> float:
+        def one(**_: Any) -> Any:
+            return lm("is it right?")
+
+        dspy.Parallel(num_threads=2, disable_progress_bar=True, max_errors=9)([(one, {}), (one, {})])
+        return 0.0
+
+    ways = {"adapter": by_adapter, "adapter, awaited": awaited, "the model itself": itself}
+    function = ways.get(way, in_threads)
+    words = "in a way that is not counted" if declared else "budgets set no calls of it aside"
+    with LMServer(graded) as server:
+        lm = lm_of(server)
+        with pytest.raises(MetricError, match=words):
+            Scored(desk, fp.Metric(function, calls=2, lm=lm) if declared else function).outcomes()
+
+        assert server.counts.total() == 0
+
+
+def test_threads_of_dspy_and_event_loops_of_its_own_are_answered(desk: Any) -> None:
+    def in_threads(example: Any, prediction: Any) -> float:
+        given = {"message": example.message, "team": prediction.team}
+        both = [(dspy.Predict(GRADE), given), (dspy.Predict(GRADE), {**given, "team": "another"})]
+        return sum(float(each.score) for each in dspy.Parallel(num_threads=2, disable_progress_bar=True)(both))
+
+    def on_a_loop(example: Any, prediction: Any) -> float:
+        return 2 * asyncio.run(asks_and_awaits(example, prediction))
+
+    with LMServer(graded) as server:
+        for function in (in_threads, on_a_loop):
+            with Store() as store:
+                metric = fp.Metric(function, calls=2, lm=lm_of(server))
+                assert [each.score for each in Scored(desk, metric).outcomes(store)] == [1.0] * 4
+
+
+def test_a_prompt_is_no_longer_than_it_says(desk: Any) -> None:
+    rubric = "Be fair. " * 1_000
+
+    def function(example: Any, prediction: Any) -> float:
+        grade = dspy.Predict(dspy.Signature(GRADE, rubric))
+        return float(grade(message=example.message, team=prediction.team).score)
+
+    with LMServer(graded) as server:
+        with pytest.raises(MetricError, match=r"a longer prompt than budgets set aside.* prompt_tokens=16384"):
+            Scored(desk, fp.Metric(function, calls=1, lm=lm_of(server))).outcomes()
+        assert server.counts.total() == 0
+
+        metric = fp.Metric(function, calls=1, lm=lm_of(server), prompt_tokens=16_384)
+        assert [each.score for each in Scored(desk, metric).outcomes()] == [0.5] * 4
+
+
+@pytest.mark.parametrize("name", ["max_tokens", "max_completion_tokens", "max_output_tokens"])
+def test_an_answer_is_no_longer_than_the_models(desk: Any, name: str) -> None:
+    def function(example: Any, prediction: Any) -> float:
+        longer: Any = {name: 9_000}
+        return float(dspy.Predict(GRADE, **longer)(message=example.message, team=prediction.team).score)
+
+    with LMServer(graded) as server:
+        with pytest.raises(MetricError, match="longer answers"):
+            Scored(desk, fp.Metric(function, calls=1, lm=lm_of(server))).outcomes()
+        assert server.counts.total() == 0
+
+
+def test_what_a_function_says_shows_no_key_of_its_models(desk: Any) -> None:
+    key = "k-judge-9f8e7d6c5b"
+    lm = dspy.LM("openai/judge", api_base="http://127.0.0.1:9", api_key=key, cache=False)
+
+    def function(example: Any, prediction: Any) -> float:
+        raise ValueError(f"no answer from {lm.model} with {key}")
+
+    with pytest.raises(MetricError, match="raised ValueError") as caught:
+        Scored(desk, function).outcomes()
+    assert key not in str(caught.value)
 
 
 def test_one_that_asks_another_model_is_stopped(desk: Any) -> None:
