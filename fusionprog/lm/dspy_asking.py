@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
 import dspy
 from dspy.utils.callback import BaseCallback
 
 from fusionprog.lm.dspy_lm import DSPyModel
+from fusionprog.lm.dspy_settings import Overriding, setting
 from fusionprog.lm.model import LanguageModel, Messages
 
 _REPEAT = "rollout_id"  # how DSPy asks for another answer to the same prompt
@@ -43,7 +43,7 @@ class Answering(Protocol):
         ...
 
 
-def answered_by(answering: Answering, lm: LanguageModel | None = None) -> AbstractContextManager[None]:
+def answered_by(answering: Answering, lm: LanguageModel | None = None) -> Overriding:
     """Within it, what is asked through DSPy is answered by ``answering``; threads that DSPy starts are included.
 
     That is what its predictors ask, and ``dspy.settings.lm``. What asks an LM past both, by its own call or by an
@@ -55,27 +55,25 @@ def answered_by(answering: Answering, lm: LanguageModel | None = None) -> Abstra
     """
     settings: dict[str, Any] = {
         _ANSWERING: answering,
-        "adapter": _Watching(dspy.settings.adapter),
-        "callbacks": [*dspy.settings.callbacks, _WATCH],
+        "adapter": _Watching(setting("adapter")),
+        "callbacks": [*setting("callbacks"), _WATCH],
     }
     if lm is not None:
         settings["lm"] = _Face(lm)
-    context: AbstractContextManager[None] = dspy.context(**settings)
-    return context
+    return Overriding(**settings)
 
 
-def unanswered() -> AbstractContextManager[None]:
+def unanswered() -> Overriding:
     """Within it, inside of ``answered_by``, models are asked as if it were not: for who answers."""
-    callbacks = [each for each in dspy.settings.callbacks if each is not _WATCH]
-    context: AbstractContextManager[None] = dspy.context(**{_ANSWERING: None, "callbacks": callbacks})
-    return context
+    callbacks = [each for each in setting("callbacks") if each is not _WATCH]
+    return Overriding(**{_ANSWERING: None, "callbacks": callbacks})
 
 
 class _Watch(BaseCallback):
     """Hears of every LM that DSPy is about to ask."""
 
     def on_lm_start(self, call_id: str, instance: Any, inputs: dict[str, Any]) -> None:
-        answering = dspy.settings.get(_ANSWERING)
+        answering = setting(_ANSWERING)
         if answering is not None:
             answering.unseen(instance)
             raise Unseen
@@ -107,7 +105,7 @@ class _Watching:
 
 
 def _faced(lm: Any) -> Any:
-    asked_here = dspy.settings.get(_ANSWERING) is not None and isinstance(lm, dspy.BaseLM)
+    asked_here = setting(_ANSWERING) is not None and isinstance(lm, dspy.BaseLM)
     return _Face(lm) if asked_here and not isinstance(lm, _Face) else lm
 
 
@@ -147,7 +145,7 @@ class _Face(dspy.BaseLM):
 
 
 def _answering() -> Answering:
-    answering: Answering | None = dspy.settings.get(_ANSWERING)
+    answering: Answering | None = setting(_ANSWERING)
     if answering is None:
         raise RuntimeError("a model is asked after the function that it was given to has returned")
     return answering

@@ -1,4 +1,4 @@
-"""The one file that knows DSPy's language models, and the only one that reads private names of DSPy.
+"""The one file that knows DSPy's language models, and with ``dspy_settings`` what reads private names of DSPy.
 
 DSPy moves this part of itself in 3.5; ``dspy`` is pinned below that.
 """
@@ -22,7 +22,6 @@ from dspy.clients.engines.litellm_engine import AsyncLiteLLMEngine, LiteLLMEngin
 from dspy.clients.engines.lm15_engine import AsyncLM15Engine
 from dspy.clients.errors import wrap_error
 from dspy.clients.execution import _engine, aexecute, execute, finalize, prepare
-from dspy.dsp.utils.settings import main_thread_config, thread_local_overrides
 from dspy.lm15 import LM15Error, Response
 from dspy.lm15 import Message as LM15Message
 from dspy.utils.callback import with_callbacks
@@ -33,6 +32,7 @@ from fusionprog.errors import LMConfigurationError, LMError
 from fusionprog.lm.dspy_answers import Answer, read_response, read_result
 from fusionprog.lm.dspy_errors import cleaned, explained, meaning, raised_by_engine, shown
 from fusionprog.lm.dspy_requests import ending_with, like
+from fusionprog.lm.dspy_settings import somebody_listens
 from fusionprog.lm.model import Completion, Message, Messages, approximate_tokens
 from fusionprog.lm.prices import max_output_tokens, usd_per_token
 from fusionprog.lm.redaction import public, redact
@@ -99,7 +99,7 @@ class DSPyModel:
             if not text.isascii():
                 text.encode()  # half of a surrogate pair cannot be sent
             route = self._route(messages)
-            if route.complete is None or self._callbacks or _somebody_listens():
+            if route.complete is None or self._callbacks or somebody_listens():
                 return await self._ask_with_dspy(messages, route)
             return await self._ask_directly(messages, route, text)
         except Exception as error:
@@ -304,15 +304,6 @@ def _hear(body: dict[str, Any]) -> list[str]:
 
     body["logger_fn"] = hear
     return heard
-
-
-def _somebody_listens() -> bool:
-    """Whether DSPy's settings have anything that hears of calls."""
-    settings = thread_local_overrides.get() or main_thread_config
-    for name in ("callbacks", "usage_tracker", "send_stream"):
-        if settings[name] if name in settings else main_thread_config[name]:
-            return True
-    return False
 
 
 def _answers_itself(lm: BaseLM) -> bool:
