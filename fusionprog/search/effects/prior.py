@@ -12,6 +12,7 @@ from fusionprog.search.sources import Expected, Source
 
 _LEAST_DOUBT = 0.1  # how much it counts, before anything is measured, that sources are of no use
 _LEAST_SCALE = 0.01  # no source is so certain, in units of score
+_SETTING = 0.1  # what a setting does, before anything is known of it
 _PAIR = 0.04  # how well a source knows what two items do together, in units of score
 
 
@@ -55,12 +56,21 @@ def _hypothesis(source: Source, columns: Columns) -> Hypothesis:
         for setting, values in settings.items():
             for option, expected in values.items():
                 name = ("amount", node, option) if setting == "demos" else ("choice", node, setting, option)
-                means[name], scales[name] = expected.mean, max(_LEAST_SCALE, expected.se)
+                means[name], scales[name] = _as_usual(expected)
     for node, mine in source.pairs.items():
         for one, others in mine.items():
             for other, value in others.items():
                 means["pair", node, one, other], scales["pair", node, one, other] = value, _PAIR
     return Hypothesis(source.name, source.weight, means, scales)
+
+
+def _as_usual(expected: Expected) -> tuple[float, float]:
+    """Mean and standard deviation of what a setting does, by what is known of it and by what settings usually do.
+
+    What is kept of settings is told as it was seen, with nothing taken off.
+    """
+    known = _SETTING**2 / (_SETTING**2 + expected.se**2)
+    return known * expected.mean, max(_LEAST_SCALE, math.sqrt(known) * expected.se)
 
 
 def _spread_out(
