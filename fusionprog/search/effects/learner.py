@@ -160,10 +160,14 @@ class Learner:
         made = cls(replace(first.columns, opened=tuple(opened)), first._model.hypotheses, first._model.usual)
         if not all(each._history.whole for each in learners):
             return None
+        look = float(_FIRST)
         for each in learners:
             made.sightings.take(each.sightings)
             for measured in each._history.measured:
                 made._take([measured])
+                if made._model.count >= look:
+                    made._model.look_anew()
+                    look = made._model.count * _GROWTH
         made._model.weigh()
         made._model.learn_scales()
         return made if made._history.whole else None

@@ -247,6 +247,10 @@ class EffectsModel:
             self._known = None
         return self.known.times(self.slope)
 
+    def look_anew(self) -> None:
+        """Lets outcomes be looked at from where they are expected now."""
+        self._known = None
+
     def draw(self, seed: int) -> Vector:
         """Returns one draw of all effects in units of score, shape ``(n_columns,)``; equal seeds draw alike.
 
