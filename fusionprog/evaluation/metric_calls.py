@@ -134,7 +134,9 @@ class MetricAsks:
     def open(self, example: Any, prediction: Any) -> None:
         """Lets it be asked, on the loop that this is called on; prompts may show the row and the answer."""
         self._threads = FromThreads()
-        self._shown = sum(len(str(value).encode()) for each in (example, prediction) for value in each.values())
+        self._shown = sum(
+            len(str(value).encode(errors="replace")) for each in (example, prediction) for value in each.values()
+        )
 
     def close(self) -> None:
         """Ends it, and notes what was asked."""
@@ -222,7 +224,7 @@ class MetricAsks:
     def _request(self, messages: Messages) -> Request:
         if messages[-1]["role"] != "user" or not all(isinstance(each["content"], str) for each in messages):
             raise self._failed("asks with messages that are not kept", expected="texts, the last of them the user's")
-        size = sum(len(each["content"].encode()) for each in messages)
+        size = sum(_bytes(each["content"]) for each in messages)
         if size > self._metric.prompt_tokens + self._shown:
             raise self._failed(
                 "asks with a longer prompt than budgets set aside",
@@ -247,3 +249,7 @@ class MetricAsks:
         error = MetricError(f"the metric {self._metric.name!r} {problem}", **more)
         self.failure = self.failure or error
         return error
+
+
+def _bytes(text: str) -> int:
+    return len(text.encode(errors="replace"))

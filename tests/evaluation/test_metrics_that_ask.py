@@ -125,10 +125,12 @@ def test_a_call_with_parameters_of_its_own_is_another_call(desk: Any) -> None:
 
 
 def test_functions_wait_beside_each_other(desk: Any) -> None:
-    together = threading.Barrier(4, timeout=20)
+    together, begun = threading.Barrier(4, timeout=20), set[str]()
 
     def function(example: Any, prediction: Any) -> float:
-        together.wait()
+        if example.message not in begun:  # it may be called again, where Python mixes up its threads
+            begun.add(example.message)
+            together.wait()
         return asks(example, prediction)
 
     with LMServer(graded) as server:
