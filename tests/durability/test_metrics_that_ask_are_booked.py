@@ -19,6 +19,7 @@ from tests.durability.answers import answer
 
 READ, WRITTEN = 2e-6, 8e-6  # dollars per token
 Prompt = Sequence[Mapping[str, str]]
+GRADER = dspy.Predict("message, team, wanted -> score: float")  # made once, as judges should be
 _FIELD = re.compile(r"\[\[ ## (\w+) ## \]\]\n(.*?)(?=\n\n|$)", re.DOTALL)
 
 
@@ -53,8 +54,7 @@ def graded(messages: Prompt) -> str:
 
 
 def grade(example: Any, prediction: Any, trace: Any = None) -> float:
-    grader = dspy.Predict("message, team, wanted -> score: float")
-    return float(grader(message=example.message, team=prediction.team, wanted=example.team).score)
+    return float(GRADER(message=example.message, team=prediction.team, wanted=example.team).score)
 
 
 def task(name: str, metric: Any) -> fp.Task:

@@ -23,6 +23,12 @@ from fusionprog.testing import LMServer, error
 
 ROWS = read_rows([{"message": f"parcel {number}", "team": "delivery"} for number in range(4)], "rows")
 GRADE = "message, team -> score: float"
+# Made once: to read a signature's text in several threads is what CPython before 3.11.8 gets wrong now and then.
+GRADER = dspy.Predict(GRADE)
+SHORT, TWICE, REASONED = (
+    make("message -> score: float", **more)
+    for make, more in ((dspy.Predict, {}), (dspy.Predict, {"n": 2}), (dspy.ChainOfThought, {}))
+)
 
 
 def graded(messages: Sequence[Mapping[str, Any]]) -> str:
@@ -30,11 +36,11 @@ def graded(messages: Sequence[Mapping[str, Any]]) -> str:
 
 
 def asks(example: Any, prediction: Any, trace: Any = None) -> float:
-    return float(dspy.Predict(GRADE)(message=example.message, team=prediction.team).score)
+    return float(GRADER(message=example.message, team=prediction.team).score)
 
 
 async def asks_and_awaits(example: Any, prediction: Any) -> float:
-    return float((await dspy.Predict(GRADE).acall(message=example.message, team=prediction.team)).score)
+    return float((await GRADER.acall(message=example.message, team=prediction.team)).score)
 
 
 def lm_of(server: LMServer, **more: Any) -> Any:
@@ -92,8 +98,8 @@ def test_it_asks_the_programs_own_model_if_it_names_none(desk: Any) -> None:
     "function",
     [
         lambda example, prediction: float("0.5" in dspy.settings.lm(f"{example.message}: {prediction.team}")[0]),
-        lambda example, prediction: dspy.Predict("message -> score: float", n=2)(message=example.message).score * 2,
-        lambda example, prediction: dspy.ChainOfThought("message -> score: float")(message=example.message).score * 2,
+        lambda example, prediction: TWICE(message=example.message).score * 2,
+        lambda example, prediction: REASONED(message=example.message).score * 2,
     ],
     ids=["directly", "two samples", "another module"],
 )
@@ -112,8 +118,7 @@ def test_a_call_with_parameters_of_its_own_is_another_call(desk: Any) -> None:
     warmth = {"value": 0.1}
 
     def function(example: Any, prediction: Any) -> float:
-        predict = dspy.Predict("message -> score: float", temperature=warmth["value"])
-        return float(predict(message=example.message).score)
+        return float(SHORT(message=example.message, config={"temperature": warmth["value"]}).score)
 
     with LMServer(graded) as server, Store() as store:
         scored = Scored(desk, fp.Metric(function, calls=1, lm=lm_of(server)))
@@ -212,7 +217,7 @@ def test_what_nobody_can_answer_for_is_not_asked(desk: Any, way: str, declared: 
 def test_threads_of_dspy_and_event_loops_of_its_own_are_answered(desk: Any) -> None:
     def in_threads(example: Any, prediction: Any) -> float:
         given = {"message": example.message, "team": prediction.team}
-        both = [(dspy.Predict(GRADE), given), (dspy.Predict(GRADE), {**given, "team": "another"})]
+        both = [(GRADER, given), (GRADER, {**given, "team": "another"})]
         return sum(float(each.score) for each in dspy.Parallel(num_threads=2, disable_progress_bar=True)(both))
 
     def on_a_loop(example: Any, prediction: Any) -> float:
@@ -226,10 +231,9 @@ def test_threads_of_dspy_and_event_loops_of_its_own_are_answered(desk: Any) -> N
 
 
 def test_a_prompt_is_no_longer_than_it_says(desk: Any) -> None:
-    rubric = "Be fair. " * 1_000
+    grade = dspy.Predict(dspy.Signature(GRADE, "Be fair. " * 1_000))
 
     def function(example: Any, prediction: Any) -> float:
-        grade = dspy.Predict(dspy.Signature(GRADE, rubric))
         return float(grade(message=example.message, team=prediction.team).score)
 
     with LMServer(graded) as server:
@@ -244,8 +248,8 @@ def test_a_prompt_is_no_longer_than_it_says(desk: Any) -> None:
 @pytest.mark.parametrize("name", ["max_tokens", "max_completion_tokens", "max_output_tokens"])
 def test_an_answer_is_no_longer_than_the_models(desk: Any, name: str) -> None:
     def function(example: Any, prediction: Any) -> float:
-        longer: Any = {name: 9_000}
-        return float(dspy.Predict(GRADE, **longer)(message=example.message, team=prediction.team).score)
+        config = {name: 9_000}
+        return float(GRADER(message=example.message, team=prediction.team, config=config).score)
 
     with LMServer(graded) as server:
         with pytest.raises(MetricError, match="longer answers"):
