@@ -66,9 +66,16 @@ class Pending:
         self._batch = Batch()
         self._by_key: dict[bytes, CallRow] = {}
         self._woken = False
+        self._under_way = False
 
     def __len__(self) -> int:
         return len(self._batch)
+
+    @property
+    def settled(self) -> bool:
+        """Whether all that was added is in the database: nothing waits, and nothing is being written."""
+        with self._lock:
+            return not self._under_way and not len(self._batch)
 
     def find(self, key: bytes) -> CallRow | None:
         """Returns the newest row of a call that is not known to be in the database."""
@@ -93,11 +100,13 @@ class Pending:
         """Returns everything for one transaction; what is put from now on is the next one's."""
         with self._lock:
             taken, self._batch, self._woken = self._batch, Batch(), False
+            self._under_way = len(taken) > 0
             return taken
 
     def written(self, batch: Batch) -> None:
         """Forgets a batch that is in the database."""
         with self._lock:
+            self._under_way = False
             by_key = self._by_key
             for row in batch.calls:
                 if by_key.get(row.key) is row:
@@ -106,6 +115,7 @@ class Pending:
     def put_back(self, batch: Batch) -> None:
         """Keeps a batch that could not be written for the next attempt."""
         with self._lock:
+            self._under_way = False
             self._batch = batch.before(self._batch)
 
     def forget(self) -> None:

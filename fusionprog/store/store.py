@@ -311,7 +311,7 @@ class Store:
     @contextmanager
     def reading(self) -> Iterator[Connection]:
         """A transaction that sees everything that was put; for work that is off the calls' path."""
-        if len(self._pending):
+        if not self._pending.settled:
             self.flush()
         with self._database.transaction("read", writes=False) as connection:
             yield connection

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +59,26 @@ def test_counts_and_studies_see_what_was_just_put(store: Store) -> None:
     assert store.get_trial_count("s") == 1
     store.put_trials("s", [{**trial, "value": 2.0}, {**trial, "number": 1}])
     assert store.get_trial_count("s") == 2
+
+
+def test_counts_see_what_is_being_written(path: Path) -> None:
+    """The writer has taken it, and has not committed it yet."""
+    store = Store(path)
+    database = store._database
+    begun, go_on, write = threading.Event(), threading.Event(), database.write
+
+    def slowly(batch: Any) -> None:
+        begun.set()
+        assert go_on.wait(10)
+        write(batch)
+
+    store._writer._write = slowly
+    store.put_trials("s", [{"fold": 0, "number": 0, "params": "{}", "value": 1.0, "state": "COMPLETE"}])
+    store.wake()
+    assert begun.wait(10)
+    threading.Timer(0.05, go_on.set).start()
+    assert store.get_trial_count("s") == 1
+    store.close()
 
 
 def test_a_store_knows_its_place(path: Path) -> None:
