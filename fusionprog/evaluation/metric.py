@@ -199,7 +199,7 @@ class Metric:
         except LMUnavailableError:  # of a model that the metric asks: the row is measured again
             raise
         except Exception as error:
-            raise self._failed(error) from error
+            raise self._failed(error) from (None if self._clean(str(error)) != str(error) else error)
 
     def _call(self, example: Any, prediction: Prediction) -> Any:
         try:
@@ -207,14 +207,18 @@ class Metric:
         except LMUnavailableError:
             raise
         except Exception as error:
-            raise self._failed(error) from error
+            raise self._failed(error) from (None if self._clean(str(error)) != str(error) else error)
 
     def _failed(self, error: Exception) -> MetricError:
         return MetricError(
             f"the metric {self.name!r} raised {type(error).__name__}",
-            found=redact(str(error), os.environ, *parameters_of(self.lm, *_values_in(self.fn))),
+            found=self._clean(str(error)),
             fix="A metric must return a number for every answer, also for wrong and empty ones",
         )
+
+    def _clean(self, text: str) -> str:
+        """Returns a text without the secrets that are known; an error that shows one is no cause of another."""
+        return redact(text, os.environ, *parameters_of(self.lm, *_values_in(self.fn)))
 
 
 async def _awaited(result: Awaitable[Any]) -> Any:

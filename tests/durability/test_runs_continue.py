@@ -80,15 +80,7 @@ def test_what_a_compile_has_measured_is_not_asked_again(scene: Scene, whole: Who
 
 def test_a_batch_and_an_evaluation_are_kept(tmp_path: Path) -> None:
     model = TextModel(answer, "desk")
-    program = fp.compile(
-        desk.Desk(),
-        [desk.desk_task("shop")],
-        pool=desk.pool,
-        lm=model,
-        trials=2,
-        budget=fp.Budget(calls=300),
-        progress=False,
-    )
+    program = compiled(model)
     rows: list[dict[str, Any]] = desk.rows("shop", "new", 6)
     storage = tmp_path / "runs.db"
     for _ in range(2):
@@ -133,15 +125,7 @@ def test_a_storage_without_a_name_is_refused(storage: Any) -> None:
 
 def test_a_storage_that_cannot_be_opened_is_said_before_anything_is_asked(tmp_path: Path) -> None:
     model = TextModel(answer, "desk")
-    program = fp.compile(
-        desk.Desk(),
-        [desk.desk_task("shop")],
-        pool=desk.pool,
-        lm=model,
-        trials=2,
-        budget=fp.Budget(calls=300),
-        progress=False,
-    )
+    program = compiled(model)
     model.reset()
     with pytest.raises(StoreError):
         program.batch("shop", rows=desk.rows("shop", "new", 6), storage=tmp_path / "no" / "folder" / "runs.db")

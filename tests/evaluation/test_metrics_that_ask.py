@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import traceback
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -267,6 +268,7 @@ def test_what_a_function_says_shows_no_key_of_its_models(desk: Any) -> None:
     with pytest.raises(MetricError, match="raised ValueError") as caught:
         Scored(desk, function).outcomes()
     assert key not in str(caught.value)
+    assert key not in "".join(traceback.format_exception(caught.value))
 
 
 def test_one_that_asks_another_model_is_stopped(desk: Any) -> None:

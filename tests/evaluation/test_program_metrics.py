@@ -50,8 +50,8 @@ def test_a_judge_sees_the_answer_and_the_gold_and_its_calls_count(desk: Any) -> 
     first, second = evaluate(desk, metric, {"triage": model})
 
     assert (first.score, second.score) == (1.0, 0.0)
-    assert judge.asked[0]["message"] == "late parcel"
-    assert [each["gold_team"] for each in judge.asked] == ["delivery", "billing"]
+    seen = {each["message"]: each["gold_team"] for each in judge.asked}  # in the order in which slots were free
+    assert seen == {"late parcel": "delivery", "invoice": "billing"}
     assert len(first.calls) == 2
     assert (first.tokens, first.usd) == (12, 0.5)  # the program's own calls alone
 
