@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import AbstractContextManager
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from sqlalchemy import Connection
 
 from fusionprog.store.pending import Batch
+
+T = TypeVar("T")
 
 
 class Database(Protocol):
@@ -23,6 +26,9 @@ class Database(Protocol):
 
     def transaction(self, done: str, *, writes: bool) -> AbstractContextManager[Connection]:
         """A transaction; ``done`` is what its errors say the store could not be: opened, read or written."""
+
+    def read(self, work: Callable[[Connection], T]) -> T:
+        """Returns what ``work`` reads in a transaction; it may be done again, after a server was away."""
 
     def write(self, batch: Batch) -> None:
         """Writes a batch in one transaction, from the store's thread alone."""

@@ -4,26 +4,30 @@ from __future__ import annotations
 
 import contextlib
 import secrets
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import TypeVar
 
 import psycopg
 from psycopg import Connection as DriverConnection
 from sqlalchemy import Connection, create_engine, delete, text
 from sqlalchemy.dialects.postgresql.psycopg import dialect as psycopg_dialect
 from sqlalchemy.engine import URL
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from fusionprog.store.calls import CallRow
 from fusionprog.store.failures import store_failure
 from fusionprog.store.locks import lock_number
 from fusionprog.store.nul import escaped
+from fusionprog.store.outages import through_outage
 from fusionprog.store.pending import Batch, Row
 from fusionprog.store.schema import prepare
-from fusionprog.store.session import Session, connect_options
+from fusionprog.store.session import Session, connect_options, says_away
 from fusionprog.store.statements import upserts
 from fusionprog.store.tables import RECEIPT, calls, info, metadata
 from fusionprog.store.urls import public_name, secrets_of
+
+T = TypeVar("T")
 
 _CLOCK = "extract(epoch from clock_timestamp())::float8"
 _CREATED = CallRow._fields.index("created")
@@ -59,12 +63,20 @@ class PostgresDatabase:
         self.session = Session(url, outage)
         self._receipt, self._batches = f"{RECEIPT}{secrets.token_hex(8)}", 0
         try:
-            with self.transaction("opened", writes=True) as connection:
-                connection.execute(text("select pg_advisory_xact_lock(:number)"), {"number": lock_number("schema")})
-                prepare(connection, self.name)
+            self._connect_once()
+            self._transact(self._prepare, "opened")
         except BaseException:
             self._engine.dispose()
             raise
+
+    def _connect_once(self) -> None:
+        """Fails at once where nobody answers: the server is not waited for before it was there."""
+        with self.transaction("opened", writes=False):
+            pass
+
+    def _prepare(self, connection: Connection) -> None:
+        connection.execute(text("select pg_advisory_xact_lock(:number)"), {"number": lock_number("schema")})
+        prepare(connection, self.name)
 
     @contextmanager
     def transaction(self, done: str, *, writes: bool) -> Iterator[Connection]:
@@ -72,6 +84,20 @@ class PostgresDatabase:
         try:
             with self._engine.begin() as connection:
                 yield connection
+        except (SQLAlchemyError, psycopg.Error, UnicodeError) as error:
+            raise store_failure(self.name, done, error, self._secrets) from error
+
+    def read(self, work: Callable[[Connection], T]) -> T:
+        """Returns what ``work`` reads in a transaction; it reads once more after the server was away."""
+        return self._transact(work, "read")
+
+    def _transact(self, work: Callable[[Connection], T], done: str) -> T:
+        def attempt() -> T:
+            with self._engine.begin() as connection:
+                return work(connection)
+
+        try:
+            return through_outage(attempt, _is_lost, self._outage)
         except (SQLAlchemyError, psycopg.Error, UnicodeError) as error:
             raise store_failure(self.name, done, error, self._secrets) from error
 
@@ -100,14 +126,13 @@ class PostgresDatabase:
 
     def now(self) -> float:
         """The unix time by which rows of calls are marked: the server's."""
-        with self.transaction("read", writes=False) as connection:
-            return float(connection.execute(text(f"select {_CLOCK}")).scalar_one())
+        return self.read(lambda connection: float(connection.execute(text(f"select {_CLOCK}")).scalar_one()))
 
     def size(self) -> int:
         """Bytes that the store's tables take on the server's disk."""
         sizes = text("select pg_total_relation_size(to_regclass(name)) from unnest(cast(:names as text[])) as name")
-        with self.transaction("read", writes=False) as connection:
-            return sum(connection.execute(sizes, {"names": list(metadata.tables)}).scalars())
+        names = {"names": list(metadata.tables)}
+        return self.read(lambda connection: int(sum(connection.execute(sizes, names).scalars())))
 
     def compact(self) -> None:
         """Does nothing: the server gives the room of deleted rows to new ones by itself."""
@@ -130,6 +155,14 @@ class PostgresDatabase:
             with contextlib.suppress(SQLAlchemyError), self._engine.begin() as connection:
                 connection.execute(delete(info).where(info.c.key == self._receipt))
         self._engine.dispose()
+
+
+def _is_lost(error: Exception) -> bool:
+    """Whether a connection could not be made, or was lost; for a server that was there before."""
+    if not isinstance(error, DBAPIError) or not isinstance(error.orig, psycopg.Error):
+        return False
+    unmade = isinstance(error.orig, psycopg.OperationalError) and error.orig.sqlstate is None
+    return unmade or error.connection_invalidated or says_away(error.orig)
 
 
 def _values(table: str, rows: list[Row]) -> list[Row]:

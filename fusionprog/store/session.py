@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import random
-import time
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
@@ -13,6 +11,7 @@ from sqlalchemy.dialects.postgresql.psycopg import dialect as psycopg_dialect
 from sqlalchemy.engine import URL, Dialect
 
 from fusionprog.store.failures import store_failure
+from fusionprog.store.outages import through_outage
 from fusionprog.store.urls import public_name, secrets_of
 
 T = TypeVar("T")
@@ -20,9 +19,9 @@ T = TypeVar("T")
 # Seconds; a host that is gone is noticed after 10 + 4 * 5 of them, by either side.
 _ALIVE = {"idle": 10, "interval": 5, "count": 4}
 _UNACKNOWLEDGED = 30_000  # milliseconds that sent data may wait for the other side
-_BACKOFF = (0.05, 2.0)  # seconds before the first attempt to come back, and between later ones at most
 _REPEATS = 10  # of a transaction that the server gave up in favour of another's
 _GIVEN_UP = ("40001", "40P01")
+_AWAY = ("08", "57P")  # how the states begin by which a server says that it goes, or is not up yet
 _SETTINGS = {
     "tcp_keepalives_idle": str(_ALIVE["idle"]),
     "tcp_keepalives_interval": str(_ALIVE["interval"]),
@@ -45,6 +44,11 @@ def connect_options(url: URL) -> dict[str, Any]:
         "application_name": "fusionprog",
     }
     return {name: value for name, value in own.items() if name not in url.query}
+
+
+def says_away(error: psycopg.Error) -> bool:
+    """Whether a server says by an error that it goes, or is not up yet."""
+    return (error.sqlstate or "").startswith(_AWAY)
 
 
 class Session:
@@ -79,8 +83,19 @@ class Session:
         Raises:
             StoreError: if it fails, or the server stays away.
         """
-        end: float | None = None
-        pause, repeats = _BACKOFF[0], 0
+        try:
+            return through_outage(lambda: self._attempt(work), self._is_lost, self._outage)
+        except psycopg.Error as error:
+            raise store_failure(self._name, done, error, self._secrets) from error
+
+    def close(self) -> None:
+        """Ends the connection, and with it all its locks."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    def _attempt(self, work: Callable[[Connection], T]) -> T:
+        repeats = 0
         while True:
             try:
                 return work(self._connected())
@@ -88,21 +103,9 @@ class Session:
                 if error.sqlstate in _GIVEN_UP and repeats < _REPEATS:
                     repeats += 1
                     continue
-                if not self._is_lost(error):
-                    raise store_failure(self._name, done, error, self._secrets) from error
-                self.close()
-                now = time.monotonic()
-                end = now + self._outage if end is None else end
-                if now + pause > end:
-                    raise store_failure(self._name, done, error, self._secrets) from error
-            time.sleep(pause * random.uniform(0.5, 1.0))
-            pause = min(2 * pause, _BACKOFF[1])
-
-    def close(self) -> None:
-        """Ends the connection, and with it all its locks."""
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None
+                if self._is_lost(error):
+                    self.close()
+                raise
 
     def _connected(self) -> Connection:
         if self._connection is None:
@@ -118,8 +121,7 @@ class Session:
                 self.returned(connection)
         return self._connection
 
-    def _is_lost(self, error: psycopg.Error) -> bool:
+    def _is_lost(self, error: Exception) -> bool:
         if self._connection is None or self._connection.closed:
-            return True
-        state = error.sqlstate or ""
-        return state.startswith(("08", "57P"))
+            return isinstance(error, psycopg.Error)
+        return isinstance(error, psycopg.Error) and says_away(error)

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import sqlite3
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.dialects.sqlite import pysqlite
@@ -24,6 +25,8 @@ from fusionprog.store.pending import Batch
 from fusionprog.store.schema import prepare
 from fusionprog.store.statements import upserts
 from fusionprog.store.urls import no_store, public_name
+
+T = TypeVar("T")
 
 _RETRY = 0.02  # seconds between attempts where SQLite itself does not wait
 _FIND = "select text, input_tokens, output_tokens, usd, finish from fusionprog_calls where key = ? and created >= ?"
@@ -106,6 +109,11 @@ class SqliteDatabase:
         except (SQLAlchemyError, sqlite3.Error, UnicodeError) as error:
             raise store_failure(self.name, done, error) from error
 
+    def read(self, work: Callable[[Connection], T]) -> T:
+        """Returns what ``work`` reads in a transaction."""
+        with self.transaction("read", writes=False) as connection:
+            return work(connection)
+
     def find(self, key: bytes, since: float) -> StoredCall | None:
         """Returns the answer under a key that was stored at ``since`` or later."""
         if self._keys is not None and key not in self._keys:
@@ -143,11 +151,11 @@ class SqliteDatabase:
 
     def size(self) -> int:
         """Bytes that the database takes."""
-        with self.transaction("read", writes=False) as connection:
-            pages, size = (
-                int(connection.exec_driver_sql(f"PRAGMA page_{what}").scalar_one()) for what in ("count", "size")
-            )
-        return pages * size
+
+        def pages_and_size(connection: Connection) -> list[int]:
+            return [int(connection.exec_driver_sql(f"PRAGMA page_{of}").scalar_one()) for of in ("count", "size")]
+
+        return math.prod(self.read(pages_and_size))
 
     def compact(self) -> None:
         """Gives back the room of what was deleted."""

@@ -6,11 +6,11 @@ import atexit
 import json
 import os
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from sqlalchemy import Connection, func, select
 
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from fusionprog.store.claims import Claims
 
 __all__ = ["Store", "StoredCall"]
+
+T = TypeVar("T")
 
 _NAMED = 20_000  # models and prompts that are remembered as put; those that are forgotten are put once more
 
@@ -298,21 +300,19 @@ class Store:
 
     def get_studies(self) -> dict[str, dict[str, str]]:
         """Returns fingerprint → parts of every study in the store."""
-        with self.reading() as connection:
-            rows = connection.execute(select(studies.c.fingerprint, studies.c.parts)).all()
+        query = select(studies.c.fingerprint, studies.c.parts)
+        rows = self._read(lambda connection: connection.execute(query).all())
         return {fingerprint: json.loads(parts) for fingerprint, parts in rows}
 
     def get_trial_count(self, fingerprint: str) -> int:
         """Returns how many trials of a study there are, in all its folds."""
         query = select(func.count()).select_from(trials).where(trials.c.study == fingerprint)
-        with self.reading() as connection:
-            return int(connection.execute(query).scalar_one())
+        return self._read(lambda connection: int(connection.execute(query).scalar_one()))
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
         """A transaction that sees everything that was put; for work that is off the calls' path."""
-        if not self._pending.settled:
-            self.flush()
+        self._settle()
         with self._database.transaction("read", writes=False) as connection:
             yield connection
 
@@ -365,6 +365,14 @@ class Store:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+    def _read(self, work: Callable[[Connection], T]) -> T:
+        self._settle()
+        return self._database.read(work)
+
+    def _settle(self) -> None:
+        if not self._pending.settled:
+            self.flush()
 
     def _put(self, table: str, rows: Mapping[Any, tuple[Any, ...]]) -> None:
         if self._pending.add(table, rows, wake=not self.in_memory):

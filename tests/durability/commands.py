@@ -119,6 +119,11 @@ class Command:
             self._code = self._commands.ask({"poll": self.pid})["code"]
         return self._code is None
 
+    def wait_to_say(self, words: str) -> None:
+        """Waits until it has printed some words on stderr, or has ended."""
+        while words not in self._err.read_text(encoding="utf-8") and self.running:
+            time.sleep(_POLL)
+
     def send(self, number: signal.Signals) -> None:
         """Sends it a signal, unless it has ended."""
         if self.running:

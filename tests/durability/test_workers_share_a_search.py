@@ -70,6 +70,8 @@ def test_the_database_restarts(
 ) -> None:
     """Claims die with their connections, so that two workers may then ask the same: what was in flight, no more."""
     workers = [scene.start(tmp_path, "--storage", postgres, output=f"{number}.json") for number in range(WORKERS)]
+    for worker in workers:
+        worker.wait_to_say("study")  # who finds no server at its very start ends at once
     scene.wait(workers[0], int(share * whole.calls))
     power_failure(postgres_server)
     for number, worker in enumerate(workers):

@@ -10,8 +10,10 @@ from typing import Any
 
 import psycopg
 import pytest
+from sqlalchemy import Connection, text
 
 from fusionprog.errors import StoreError
+from fusionprog.store.schema import prepare
 from fusionprog.store.store import Store, StoredCall
 
 CALL = StoredCall("answer", 10, 3, 0.5)
@@ -96,6 +98,44 @@ def test_a_claim_is_taken_again_on_the_new_connection(postgres: str, postgres_se
                 assert await asyncio.wait_for(task, 20) == CALL
 
     asyncio.run(work())
+
+
+def test_a_server_that_is_away_is_waited_for_by_readers(postgres: str, postgres_server: Any) -> None:
+    if not postgres_server.own:
+        pytest.skip("the server is not the tests' own to stop")
+    with Store(postgres) as store:
+        store.put_study("f", {"program": "p"})
+        postgres_server.stop()
+        back = threading.Timer(0.3, postgres_server.start)
+        back.start()
+        try:
+            assert store.get_studies() == {"f": {"program": "p"}}
+            assert store.get_trial_count("f") == 0
+            assert store.now() > 0 and store.size() > 0
+        finally:
+            back.join()
+
+
+def test_a_connection_that_is_lost_while_the_store_is_opened_is_made_again(
+    postgres: str, postgres_server: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    attempts: list[str] = []
+
+    def cut(connection: Connection, name: str) -> None:
+        attempts.append(name)
+        if len(attempts) == 1:
+            postgres_server.cut(postgres)
+        prepare(connection, name)
+
+    monkeypatch.setattr("fusionprog.store.postgres.prepare", cut)
+    with Store(postgres) as store:
+        assert store.get_studies() == {}
+    assert len(attempts) == 2
+
+
+def test_what_is_no_outage_is_told_at_once(postgres: str) -> None:
+    with Store(postgres) as store, pytest.raises(StoreError, match="cannot be read: found column"):
+        store._database.read(lambda connection: connection.execute(text("select nothing")))
 
 
 @pytest.mark.usefixtures("short")
