@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fusionprog.lm.model import approximate_tokens
+from fusionprog.lm.price import FREE, Price
 from fusionprog.prompts.items import Content
 from fusionprog.prompts.mixture import CAPS
 
@@ -13,16 +14,15 @@ WORTH_OF_DOLLAR = 10.0
 """Score that a dollar of an example must bring: a dollar more for a thousand examples must gain a hundredth."""
 
 
-def worth_of_call(tokens_in: float, tokens_out: float, price: tuple[float, float] | None) -> float:
+def worth_of_call(tokens_in: float, tokens_out: float, price: Price | None) -> float:
     """Returns the score that a model call must bring; where no price is known, its tokens alone count.
 
     Args:
         tokens_in: Tokens of the prompt.
         tokens_out: Tokens of the answer.
-        price: Dollars per token of either; ``None`` where unknown.
+        price: What they cost; ``None`` where unknown.
     """
-    to_read, to_write = price or (0.0, 0.0)
-    usd = tokens_in * to_read + tokens_out * to_write
+    usd = (price or FREE).most(tokens_in, tokens_out)
     return WORTH_OF_TOKEN * (tokens_in + tokens_out) + WORTH_OF_DOLLAR * usd
 
 

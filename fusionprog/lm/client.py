@@ -25,8 +25,9 @@ from fusionprog.errors import (
 )
 from fusionprog.lm.deadlines import Deadlines
 from fusionprog.lm.limits import Limits
-from fusionprog.lm.model import Completion, Finish, LanguageModel, Request
+from fusionprog.lm.model import Completion, Finish, LanguageModel, Request, price_of
 from fusionprog.lm.pacing import Pacer
+from fusionprog.lm.price import FREE, Usage
 from fusionprog.lm.slots import Slots
 from fusionprog.store.store import Store, StoredCall
 from fusionprog.store.unicode import around, as_unicode
@@ -179,7 +180,17 @@ class LMClient:
         store.put_model(lane.identity, lane.model.identity)
         store.put_prompt(request.prefix_id, request.prefix)
         call = StoredCall(answer.text, answer.input_tokens, answer.output_tokens, answer.usd, answer.finish)
-        store.put_call(key, lane.identity, request.prefix_id, request.content, sample, call, written, wake=False)
+        store.put_call(
+            key,
+            lane.identity,
+            request.prefix_id,
+            request.content,
+            sample,
+            call,
+            written,
+            paid_usd=answer.paid_usd,
+            wake=False,
+        )
 
     async def _ask(self, lane: _Lane, request: Request) -> Completion:
         """Asks until there is an answer, which still has its slot."""
@@ -202,7 +213,7 @@ class LMClient:
             else:
                 self.paid.calls += 1
                 self.paid.tokens += answer.input_tokens + answer.output_tokens
-                self.paid.usd += answer.usd or 0.0
+                self.paid.usd += (answer.usd if answer.paid_usd is None else answer.paid_usd) or 0.0
                 return answer if answer.text.isascii() else replace(answer, text=as_unicode(answer.text))
             await asyncio.sleep(wait)
         raise AssertionError("attempts do not end by themselves")
@@ -211,10 +222,9 @@ class LMClient:
         """Counts an attempt without an answer that can be used; what its tokens cost is paid all the same."""
         self.paid.failed += 1
         if isinstance(error, LMIncompleteError):
-            read, written = error.tokens
-            price = model.usd_per_token or (0.0, 0.0)
-            self.paid.tokens += read + written
-            self.paid.usd += read * price[0] + written * price[1]
+            used = Usage(*error.tokens)
+            self.paid.tokens += used.read + used.written
+            self.paid.usd += (price_of(model) or FREE).paid(used)
 
     async def _attempt(self, lane: _Lane, request: Request) -> Completion:
         reserved = await self._pace(lane, request) if lane.paced or lane.pacer.paused else 0

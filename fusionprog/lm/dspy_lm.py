@@ -33,8 +33,10 @@ from fusionprog.lm.dspy_answers import Answer, read_response, read_result
 from fusionprog.lm.dspy_errors import cleaned, explained, meaning, raised_by_engine, shown
 from fusionprog.lm.dspy_requests import ending_with, like
 from fusionprog.lm.dspy_settings import somebody_listens
-from fusionprog.lm.model import Completion, Message, Messages, approximate_tokens
-from fusionprog.lm.prices import max_output_tokens, usd_per_token
+from fusionprog.lm.dspy_usage import Reported, reported
+from fusionprog.lm.model import Completion, Message, Messages
+from fusionprog.lm.price import Price
+from fusionprog.lm.prices import list_price, max_output_tokens
 from fusionprog.lm.redaction import public, redact
 
 os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
@@ -73,10 +75,14 @@ class DSPyModel:
         self.persistent = not self.custom or name is not None or _has_state(answering)
         self.identity: Mapping[str, Any] = _identity(lm, answering, name)
 
-    @property
-    def usd_per_token(self) -> tuple[float, float] | None:
-        """Dollars per input and output token; unknown for a custom engine."""
-        return None if self.custom else usd_per_token(self._lm.model)
+    @functools.cached_property
+    def usd_per_token(self) -> Price | None:
+        """What tokens cost; unknown for a custom engine."""
+        if self.custom:
+            return None
+        tier = self._lm.kwargs.get("service_tier")
+        keeps = self._lm.kwargs.get("prompt_cache") is not None or "cache_control" in str(self._lm.kwargs)
+        return list_price(self._lm.model, None if tier is None else str(tier), keeps=keeps)
 
     @property
     def max_output_tokens(self) -> int | None:
@@ -121,15 +127,17 @@ class DSPyModel:
             body = route.body(text)
             heard = _hear(body)
             result = await (ask(body) if route.asynchronous else _THREADS.run(ask, body))
-            return self._priced(messages, read_result(result, self.name, heard=heard), result.usage)
+            return self._priced(messages, read_result(result, self.name, heard=heard), reported(result.usage))
         request = ending_with(text, route.request)
         response = await (ask(request) if route.asynchronous else _THREADS.run(ask, request))
         if not isinstance(response, Response):
             raise TypeError(f"an engine must return a dspy.lm15.Response, and returned {type(response).__name__}")
         answer = read_response(response, self.name)
         if route.counts_plainly:
-            return self._completion(messages, answer, response.usage.input_tokens, response.usage.output_tokens)
-        return self._priced(messages, answer, usage_dict(response, route.provider))
+            used = response.usage
+            kinds = used.cache_read_tokens, used.cache_write_tokens, used.reasoning_tokens
+            return self._priced(messages, answer, Reported(used.input_tokens, used.output_tokens, *kinds))
+        return self._priced(messages, answer, reported(usage_dict(response, route.provider)))
 
     async def _ask_with_dspy(self, messages: Messages, route: _Route) -> Completion:
         """Asks as DSPy does, where somebody listens to calls or the engine is of the old form."""
@@ -163,19 +171,15 @@ class DSPyModel:
                 await _THREADS.run(lambda _: call(self._lm, messages=asked, **self._options), None)
         streamed = dspy.settings.send_stream is not None
         answer = read_result(results[-1], self.name, heard=heard, streamed=streamed)
-        return self._priced(messages, answer, results[-1].usage)
+        return self._priced(messages, answer, reported(results[-1].usage))
 
-    def _priced(self, messages: Messages, answer: Answer, usage: Mapping[str, Any]) -> Completion:
-        return self._completion(messages, answer, usage.get("prompt_tokens"), usage.get("completion_tokens"))
-
-    def _completion(self, messages: Messages, answer: Answer, read: int | None, written: int | None) -> Completion:
+    def _priced(self, messages: Messages, answer: Answer, used: Reported) -> Completion:
         text, finish = answer
-        if read is None:
-            read = sum(approximate_tokens(message["content"]) for message in messages)
-        if written is None:
-            written = approximate_tokens(text)
-        price = self.usd_per_token
-        return Completion(text, read, written, None if price is None else read * price[0] + written * price[1], finish)
+        usage, price = used.usage(messages, text), self.usd_per_token
+        if price is None:
+            return Completion(text, usage.read, usage.written, None, finish)
+        usd = price.most(usage.read, usage.written)
+        return Completion(text, usage.read, usage.written, usd, finish, paid_usd=price.paid(usage))
 
     def _route(self, messages: Messages) -> _Route:
         """The engine for messages that begin like these, and a request to it with all but the last of them."""

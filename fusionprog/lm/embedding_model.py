@@ -15,7 +15,8 @@ from fusionprog.errors import LMConfigurationError, LMIncompleteError
 from fusionprog.lm.client import LMClient
 from fusionprog.lm.dspy_errors import failure, shown
 from fusionprog.lm.model import Completion, Messages, approximate_tokens, request_of
-from fusionprog.lm.prices import known_provider, missing_keys, usd_per_token
+from fusionprog.lm.price import Price
+from fusionprog.lm.prices import known_provider, list_price, missing_keys
 from fusionprog.lm.redaction import public, redact
 from fusionprog.prompts.embedders import AskedModel
 
@@ -43,9 +44,9 @@ class EmbeddingModel:
         self.identity: Mapping[str, Any] = public({"model": asked.name, "type": "embedding", **self._options})
 
     @property
-    def usd_per_token(self) -> tuple[float, float] | None:
+    def usd_per_token(self) -> Price | None:
         """Dollars per token read, and per one written, of which there are none."""
-        return usd_per_token(self.name)
+        return list_price(self.name)
 
     async def complete(self, messages: Messages) -> Completion:
         """Returns the vectors of the texts in the last message, both as JSON, after one attempt.
@@ -85,7 +86,7 @@ class EmbeddingModel:
         price = self.usd_per_token
         rounded = [[round(float(value), _DIGITS) + 0.0 for value in vector] for vector in vectors]
         written = json.dumps(rounded, separators=(",", ":"))
-        return Completion(written, read, 0, None if price is None else read * price[0])
+        return Completion(written, read, 0, None if price is None else price.most(read, 0))
 
     def _clean(self, text: str) -> str:
         return redact(text, self._options, os.environ)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, TypeAlias
 
 from fusionprog._internal.canonical import digest, jsonable
+from fusionprog.lm.price import FREE, Price
 
 Message: TypeAlias = Mapping[str, str]
 Messages: TypeAlias = Sequence[Message]
@@ -59,11 +60,14 @@ class Completion:
         text: What it said.
         input_tokens: Tokens of the prompt, as the provider counts them; estimated where it does not.
         output_tokens: Tokens of the answer.
-        usd: What the call cost in dollars; ``None`` where the price is unknown.
+        usd: The most that a call of so many tokens costs in dollars, which is the same in every run; ``None`` where the
+            price is unknown.
         finish: Why it ended: ``"stop"``, the model was done; ``"length"``, it reached ``max_tokens``; ``"refused"``,
             a content filter held it back; ``"context"``, the prompt does not fit the model's context window, and
             nothing was said.
         kept: Whether the store had it already.
+        paid_usd: What the call did cost, where the provider says that it was less: parts of a prompt that it had in its
+            cache are cheaper. ``None`` for as much as ``usd``.
     """
 
     text: str
@@ -72,6 +76,7 @@ class Completion:
     usd: float | None = None
     finish: Finish = "stop"
     kept: bool = field(default=False, compare=False)
+    paid_usd: float | None = field(default=None, compare=False)
 
     @property
     def tokens(self) -> int:
@@ -98,8 +103,8 @@ class LanguageModel(Protocol):
     free: bool
 
     @property
-    def usd_per_token(self) -> tuple[float, float] | None:
-        """Dollars per input and output token; ``None`` where unknown."""
+    def usd_per_token(self) -> Price | tuple[float, float] | None:
+        """Dollars per input and output token, or a price that depends on more; ``None`` where unknown."""
         ...
 
     @property
@@ -116,6 +121,17 @@ class LanguageModel(Protocol):
             LMError: if there is none for another reason; asking again does not help.
         """
         ...
+
+
+def price_of(model: LanguageModel) -> Price | None:
+    """Returns a model's price; ``None`` where it is unknown."""
+    found = model.usd_per_token
+    return found if found is None or isinstance(found, Price) else Price.flat(*found)
+
+
+def dearness(model: LanguageModel) -> float:
+    """Returns the dollars of a token read and one written, to compare models by; 0 where they are unknown."""
+    return (price_of(model) or FREE).most(1, 1)
 
 
 def approximate_tokens(text: str) -> int:

@@ -6,12 +6,21 @@ import functools
 import importlib.util
 import json
 import os
+import re
+from collections.abc import Mapping, Sequence
+from operator import itemgetter
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from fusionprog.lm.price import Price, Rates
+
 _SEARCH_ALWAYS = ("perplexity",)  # providers that search in every call and charge for it
 _SEARCH_NAMES = ("-search-preview", "-search-api")  # and models
+_KEPT_WHEN_ASKED = ("claude", "anthropic", "bedrock", "qwen", "minimax")  # of who charges for keeping prompts
+_KEPT = tuple(f"cache_creation_input_token_cost{age}" for age in ("", "_above_1hr", "_above_12hr"))
+_LONG = re.compile(r"(.+)_above_(\d+)k_tokens(.*)")  # the price of long prompts
+_USUAL_TIERS = (None, "auto", "default", "standard", "standard_only")
 _PRICES = "model_prices_and_context_window_backup.json"
 
 
@@ -35,21 +44,53 @@ def _prices() -> dict[str, dict[str, Any]]:
 
 
 @functools.cache
-def usd_per_token(model: str) -> tuple[float, float] | None:
-    """Returns dollars per input and per output token, or ``None`` where the model has no known price.
+def list_price(model: str, tier: str | None = None, *, keeps: bool = False) -> Price | None:
+    """Returns what a model's tokens cost, or ``None`` where that is not known.
 
-    Where tokens of reasoning are dearer than others, all tokens of an answer are taken to cost as much. What is also
-    charged per request (a search that belongs to every call) has no price per token.
+    What is also charged per request (a search that belongs to every call) has no price per token.
+
+    Args:
+        model: As LiteLLM names it.
+        tier: The service tier that is asked for; ``None`` for the usual one.
+        keeps: Whether the provider is asked to keep prompts in its cache; some do so unasked, and charge for it.
     """
     entry = _entry(model)
     searches = entry.get("litellm_provider") in _SEARCH_ALWAYS or any(part in model for part in _SEARCH_NAMES)
-    per_request = entry.get("input_cost_per_request") or (searches and entry.get("search_context_cost_per_query"))
-    if entry.get("input_cost_per_token") is None or per_request:
+    if entry.get("input_cost_per_request") or (searches and entry.get("search_context_cost_per_query")):
         return None
-    written = max(
-        float(entry.get(name) or 0.0) for name in ("output_cost_per_token", "output_cost_per_reasoning_token")
+    suffix = "" if tier in _USUAL_TIERS else f"_{tier}"
+    asked = any(part in f"{entry.get('litellm_provider')}/{model}" for part in _KEPT_WHEN_ASKED)
+    kinds = _KEPT if keeps else () if asked else _KEPT[:1]
+    steps = [(least, _rates(named, suffix, kinds)) for least, named in _by_length(entry)]
+    known = tuple((least, rates) for least, rates in steps if rates is not None)
+    return Price(known) if known and len(known) == len(steps) else None
+
+
+def _by_length(entry: Mapping[str, Any]) -> list[tuple[int, dict[str, float]]]:
+    """The dollars of a table's entry by the tokens of a prompt from which they hold, ascending from 0."""
+    if tiers := entry.get("tiered_pricing"):
+        return sorted(((int(tier["range"][0]), tier) for tier in tiers if "range" in tier), key=itemgetter(0))
+    dollars = {name: float(value) for name, value in entry.items() if "cost" in name and isinstance(value, int | float)}
+    steps: dict[int, dict[str, float]] = {0: dollars}
+    long = [(int(found[2]) * 1000, found[1] + found[3], name) for name in dollars if (found := _LONG.match(name))]
+    for least, usual, name in sorted(long):
+        steps.setdefault(least, dict(steps[max(steps)]))[usual] = dollars[name]
+    return list(steps.items())
+
+
+def _rates(dollars: Mapping[str, float], suffix: str, kinds: Sequence[str]) -> Rates | None:
+    """The rates of a tier; ``kinds`` of the cache's prices are those that a prompt may cost."""
+    read, written = (dollars.get(f"{side}_cost_per_token{suffix}") for side in ("input", "output"))
+    if read is None or (written is None and suffix):
+        return None
+    written = written or 0.0
+    return Rates(
+        read,
+        written,
+        cached=dollars.get(f"cache_read_input_token_cost{suffix}", read),
+        kept=max((dollars.get(f"{kind}{suffix}", read) for kind in kinds), default=read),
+        reasoned=dollars.get(f"output_cost_per_reasoning_token{suffix}", written),
     )
-    return float(entry["input_cost_per_token"]), written
 
 
 @functools.cache

@@ -7,7 +7,7 @@ from typing import Any, TypeAlias
 
 from fusionprog.evaluation.evaluator import TaskScorer
 from fusionprog.evaluation.worth import worth_of_call
-from fusionprog.lm.model import LanguageModel, approximate_tokens
+from fusionprog.lm.model import LanguageModel, approximate_tokens, dearness, price_of
 from fusionprog.program.graph import ProgramGraph
 from fusionprog.program.variants import options_of
 from fusionprog.prompts.schedule import MODEL, NodeSettings, Schedule
@@ -63,7 +63,7 @@ def dearest_schedule(offered: Mapping[str, Mapping[str, LanguageModel]]) -> Sche
     """
     return Schedule(
         nodes={
-            node: NodeSettings(choices={MODEL: max(models, key=lambda name: sum(models[name].usd_per_token or ()))})
+            node: NodeSettings(choices={MODEL: max(models, key=lambda name: dearness(models[name]))})
             for node, models in offered.items()
         }
     )
@@ -84,4 +84,4 @@ def _worth(scorer: TaskScorer, columns: Mapping[str, Any], name: str, picks: Map
     model = scorer.offered.get(name, {}).get(picks.get(MODEL, ""), scorer.models[name])
     prompt = Renderer({}).prompts(Schedule(), scorer.view, [name])[name]
     tokens = prompt_tokens(prompt, program.node_row(name, columns))
-    return worth_of_call(tokens, ANSWER_TOKENS * len(asked.output_fields), model.usd_per_token)
+    return worth_of_call(tokens, ANSWER_TOKENS * len(asked.output_fields), price_of(model))

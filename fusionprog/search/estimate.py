@@ -11,7 +11,8 @@ from fusionprog.errors import BudgetError
 from fusionprog.evaluation.evaluator import TaskScorer
 from fusionprog.evaluation.metrics import ProgramMetric
 from fusionprog.lm.budget import Budget
-from fusionprog.lm.model import approximate_tokens
+from fusionprog.lm.model import approximate_tokens, dearness, price_of
+from fusionprog.lm.price import FREE, Price
 from fusionprog.program.task import Task
 from fusionprog.prompts.schedule import Schedule
 from fusionprog.runtime.render import Renderer, TaskView
@@ -21,8 +22,8 @@ from fusionprog.search.plan import Plan, Sizes, make_plan
 _FUNCTION_PROMPT = 300  # tokens that a function's prompt is taken to have beside the row's
 _GROWTH = 2.0  # a compiled prompt is about twice as long as the written one
 
-Costs: TypeAlias = Sequence[tuple[int, tuple[float, float] | None]]
-"""Prompt tokens of calls, and the prices of a token read and written; no prices where they are unknown."""
+Costs: TypeAlias = Sequence[tuple[int, Price | None]]
+"""Prompt tokens of calls, and what tokens cost; no prices where they are unknown."""
 
 
 @dataclass(frozen=True)
@@ -54,11 +55,11 @@ def call_costs(tasks: Sequence[Task], scorers: Sequence[TaskScorer]) -> Costs:
         for metric, models in scorer.judges.items():
             if not isinstance(metric, ProgramMetric):
                 shown = approximate_tokens(" ".join(map(str, columns.values())))
-                costs += [(_FUNCTION_PROMPT + shown, next(iter(models.values())).usd_per_token)] * metric.calls
+                costs += [(_FUNCTION_PROMPT + shown, price_of(next(iter(models.values()))))] * metric.calls
                 continue
             view = TaskView(metric.name, "", metric.as_task, ())
             for node, prompt in Renderer({}).prompts(Schedule(), view, list(models)).items():
-                costs.append((prompt_tokens(prompt, columns), models[node].usd_per_token))
+                costs.append((prompt_tokens(prompt, columns), price_of(models[node])))
     return costs
 
 
@@ -98,8 +99,8 @@ def plan_within(budget: Budget, trials: int | None, sizes: Sizes, costs: Costs) 
         ) from error
 
 
-def _usd(tokens: int, price: tuple[float, float] | None) -> float:
-    return 0.0 if price is None else tokens * price[0] + ANSWER_TOKENS * price[1]
+def _usd(tokens: int, price: Price | None) -> float:
+    return (price or FREE).most(tokens, ANSWER_TOKENS)
 
 
 def estimate(plan: Plan, costs: Costs) -> Estimate:
@@ -122,8 +123,8 @@ def total_cost(calls: int, costs: Costs) -> tuple[int, float | None]:
     return int(calls * tokens), usd
 
 
-def _dearest(scorer: TaskScorer, node: str) -> tuple[float, float] | None:
+def _dearest(scorer: TaskScorer, node: str) -> Price | None:
     """The price of the dearest model that a node may ask; ``None`` where one is unknown."""
-    prices = [model.usd_per_token for model in scorer.offered.get(node, {node: scorer.models[node]}).values()]
-    known = [price for price in prices if price is not None]
-    return max(known, key=sum) if len(known) == len(prices) else None
+    models = scorer.offered.get(node, {node: scorer.models[node]}).values()
+    unknown = any(price_of(model) is None for model in models)
+    return None if unknown else price_of(max(models, key=dearness))

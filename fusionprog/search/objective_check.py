@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from fusionprog._internal.registry import did_you_mean
 from fusionprog.errors import BudgetError, FusionProgError
 from fusionprog.evaluation.evaluator import TaskScorer
-from fusionprog.lm.model import approximate_tokens
+from fusionprog.lm.model import approximate_tokens, price_of
+from fusionprog.lm.price import FREE
 from fusionprog.prompts.schedule import FORMATS, NodeSettings, Schedule
 from fusionprog.runtime.render import RenderedPrompt, Renderer
 from fusionprog.search.objective import Objective
@@ -50,7 +51,7 @@ def _check_caps(objective: Objective, scorer: TaskScorer) -> None:
     for node in scorer.asking:
         least = min(_least_tokens(scorer, node, form) for form in FORMATS)
         tokens += least
-        usd += least * (scorer.models[node].usd_per_token or (0.0, 0.0))[0]
+        usd += (price_of(scorer.models[node]) or FREE).most(least, 0)
     task = scorer.view.name
     if objective.most_tokens is not None and objective.most_tokens < tokens:
         raise BudgetError(

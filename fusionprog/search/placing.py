@@ -9,7 +9,8 @@ from fusionprog.errors import BudgetError
 from fusionprog.lm.budget import Cost
 from fusionprog.lm.client import LMClient
 from fusionprog.lm.embedding_model import ask_vectors, embedding_model, requests_for
-from fusionprog.lm.model import Completion
+from fusionprog.lm.model import Completion, price_of
+from fusionprog.lm.price import FREE
 from fusionprog.prompts.embedders import AskedModel, Embedder, Probes, Subject
 from fusionprog.prompts.embedding import Basis
 from fusionprog.prompts.items import Item
@@ -107,8 +108,8 @@ async def with_measured(
 def _check_affordable(needs: AskedModel, texts: Sequence[str], bench: Bench) -> None:
     """Tokenizers make at most one token of a byte."""
     tokens = sum(len(text.encode()) for text in texts)
-    price = (embedding_model(needs).usd_per_token or (0.0, 0.0))[0]
-    limit = bench.ledger.short_of(Cost(requests_for(len(texts)), tokens, tokens * price))
+    price = price_of(embedding_model(needs)) or FREE
+    limit = bench.ledger.short_of(Cost(requests_for(len(texts)), tokens, price.most(tokens, 0)))
     if limit is not None:
         raise BudgetError(
             f"the budget in {limit} cannot pay for embedding {len(texts)} tasks and items",

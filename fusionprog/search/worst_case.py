@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 from fusionprog.errors import BudgetError
 from fusionprog.evaluation.evaluator import TaskScorer
 from fusionprog.evaluation.metrics import ProgramMetric
 from fusionprog.lm.budget import Budget, Cost
-from fusionprog.lm.model import LanguageModel
+from fusionprog.lm.model import LanguageModel, price_of
+from fusionprog.lm.price import FREE
 from fusionprog.modules.optional import PassThrough
 from fusionprog.program.data import Row
 from fusionprog.prompts.schedule import Schedule
@@ -96,8 +97,8 @@ def worst_case(scorer: TaskScorer, prompts: Mapping[str, RenderedPrompt], rows: 
     """
     modules = [scorer.view.program.graph.nodes[node].module for node in scorer.nodes if node not in scorer.asking]
     made = _FUNCTION_TOKENS * sum(not isinstance(module, PassThrough) for module in modules)
-    given = sum(row.size for row in rows)
-    total, made = _dearest(_chains(scorer.runs, prompts, scorer.models), given, len(rows), made)
+    given = [row.size for row in rows]
+    total, made = _dearest(_chains(scorer.runs, prompts, scorer.models), given, made)
     for metric, models in scorer.judges.items():
         if isinstance(metric, ProgramMetric):
             view = TaskView(metric.name, "", metric.as_task, ())
@@ -105,7 +106,7 @@ def worst_case(scorer: TaskScorer, prompts: Mapping[str, RenderedPrompt], rows: 
             chains = _chains(metric.runs, own, models)
         else:
             chains = [[(metric.prompt_tokens, model)] * metric.calls for model in models.values()]
-        cost, _ = _dearest(chains, given, len(rows), made)
+        cost, _ = _dearest(chains, given, made)
         total += cost
     return total
 
@@ -119,21 +120,21 @@ def _chains(
     return [[(prompts[node].most_tokens, models[node]) for node in run if node in prompts] for run in runs]
 
 
-def _dearest(chains: Sequence[Chain], given: int, rows: int, made: int) -> tuple[Cost, int]:
+def _dearest(chains: Sequence[Chain], given: Sequence[int], made: int) -> tuple[Cost, int]:
     """The most that any of the sets of calls that are made together costs and makes, limit by limit."""
-    found = [_chain(chain, given, rows, made) for chain in chains]
+    found = [_chain(chain, given, made) for chain in chains]
     costs = [cost for cost, _ in found]
     total = Cost(*(max(getattr(cost, name) for cost in costs) for name in ("calls", "tokens", "usd")))
     return total, max(made for _, made in found)
 
 
-def _chain(asked: Chain, given: int, rows: int, made: int) -> tuple[Cost, int]:
+def _chain(asked: Chain, given: Sequence[int], made: int) -> tuple[Cost, int]:
     """The cost of prompts that each may show all of a row and all that was made before; and what is made then."""
-    total = Cost()
+    total, rows, largest = Cost(), len(given), max(given, default=0)
     for tokens, model in asked:
         longest = model.max_output_tokens or 0
-        read = rows * (tokens + made) + given
-        price: Any = model.usd_per_token or (0.0, 0.0)
-        total += Cost(rows, read + rows * longest, read * price[0] + rows * longest * price[1])
+        read, written = rows * (tokens + made) + sum(given), rows * longest
+        usd = (price_of(model) or FREE).most(read, written, tokens + made + largest)
+        total += Cost(rows, read + written, usd)
         made += longest
     return total, made

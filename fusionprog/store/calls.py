@@ -12,7 +12,7 @@ class StoredCall(NamedTuple):
         text: What the model said.
         input_tokens: Tokens of the prompt.
         output_tokens: Tokens of the answer.
-        usd: What the call cost in dollars; ``None`` where the price is unknown.
+        usd: The most that such a call costs in dollars; ``None`` where the price is unknown.
         finish: Why the answer ended, as the model's client says.
     """
 
@@ -47,8 +47,17 @@ class CallRow(NamedTuple):
         return StoredCall(self.text, self.input_tokens, self.output_tokens, self.usd, self.finish)
 
 
-def row_of(key: bytes, model: str, prompt: str, content: str, sample: int, call: StoredCall, created: float) -> CallRow:
-    """Returns the row of an answer that was paid for just now."""
+def row_of(
+    key: bytes,
+    model: str,
+    prompt: str,
+    content: str,
+    sample: int,
+    call: StoredCall,
+    created: float,
+    paid_usd: float | None = None,
+) -> CallRow:
+    """Returns the row of an answer that was paid for just now; it has cost ``call.usd`` where nothing else is said."""
     tokens = call.input_tokens + call.output_tokens
     values: tuple[Any, ...] = (
         key,
@@ -64,6 +73,6 @@ def row_of(key: bytes, model: str, prompt: str, content: str, sample: int, call:
         created,
         1,
         tokens,
-        call.usd or 0.0,
+        (call.usd if paid_usd is None else paid_usd) or 0.0,
     )
     return CallRow._make(values)

@@ -211,6 +211,7 @@ class Store:
         call: StoredCall,
         written: Written | None = None,
         *,
+        paid_usd: float | None = None,
         wake: bool = True,
     ) -> None:
         """Stores an answer that was paid for under ``key``; it is found at once and written soon.
@@ -227,6 +228,7 @@ class Store:
             call: The answer.
             written: Is called in the store's thread after the transaction that was to write the call, once for all
                 calls of it that name this same function, with their number and the error if it failed.
+            paid_usd: Dollars that it did cost; ``None`` for ``call.usd``.
             wake: Whether it is to be written at once; else only after ``wake``, together with what is put until then.
 
         Raises:
@@ -239,7 +241,7 @@ class Store:
             if written is not None:
                 written(1, closed_store(self.name))
             return
-        row = row_of(key, model_id, prompt_id, content, sample, call, time.time())
+        row = row_of(key, model_id, prompt_id, content, sample, call, time.time(), paid_usd)
         if self._pending.add_call(row, written, wake=wake and (written is not None or not self.in_memory)):
             self._writer.wake()
         if written is None:

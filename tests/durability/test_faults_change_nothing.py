@@ -28,7 +28,7 @@ def compiled(server: LMServer, folder: Path, faults: Faults) -> bytes:
     """Compiles with a new store and returns the artifact."""
     server.reset()
     server.faults = faults
-    limits = fp.Limits(timeout=0.7 if faults.hang else 5.0, retries=6, backoff=0.01)
+    limits = fp.Limits(timeout=1.2 if faults.hang else 10.0, retries=6, backoff=0.01)
     program = in_process.compiled(server.url, folder, limits=limits, concurrency=32)
     program.save(folder / "desk.json")
     assert server.wait_until_idle(10)

@@ -10,6 +10,7 @@ import fusionprog as fp
 from fusionprog.evaluation.program import make_scorer
 from fusionprog.evaluation.variants import Variants
 from fusionprog.evaluation.worth import WORTH_OF_DOLLAR, WORTH_OF_TOKEN, worth_of_call
+from fusionprog.lm.price import Price
 from fusionprog.program.graph import ProgramGraph
 from fusionprog.program.task import bind
 from fusionprog.prompts.schedule import NodeSettings, Schedule
@@ -104,4 +105,6 @@ def test_the_worst_case_is_that_of_what_is_picked() -> None:
 
 def test_what_a_call_must_bring_counts_tokens_and_known_dollars() -> None:
     assert worth_of_call(100, 50, None) == pytest.approx(150 * WORTH_OF_TOKEN)
-    assert worth_of_call(100, 50, (1e-6, 4e-6)) == pytest.approx(150 * WORTH_OF_TOKEN + 3e-4 * WORTH_OF_DOLLAR)
+    assert worth_of_call(100, 50, Price.flat(1e-6, 4e-6)) == pytest.approx(
+        150 * WORTH_OF_TOKEN + 3e-4 * WORTH_OF_DOLLAR
+    )

@@ -18,7 +18,7 @@ class Provider:
         self.status = 200
         self.body: dict[str, Any] = {}
         self.content: str | None = "pong"
-        self.usage: dict[str, int] | None = {"prompt_tokens": 11, "completion_tokens": 3, "total_tokens": 14}
+        self.usage: dict[str, Any] | None = {"prompt_tokens": 11, "completion_tokens": 3, "total_tokens": 14}
         self.requests: list[dict[str, Any]] = []
         self.keys: list[str | None] = []
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())

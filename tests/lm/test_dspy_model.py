@@ -389,6 +389,37 @@ def test_a_real_request_carries_key_and_parameters_and_brings_usage(provider: An
     assert provider.keys == ["Bearer sk-mine-123456"]
 
 
+@pytest.mark.parametrize("heard", [False, True], ids=["direct", "heard"])
+@pytest.mark.parametrize("engine", ["lm15", "litellm"])
+def test_what_a_provider_had_in_its_cache_was_paid_less_for(provider: Any, engine: str, heard: bool) -> None:
+    provider.usage = {
+        "prompt_tokens": 3000,
+        "completion_tokens": 100,
+        "total_tokens": 3100,
+        "prompt_tokens_details": {"cached_tokens": 2048},
+        "completion_tokens_details": {"reasoning_tokens": 60},
+    }
+    lm = dspy.LM("openai/gpt-4o-mini", api_base=provider.url, api_key="sk-mine-123456", engine=engine)
+
+    with dspy.context(callbacks=[dspy.utils.BaseCallback()] if heard else []):
+        answer = ask(lm)
+
+    assert answer.usd == pytest.approx(3000 * 1.5e-7 + 100 * 6e-7)  # the same in every run
+    assert answer.paid_usd == pytest.approx(952 * 1.5e-7 + 2048 * 0.75e-7 + 100 * 6e-7)
+
+
+def test_a_service_tier_and_a_cache_that_is_asked_for_are_in_the_price(provider: Any) -> None:
+    def price(model: str, **options: Any) -> tuple[float, float]:
+        found = DSPyModel(dspy.LM(model, api_key="k", **options)).usd_per_token
+        assert found is not None
+        return found.most(1, 0), found.most(0, 1)
+
+    read, written = price("anthropic/claude-haiku-4-5")
+    keeping = price("anthropic/claude-haiku-4-5", prompt_cache=lm15.CacheConfig())
+    assert keeping[0] > read and keeping[1] == written
+    assert price("openai/gpt-4o-mini", service_tier="priority") > price("openai/gpt-4o-mini")
+
+
 def test_usage_is_estimated_where_the_provider_reports_none(provider: Any) -> None:
     provider.usage = None
 

@@ -53,6 +53,16 @@ def test_everything_is_there_at_the_next_opening(place: str, hands: Any) -> None
     assert hands.rows(place, "select value from fusionprog_info") == [(str(SCHEMA_VERSION),)]
 
 
+def test_what_a_call_did_cost_may_be_less_than_the_most(place: str, hands: Any) -> None:
+    with Store(place) as store:
+        for number, paid in enumerate((None, 0.125, 0.0)):
+            store.put_call(hands.key(number), "model", "prompt", "hi", 0, CALL, paid_usd=paid)
+        store.flush()
+        assert hands.get(store, 1) == CALL
+
+    assert sorted(hands.rows(place, PAID)) == [(1, 13, 0.0), (1, 13, 0.125), (1, 13, 0.5)]
+
+
 def test_counts_and_studies_see_what_was_just_put(store: Store) -> None:
     trial = {"fold": 0, "number": 0, "params": "{}", "value": 1.0, "state": "COMPLETE"}
     store.put_trials("s", [trial])

@@ -1,10 +1,9 @@
-"""Prices come from LiteLLM's own table; budgets refuse nonsense; a ledger counts a call once."""
+"""Budgets refuse nonsense; a ledger counts a call once."""
 
 from __future__ import annotations
 
 import itertools
 import math
-import urllib.request
 from typing import Any
 
 import pytest
@@ -12,58 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fusionprog.errors import BudgetError
-from fusionprog.lm import prices
 from fusionprog.lm.budget import Budget, Cost, Ledger
 from fusionprog.lm.model import Completion, approximate_tokens
-
-
-def test_prices_are_litellms_and_nothing_is_downloaded(monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(*args: Any, **kwargs: Any) -> Any:
-        raise AssertionError("a download was tried")
-
-    monkeypatch.setattr(urllib.request, "urlopen", refuse)
-    monkeypatch.setenv("LITELLM_LOCAL_MODEL_COST_MAP", "False")
-    prices._prices.cache_clear()
-    prices.usd_per_token.cache_clear()
-
-    assert prices.usd_per_token("openai/gpt-4o-mini") == (1.5e-7, 6e-7)
-    assert prices.usd_per_token("gpt-4o-mini") == (1.5e-7, 6e-7)
-    assert prices.usd_per_token("ollama/llama3") == (0.0, 0.0)
-
-
-@pytest.mark.parametrize("name", ["openai/my-own", "local/gpt-4o-mini", "hosted_vllm/gpt-4o-mini", "gpt-4o-mini/", ""])
-def test_another_providers_price_is_no_price(name: str) -> None:
-    assert prices.usd_per_token(name) is None
-
-
-def test_a_price_is_no_lower_than_what_may_be_charged(monkeypatch: pytest.MonkeyPatch) -> None:
-    plain = {"litellm_provider": "lab", "input_cost_per_token": 1e-6, "output_cost_per_token": 2e-6}
-    search = {"search_context_cost_per_query": {"search_context_size_low": 0.005}}
-    table = {
-        "lab/plain": {**plain, **search},  # it searches where it is asked to, which prompts do not
-        "lab/reasons": {**plain, "output_cost_per_reasoning_token": 5e-6},
-        "lab/by-request": {**plain, "input_cost_per_request": 0.005},
-        "perplexity/searches": {**plain, "litellm_provider": "perplexity", **search},
-    }
-    monkeypatch.setattr(prices, "_prices", lambda: table)
-    prices.usd_per_token.cache_clear()
-
-    found = {name: prices.usd_per_token(name) for name in table}
-    prices.usd_per_token.cache_clear()
-
-    assert found["lab/plain"] == (1e-6, 2e-6)
-    assert found["lab/reasons"] == (1e-6, 5e-6)
-    assert found["lab/by-request"] is None and found["perplexity/searches"] is None
-
-
-def test_the_table_is_the_one_that_litellm_uses() -> None:
-    litellm = prices._litellm()
-    shared = [name for name in ("gpt-4o", "gpt-4o-mini", "azure/gpt-4o") if name in litellm.model_cost]
-
-    assert len(shared) == 3
-    for name in shared:
-        entry = litellm.model_cost[name]
-        assert prices.usd_per_token(name) == (entry["input_cost_per_token"], entry["output_cost_per_token"])
 
 
 @pytest.mark.parametrize("name", ["calls", "tokens", "usd", "seconds"])
