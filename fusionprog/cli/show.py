@@ -51,8 +51,11 @@ def _nodes(program: fp.CompiledProgram, node: str | None) -> list[tuple[str, str
 
 
 def _show_prompts(program: fp.CompiledProgram, node: str | None, as_json: bool) -> None:
-    shown = []
+    shown: list[tuple[str, str, Any]] = []
     for task, name in _nodes(program, node):
+        if name not in program.asking(task):
+            shown.append((task, name, None))
+            continue
         prompt = program.rendered(task, name)
         inputs = {field: f"{{{field}}}" for field in prompt.signature.input_fields}
         shown.append((task, name, prompt.tagged(inputs)))
@@ -63,7 +66,7 @@ def _show_prompts(program: fp.CompiledProgram, node: str | None, as_json: bool) 
                 "node": name,
                 "messages": [
                     {"role": role, "lines": [{"text": line.text, "item": line.item} for line in lines]}
-                    for role, lines in messages
+                    for role, lines in messages or ()
                 ],
             }
             for task, name, messages in shown
@@ -71,6 +74,9 @@ def _show_prompts(program: fp.CompiledProgram, node: str | None, as_json: bool) 
         click.echo(json.dumps(data, ensure_ascii=False))
         return
     for task, name, messages in shown:
+        if messages is None:
+            click.secho(f"{task} · {name} · switched off", bold=True)
+            continue
         width = max((len(line.item or "") for _, lines in messages for line in lines), default=0)
         for role, lines in messages:
             click.secho(f"{task} · {name} · {role}", bold=True)

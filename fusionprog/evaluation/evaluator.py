@@ -13,7 +13,7 @@ from fusionprog.errors import LMUnavailableError, MetricError
 from fusionprog.evaluation.metric_calls import MetricCalls
 from fusionprog.evaluation.metrics import Metric
 from fusionprog.evaluation.worth import WORTH_OF_DOLLAR
-from fusionprog.lm.model import Completion, LanguageModel
+from fusionprog.lm.model import Completion, LanguageModel, price_of
 from fusionprog.program.data import Row
 from fusionprog.program.demand import largest_runs, sure_nodes
 from fusionprog.program.graph import Reference
@@ -116,6 +116,12 @@ class TaskScorer:
         return tuple({id(model): model for model in models}.values())
 
     @cached_property
+    def counts_dollars(self) -> bool:
+        """Whether dollars count where candidates are compared: several models are on offer, and all have a price."""
+        models = [*self.models.values(), *(each for mine in self.offered.values() for each in mine.values())]
+        return bool(self.offered) and all(price_of(each) is not None for each in models)
+
+    @cached_property
     def calls_per_example(self) -> int:
         """Model calls for one example at most, the metric's own included."""
         asked = max(sum(node in self.asking for node in run) for run in self.runs)
@@ -198,7 +204,7 @@ class Evaluator:
         calls = trace.calls
         tokens, usd, written = _spent(calls.values())
         ran = None if trace.ran is None else frozenset(trace.ran)
-        must_gain = WORTH_OF_DOLLAR * (usd or 0.0) if scorer.offered else 0.0
+        must_gain = WORTH_OF_DOLLAR * (usd or 0.0) if scorer.counts_dollars else 0.0
         if trace.error is not None:
             return Outcome(
                 row.id, 0.0, trace.error.status, str(trace.error), calls, tokens, usd, must_gain, written, ran

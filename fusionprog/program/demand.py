@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from typing import Any
 
@@ -65,27 +65,57 @@ def largest_runs(graph: ProgramGraph, wanted: Iterable[Reference]) -> tuple[tupl
     """
     wanted = tuple(wanted)
     needed = graph.needed(wanted)
-    if not graph.guarded:
+    runs = _runs(graph, wanted)
+    if runs is None:
         return (_times(graph, needed),)
     found: list[set[str]] = []
-    cases: list[dict[Leaf, bool]] = [{}]
-    for _ in range(_MOST_CASES):
-        if not cases:
-            break
-        told = cases.pop()
-        nodes, unknown = _reached(graph, wanted, told.get)
-        if unknown is not None:
-            cases += [{**told, unknown: False}, {**told, unknown: True}]
-        elif not any(nodes <= other for other in found):
+    for nodes in runs:
+        if not any(nodes <= other for other in found):
             found = [*(other for other in found if not other <= nodes), nodes]
-    if cases:
-        return (_times(graph, needed),)
     return tuple(_times(graph, (name for name in needed if name in nodes)) for nodes in found)
+
+
+def smallest_runs(graph: ProgramGraph, wanted: Iterable[Reference]) -> tuple[frozenset[str], ...]:
+    """Returns the sets of nodes that one run may run together at least; no other lies within one of them.
+
+    What code calls is in none of them, as it may leave it uncalled. Where there are more than 1,024 cases, it is the
+    one set of the nodes that always run: that is never too many.
+
+    Args:
+        graph: The graph; validated.
+        wanted: What a run is for.
+    """
+    wanted = tuple(wanted)
+    runs = _runs(graph, wanted)
+    if runs is None:
+        runs = [set(sure_nodes(graph, wanted))]
+    found: list[frozenset[str]] = []
+    for run in runs:
+        nodes = frozenset(name for name in run if graph.nodes[name].called_by is None)
+        if not any(other <= nodes for other in found):
+            found = [*(other for other in found if not nodes <= other), nodes]
+    return tuple(found)
 
 
 def sure_nodes(graph: ProgramGraph, wanted: Iterable[Reference]) -> frozenset[str]:
     """Returns the nodes that run however the conditions turn out, with those that their code may call."""
     return frozenset(_reached(graph, wanted, lambda _: None)[0])
+
+
+def _runs(graph: ProgramGraph, wanted: Sequence[Reference]) -> list[set[str]] | None:
+    """The nodes that run, for every way in which conditions may turn out; ``None`` where there are too many ways."""
+    found: list[set[str]] = []
+    cases: list[dict[Leaf, bool]] = [{}]
+    for _ in range(_MOST_CASES):
+        if not cases:
+            return found
+        told = cases.pop()
+        nodes, unknown = _reached(graph, wanted, told.get)
+        if unknown is None:
+            found.append(nodes)
+        else:
+            cases += [{**told, unknown: False}, {**told, unknown: True}]
+    return None if cases else found
 
 
 def _times(graph: ProgramGraph, nodes: Iterable[str]) -> tuple[str, ...]:

@@ -165,10 +165,21 @@ class CompiledProgram:
         Raises:
             CallError: if there is no such task, or no such node that asks a model.
         """
-        prompts = self._prompts_of(self._task((task,)))
-        if node not in prompts:
-            raise CallError(f"there is no node {node!r} that asks a model", fix=did_you_mean(str(node), prompts))
-        return prompts[node]
+        chosen = self._task((task,))
+        prompts = self._prompts_of(chosen)
+        if node in prompts:
+            return prompts[node]
+        if node in chosen.mixtures:
+            raise CallError(f"node {node!r} is switched off", fix=f"Those that ask are {', '.join(prompts) or 'none'}")
+        raise CallError(f"there is no node {node!r} that asks a model", fix=did_you_mean(str(node), prompts))
+
+    def asking(self, task: str) -> tuple[str, ...]:
+        """Returns the nodes that ask a model in a task: not those that are switched off.
+
+        Raises:
+            CallError: if there is no such task.
+        """
+        return tuple(self._prompts_of(self._task((task,))))
 
     def evaluate(
         self, *task: str, data: Rows, metric: Any = None, storage: str | os.PathLike[str] | None = None

@@ -84,4 +84,5 @@ def _worth(scorer: TaskScorer, columns: Mapping[str, Any], name: str, picks: Map
     model = scorer.offered.get(name, {}).get(picks.get(MODEL, ""), scorer.models[name])
     prompt = Renderer({}).prompts(Schedule(), scorer.view, [name])[name]
     tokens = prompt_tokens(prompt, program.node_row(name, columns))
-    return worth_of_call(tokens, ANSWER_TOKENS * len(asked.output_fields), price_of(model))
+    price = price_of(model) if scorer.counts_dollars or not scorer.offered else None
+    return worth_of_call(tokens, ANSWER_TOKENS * len(asked.output_fields), price)

@@ -10,6 +10,9 @@ from fusionprog.errors import BudgetError, FusionProgError
 from fusionprog.evaluation.evaluator import TaskScorer
 from fusionprog.lm.model import approximate_tokens, price_of
 from fusionprog.lm.price import FREE
+from fusionprog.modules.optional import NODE, OFF
+from fusionprog.program.demand import smallest_runs
+from fusionprog.program.variants import chosen_graph, options_of
 from fusionprog.prompts.schedule import FORMATS, NodeSettings, Schedule
 from fusionprog.runtime.render import RenderedPrompt, Renderer
 from fusionprog.search.objective import Objective
@@ -39,7 +42,8 @@ def check_objective(objective: Objective, scorers: Sequence[TaskScorer]) -> None
 
 
 def _check_caps(objective: Objective, scorer: TaskScorer) -> None:
-    unpriced = sorted({scorer.models[node].name for node in scorer.asking if scorer.models[node].usd_per_token is None})
+    offered = {node: scorer.offered.get(node, {"": scorer.models[node]}).values() for node in scorer.asking}
+    unpriced = sorted({each.name for models in offered.values() for each in models if price_of(each) is None})
     if unpriced and (objective.most_usd is not None or "usd" in objective.pareto):
         raise BudgetError(
             f"the objective counts dollars, and the price of {', '.join(unpriced)} is unknown",
@@ -47,11 +51,13 @@ def _check_caps(objective: Objective, scorer: TaskScorer) -> None:
         )
     if objective.most_tokens is None and objective.most_usd is None:
         return
-    tokens, usd = 0.0, 0.0
-    for node in scorer.asking:
-        least = min(_least_tokens(scorer, node, form) for form in FORMATS)
-        tokens += least
-        usd += (price_of(scorer.models[node]) or FREE).most(least, 0)
+    least = {node: min(_least_tokens(scorer, node, form) for form in FORMATS) for node in scorer.asking}
+    cheapest = {
+        node: min((price_of(each) or FREE).most(tokens, 0) for each in offered[node]) for node, tokens in least.items()
+    }
+    runs = _smallest_runs(scorer)
+    tokens = min(sum(least.get(node, 0.0) for node in run) for run in runs)
+    usd = min(sum(cheapest.get(node, 0.0) for node in run) for run in runs)
     task = scorer.view.name
     if objective.most_tokens is not None and objective.most_tokens < tokens:
         raise BudgetError(
@@ -65,6 +71,13 @@ def _check_caps(objective: Objective, scorer: TaskScorer) -> None:
             expected=f"more than ${usd:g}, which the shortest prompts cost without their inputs",
             fix="Allow more",
         )
+
+
+def _smallest_runs(scorer: TaskScorer) -> list[frozenset[str]]:
+    """The nodes that an example runs at least, with all off that may be switched off."""
+    graph = scorer.view.program.graph
+    off = {name: {NODE: OFF} for name, node in graph.nodes.items() if OFF in options_of(node).get(NODE, ())}
+    return [run - off.keys() for run in smallest_runs(chosen_graph(graph, off), scorer.wanted)]
 
 
 def _least_tokens(scorer: TaskScorer, node: str, form: str) -> float:

@@ -15,7 +15,7 @@ from fusionprog.evaluation.statistics import visible_gain
 from fusionprog.lm.budget import Budget
 from fusionprog.lm.dspy_adapters import type_text
 from fusionprog.lm.embedding_model import embedding_model, requests_for
-from fusionprog.lm.model import LanguageModel
+from fusionprog.lm.model import LanguageModel, price_of
 from fusionprog.lm.offline import can_fill
 from fusionprog.lm.offline_model import EMBEDDED
 from fusionprog.lm.resolve import LMSpec, offered_models
@@ -157,6 +157,7 @@ def preflight(
     offered = {node: mine for node, mine in offers.items() if len(mine) > 1 and node in searched}
     notes += _offline_notes(programs, models)
     notes += _lost_notes(programs)
+    notes += _unpriced_notes(models, offered)
     folds = split_val({task.name: task.rows["val"] for task in tasks}, seed)
     scorers = [
         make_scorer(
@@ -321,6 +322,16 @@ def _lost_notes(programs: Mapping[str, TaskProgram]) -> list[str]:
     if not lost:
         return []
     return [f"an artifact cannot keep {', '.join(lost)}; load it with types= to have them run"]
+
+
+def _unpriced_notes(
+    models: Mapping[str, LanguageModel], offered: Mapping[str, Mapping[str, LanguageModel]]
+) -> list[str]:
+    known = [*models.values(), *(model for mine in offered.values() for model in mine.values())]
+    unpriced = sorted({model.name for model in known if price_of(model) is None})
+    if not offered or not unpriced:
+        return []
+    return [f"the price of {', '.join(unpriced)} is unknown: models are compared without what they cost"]
 
 
 def _visible_notes(tasks: Sequence[Task], folds: Sequence[Fold], plan: Plan) -> list[str]:

@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
 import fusionprog as fp
 from fusionprog._internal.canonical import seed_of
-from fusionprog.errors import ProgramError
+from fusionprog.cli.main import cli
+from fusionprog.errors import CallError, ProgramError
 
 SAMPLERS = ("effects", "tpe", "random")
 
@@ -126,13 +128,25 @@ def spoils(prompt: str, task: str, number: int) -> bool:
     return luck(task, number, 3 if "Look at a team again" in prompt else 9)
 
 
+def check_off_is_shown(made: fp.CompiledProgram, path: Path) -> None:
+    """``show --prompt`` shows the prompts of the others."""
+    made.save(path)
+    lines = CliRunner().invoke(cli, ["show", str(path), "--prompt"]).output.splitlines()
+    assert "shop · triage · system" in lines and "shop · repair · switched off" in lines
+    data = json.loads(CliRunner().invoke(cli, ["show", str(path), "--prompt", "--json"]).output)
+    assert {each["node"]: bool(each["messages"]) for each in data}["repair"] is False
+    with pytest.raises(CallError, match="node 'repair' is switched off"):
+        made.prompt(node="repair")
+
+
 @pytest.mark.parametrize("sampler", SAMPLERS)
-def test_a_node_that_hurts_is_switched_off(kit: Any, sampler: str) -> None:
+def test_a_node_that_hurts_is_switched_off(kit: Any, sampler: str, tmp_path: Path) -> None:
     model = kit.Scripted(spoils)
     task = kit.task("shop", labels={node: list(kit.TEAMS["shop"]) for node in ("triage.team", "repair.team")})
     made = choosing(kit, Repaired(kit.Triage), model, [task], sampler=sampler, budget=fp.Budget(calls=1800)).program
     assert made.record.improved
     assert chosen(made, "repair")["node"] == "off"
+    check_off_is_shown(made, tmp_path / "desk.json")
     model.seen.clear()
     assert made(message="Please see to case-shop-test-0.").team == "billing"
     assert len(model.seen) == 1, "neither the node that is off nor what only it reads is asked"
@@ -221,6 +235,24 @@ def test_a_dearer_model_must_gain_what_it_costs(kit: Any) -> None:
     offers = [priced("cheap", 5, 0.0), priced("dear", 7, 3e-4)]
     made = choosing(kit, program, None, lm=offers, trials=16).program
     assert not made.record.improved and made.record.models == {"triage": "cheap"}
+
+
+@pytest.mark.parametrize("sampler", ["effects", "tpe"])
+@pytest.mark.parametrize("unpriced", ["first", "second"])
+def test_a_model_without_a_price_is_not_taken_for_a_free_one(kit: Any, sampler: str, unpriced: str) -> None:
+    """Both are right on as many rows, so that nothing speaks for either; a dollar an answer would."""
+
+    def model(name: str) -> Any:
+        usd = None if name == unpriced else (1e-2, 1e-2)
+        return kit.Scripted(
+            lambda prompt, task, number: luck(task, number, 5), name=name, usd_per_token=usd, free=False
+        )
+
+    program = OneNode(fp.modules.Predict(kit.Triage))
+    made = choosing(kit, program, None, lm=[model("first"), model("second")], sampler=sampler).program
+    assert not made.record.improved and made.record.models == {"triage": "first"}
+    notes = [note for note in made.record.notes if "without what they cost" in note]
+    assert notes == [f"the price of {unpriced} is unknown: models are compared without what they cost"]
 
 
 def test_a_task_that_is_left_as_written_keeps_its_model(kit: Any, tmp_path: Path) -> None:

@@ -220,6 +220,75 @@ def test_dollars_cannot_be_counted_where_a_price_is_unknown(kit: Any, objective:
     assert model.seen == []
 
 
+@pytest.mark.parametrize("objective", [fp.Objective(most_usd=1), fp.Objective(pareto=("quality", "usd"))])
+def test_dollars_cannot_be_counted_where_a_model_on_offer_has_no_price(kit: Any, objective: Any) -> None:
+    model, other = kit.Scripted(usd_per_token=(1e-6, 1e-6)), kit.Scripted(name="other", usd_per_token=None)
+    with pytest.raises(BudgetError, match=r"the price of other is unknown"):
+        kit.compile(model, lm={"triage": [model, other], "*": model}, objective=objective)
+    assert model.seen == other.seen == []
+
+
+class Repaired(fp.Program):
+    """A node, and four that may be switched off."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.triage = fp.modules.Predict("message -> team")
+        self.repair = [
+            fp.modules.Optional(fp.modules.Predict("message, draft -> team"), passthrough={"team": "draft"})
+            for _ in range(4)
+        ]
+
+    def forward(self, message: str) -> Any:
+        """Triage, then repair four times."""
+        team = self.triage(message=message).team
+        for repair in self.repair:
+            team = repair(message=message, draft=team).team
+        return {"team": team}
+
+
+class Branched(fp.Program):
+    """Four nodes, of which one runs."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.halves, self.thirds = (
+            fp.modules.Function(lambda message, by=by: len(message) % by == 0, name=f"by{by}", outputs={"ok": bool})
+            for by in (2, 3)
+        )
+        self.triage = [fp.modules.Predict("message -> team") for _ in range(4)]
+
+    def forward(self, message: str) -> Any:
+        """Triage in one of four ways."""
+        thirds = self.thirds(message=message).ok
+
+        def either(number: int) -> Any:
+            first, second = self.triage[number : number + 2]
+            return fp.when(thirds, lambda: first(message=message).team, lambda: second(message=message).team)
+
+        return {"team": fp.when(self.halves(message=message).ok, lambda: either(0), lambda: either(2))}
+
+
+@pytest.mark.parametrize("program", [Repaired, Branched])
+def test_a_cap_counts_what_every_row_must_ask(kit: Any, program: type[fp.Program]) -> None:
+    """Nodes that may be off, and those of which one runs, do not make a cap too low that can be kept."""
+    tasks = [kit.task(test=0, labels={})]
+    with pytest.raises(BudgetError, match="no call in task 'shop'"):
+        kit.compile(program=program(), tasks=tasks, objective=fp.Objective(most_tokens=20))
+    done = kit.compile(
+        program=program(), tasks=tasks, budget=fp.Budget(calls=2000), objective=fp.Objective(most_tokens=250)
+    ).program
+    assert (done.record.tasks["shop"].cost["after"]["tokens"] or 0.0) <= 250_000
+
+
+def test_a_cap_in_dollars_counts_the_cheapest_model(kit: Any) -> None:
+    dear = kit.Scripted(usd_per_token=(1e-3, 1e-3), free=False)
+    cheap = kit.Scripted(name="cheap", usd_per_token=(1e-7, 1e-7), free=False)
+    objective = fp.Objective(most_usd=5e-4)
+    done = kit.compile(dear, lm={"*": [dear, cheap]}, tasks=[kit.task(test=0)], objective=objective).program
+    assert cheap.seen and done.record.models["triage"] == "cheap"
+
+
 def test_an_objective_is_part_of_what_a_study_is_known_by(kit: Any) -> None:
     prints = [
         kit.compile(tasks=[kit.task(test=0)], objective=objective, trials=4).program.record.fingerprint

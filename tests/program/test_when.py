@@ -11,7 +11,7 @@ import pytest
 
 import fusionprog as fp
 from fusionprog.errors import FusionProgError, ProgramError, TracingError
-from fusionprog.program.demand import largest_runs, sure_nodes
+from fusionprog.program.demand import largest_runs, smallest_runs, sure_nodes
 from fusionprog.program.graph import Constant, FieldRef, InputRef, ProgramGraph, When
 from fusionprog.program.task import bind
 from fusionprog.program.types import checked_constant
@@ -371,8 +371,10 @@ def test_conditions_of_their_own_choose_freely_and_too_many_of_them_count_as_eve
     three = many(3, shared=False)
     runs = largest_runs(three, three.outputs.values())
     assert len(runs) == 8 and {len(each) for each in runs} == {3}
+    assert sorted(map(sorted, smallest_runs(three, three.outputs.values()))) == sorted(map(sorted, runs))
     twelve = many(12, shared=False)
     assert largest_runs(twelve, twelve.outputs.values()) == (twelve.order(),)
+    assert smallest_runs(twelve, twelve.outputs.values()) == (frozenset(),)
 
 
 # What rows say about guarded outputs

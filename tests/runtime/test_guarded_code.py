@@ -11,7 +11,7 @@ import pytest
 import fusionprog as fp
 from fusionprog.errors import ProgramError
 from fusionprog.lm.client import LMClient
-from fusionprog.program.demand import largest_runs, sure_nodes
+from fusionprog.program.demand import largest_runs, smallest_runs, sure_nodes
 from fusionprog.program.graph import Constant, ProgramGraph, ProgramInput
 from fusionprog.program.task import bind
 from fusionprog.prompts.schedule import Schedule
@@ -100,6 +100,7 @@ def test_a_run_may_have_a_node_as_often_as_code_may_call_it() -> None:
     graph = repairing()
     code = ("critic", "draft", "draft", "forward")
     assert largest_runs(graph, graph.outputs.values()) == ((*code, "repair"),)
+    assert smallest_runs(graph, graph.outputs.values()) == ({"forward"},)
     assert sure_nodes(graph, graph.outputs.values()) == {*code}
 
     graph = asked_for()

@@ -14,7 +14,7 @@ import fusionprog as fp
 from fusionprog.errors import LMOutputError
 from fusionprog.lm.client import LMClient
 from fusionprog.lm.model import Completion, Messages
-from fusionprog.program.demand import due, largest_runs, sure_nodes
+from fusionprog.program.demand import due, largest_runs, smallest_runs, sure_nodes
 from fusionprog.program.graph import Constant, FieldRef, InputRef, ProgramGraph, Reference, Source, When
 from fusionprog.program.task import TaskProgram, bind
 from fusionprog.prompts.schedule import Schedule
@@ -126,6 +126,9 @@ def test_a_run_lies_within_one_of_the_largest_and_has_what_is_sure(graph: Progra
     assert sure_nodes(graph, wanted) <= ran
     assert set().union(*runs) <= set(graph.needed(wanted))
     assert not any(set(one) < set(other) for one in runs for other in runs)
+    least = smallest_runs(graph, wanted)
+    assert any(each <= ran for each in least)
+    assert not any(one < other for one in least for other in least)
 
 
 # Single cases
