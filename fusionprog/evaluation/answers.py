@@ -7,7 +7,11 @@ import json
 import math
 import re
 from collections import Counter
+from collections.abc import Mapping
+from decimal import Decimal, InvalidOperation
 from typing import Any
+
+from pydantic import BaseModel, ValidationError
 
 from fusionprog._internal.canonical import jsonable
 
@@ -20,6 +24,27 @@ def normal(value: Any) -> Any:
         return [normal(each) for each in value]
     plain = jsonable(value)
     return normal(plain) if isinstance(plain, (str, list)) else plain
+
+
+def read_as(want: Any, got: Any) -> Any:
+    """Returns a gold value as the answer's type reads it, also inside lists: with a model's defaults, as a decimal.
+
+    What that type cannot read stays as it is.
+    """
+    if isinstance(got, str):
+        return want
+    if isinstance(got, (list, tuple)) and isinstance(want, (list, tuple)) and len(got) == len(want):
+        return [read_as(*each) for each in zip(want, got, strict=True)]
+    try:
+        if isinstance(got, BaseModel) and isinstance(want, Mapping):
+            read: Any = type(got).model_validate(dict(want))
+        elif isinstance(got, Decimal) and isinstance(want, (str, int, float)):
+            read = Decimal(str(want))
+        else:
+            return want
+    except (ValidationError, InvalidOperation):
+        return want
+    return got if read == got else read  # 1.10 is 1.1, whose text is another
 
 
 def same(want: Any, got: Any) -> bool:

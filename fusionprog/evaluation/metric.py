@@ -24,6 +24,7 @@ from fusionprog.lm.redaction import redact
 from fusionprog.lm.resolve import resolve_model
 from fusionprog.program.signature import Prediction
 
+_LARGEST = 1e9  # score, of either sign: sums of the squares of many are still numbers
 _LONG = 0.003  # seconds after which a metric is called in threads: some times what a thread costs
 _THREADS = Threads(256, "fusionprog-metric")
 _PROMPT_TOKENS = 8_192
@@ -229,7 +230,7 @@ def as_score(result: Any, name: str) -> float:
     """Returns a metric's result as a number.
 
     Raises:
-        MetricError: if it is none, or not finite.
+        MetricError: if it is none, not finite, or larger than 1e9.
     """
     value = result.get("score") if isinstance(result, Prediction) else result
     # Text is no score even where it is a numeral, and of an array it is not known which number is meant.
@@ -238,11 +239,11 @@ def as_score(result: Any, name: str) -> float:
             number = float(value)
         except (TypeError, ValueError, OverflowError):
             number = math.nan
-        if math.isfinite(number):
+        if abs(number) <= _LARGEST:
             return number
     raise MetricError(
         f"the metric {name!r} returned no score",
-        expected="a finite number, a bool or a Prediction with a score",
+        expected=f"a finite number (up to {_LARGEST:g}), a bool or a Prediction with a score",
         found=repr(result)[:120],
     )
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from fusionprog._internal.registry import Registry
 from fusionprog.errors import MetricError
-from fusionprog.evaluation.answers import f1, members, normal, number, same, text_of, words
+from fusionprog.evaluation.answers import f1, members, normal, number, read_as, same, text_of, words
 from fusionprog.evaluation.metric import Metric, as_score
 from fusionprog.evaluation.metric_calls import AnswerCalls
 from fusionprog.evaluation.program_metric import ProgramMetric, as_metric, judge
@@ -85,13 +85,13 @@ def exact_match(field: str, *, gold: str | None = None) -> Metric:
     """Scores 1 where an output equals the gold column.
 
     Texts are compared without case and with single spaces, also inside lists; a number or a truth value equals the
-    text that writes it, as a CSV file has only text.
+    text that writes it, as a CSV file has only text. Gold for a pydantic model may leave out what has a default.
 
     Args:
         field: The output: a public name or ``"node.field"``.
         gold: The column of the row; the output's field name, if not given.
     """
-    return _compare("exact_match", field, gold, lambda want, got: float(same(normal(want), normal(got))))
+    return _compare("exact_match", field, gold, lambda want, got: float(same(normal(read_as(want, got)), normal(got))))
 
 
 @metric_registry.register("contains")

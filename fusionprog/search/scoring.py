@@ -39,7 +39,7 @@ class Scoring:
         self.weights: Mapping[str, float] = {}
         self.written: Mapping[str, Usage] = {}
         self._round_trials, self._usual_rows = _ROUND_TRIALS, _ROUND_ROWS
-        self._rounds: list[Mapping[str, float]] = []
+        self._rounds: list[Mapping[str, tuple[float, int]]] = []  # task → mean score, and its rows
         self._scores: dict[str, list[float]] = {}
         self._trials = 0
         self._full: dict[str, float] = {}
@@ -49,7 +49,10 @@ class Scoring:
         relative = {}
         if self._rounds:
             first = self._rounds[0]
-            relative = {task: self._loss(task, score, self._usual_rows) / first[task] for task, score in scores.items()}
+            relative = {
+                task: self._loss(task, score, self._usual_rows) / self._loss(task, *first[task])
+                for task, score in scores.items()
+            }
         weights = {task: self.weights.get(task, 1.0) for task in scores}
         return self.scheme.value(scores, weights, relative or dict.fromkeys(scores, 1.0))
 
@@ -74,10 +77,10 @@ class Scoring:
         self._trials += 1
         if self._trials < self._round_trials:
             return False
-        before = self.weights
+        weights, full = self.weights, dict(self._full)
         self._end_round(self._scores)
         self._scores, self._trials = {}, 0
-        return self.scheme.moves_values and self.weights != before
+        return self._full != full or (self.scheme.moves_values and self.weights != weights)
 
     @property
     def scales(self) -> str:
@@ -109,9 +112,11 @@ class Scoring:
     def _end_round(self, scores: Mapping[str, list[float]]) -> None:
         self._full |= {task: max(1.0, self._full.get(task, 1.0), *mine) for task, mine in scores.items() if mine}
         known = self._rounds[-1] if self._rounds else {}
-        losses = {task: self._loss(task, sum(mine) / len(mine), len(mine)) for task, mine in scores.items() if mine}
-        self._rounds.append({**known, **losses})
-        self.weights = self.scheme.weights(self._rounds)
+        means = {task: (sum(mine) / len(mine), len(mine)) for task, mine in scores.items() if mine}
+        self._rounds.append({**known, **means})
+        # Full marks that were not known in earlier rounds hold for them, too.
+        losses = [{task: self._loss(task, *each) for task, each in ended.items()} for ended in self._rounds]
+        self.weights = self.scheme.weights(losses)
 
     def _loss(self, task: str, score: float, rows: int) -> float:
         """What a score on so many rows is short of full marks; half a row at least, lest a solved task outweigh all."""

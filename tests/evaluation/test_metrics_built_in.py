@@ -12,6 +12,7 @@ from typing import Any
 
 import dspy
 import numpy as np
+import pydantic
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -29,6 +30,12 @@ class Team(enum.Enum):
 
 class Level(enum.IntEnum):
     LOW = 1
+
+
+class Item(pydantic.BaseModel):
+    name: str
+    count: int = 1
+    price: Decimal = Decimal("0")
 
 
 def score(metric: Metric, want: Any, got: Any) -> float:
@@ -74,6 +81,16 @@ def score(metric: Metric, want: Any, got: Any) -> float:
         ([Team.BILLING], ["billing"], 1.0),
         (("a",), ["a"], 1.0),
         ([], [], 1.0),
+        ("1.10", Decimal("1.1"), 1.0),
+        (1.1, Decimal("1.10"), 1.0),
+        ("1.11", Decimal("1.1"), 0.0),
+        ("much", Decimal("1.1"), 0.0),
+        ({"name": "pen"}, Item(name="pen"), 1.0),
+        ({"name": "pen", "price": "1.50"}, Item(name="pen", price=Decimal("1.5")), 1.0),
+        ({"name": "pen", "count": 2}, Item(name="pen"), 0.0),
+        ({"count": 1}, Item(name="pen"), 0.0),
+        ([{"name": "pen"}, {"name": "ink"}], [Item(name="pen"), Item(name="ink")], 1.0),
+        ([{"name": "pen"}], [Item(name="pen"), Item(name="ink")], 0.0),
     ],
 )
 def test_exact_match(want: Any, got: Any, expected: float) -> None:

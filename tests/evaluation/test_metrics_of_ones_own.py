@@ -138,6 +138,7 @@ def test_scores_of_every_number_type_are_taken(result: Any, expected: float) -> 
         1 + 2j,
         dspy.Prediction(),
         dspy.Prediction(score=None),
+        1e200,
         dspy.Prediction(score="high"),
         dspy.Example(score=0.5),
         object(),

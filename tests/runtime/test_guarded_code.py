@@ -100,7 +100,7 @@ def test_a_run_may_have_a_node_as_often_as_code_may_call_it() -> None:
     graph = repairing()
     code = ("critic", "draft", "draft", "forward")
     assert largest_runs(graph, graph.outputs.values()) == ((*code, "repair"),)
-    assert smallest_runs(graph, graph.outputs.values()) == ({"forward"},)
+    assert smallest_runs(graph, graph.outputs.values()) == (frozenset(["forward"]),)
     assert sure_nodes(graph, graph.outputs.values()) == {*code}
 
     graph = asked_for()

@@ -83,6 +83,27 @@ def test_tasks_on_another_scale_are_short_of_their_own_full_marks() -> None:
     assert not begun(Objective(), a=7, b=1).scales
 
 
+@pytest.mark.parametrize("name", ["tchebycheff", "rate_balance", "uncertainty", "dwa"])
+def test_full_marks_that_are_seen_late_count_from_the_beginning(name: str) -> None:
+    """The program as written was right on no row, so that nothing said that a right one is worth 100."""
+
+    def after(scale: float) -> tuple[Mapping[str, float], float]:
+        scoring = Scoring(Objective(name), seed=0)
+        scoring.begin(outcomes(a=[0.0] * 8, b=[0.0] * 8))
+        for right in (2, 4, 6):
+            for _ in range(8):
+                scaled = {task: [scale * each for each in share(count)] for task, count in (("a", right), ("b", 1))}
+                moved = scoring.add(outcomes(**scaled))
+            assert (
+                moved or right > 2 or scale == 1.0
+            )  # so what trials came to did
+        return scoring.weights, scoring({"a": 0.75 * scale, "b": 0.125 * scale})
+
+    (small, value), (large, scaled) = after(1.0), after(100.0)
+    assert large == pytest.approx(small)
+    assert scaled == pytest.approx(value if name == "tchebycheff" else 100 * value)
+
+
 def test_what_a_trial_comes_to_moves_with_the_weights() -> None:
     scoring = begun(Objective("uncertainty"), a=6, b=2)
     means = {"a": 0.9, "b": 0.1}
