@@ -9,7 +9,8 @@ from typing import Any
 from fusionprog._internal.from_threads import FromThreads
 from fusionprog._internal.threads import Threads
 from fusionprog.errors import FusionProgError, LMOutputError, ProgramError
-from fusionprog.lm.dspy_predictors import PredictorCall, answering, unreadable
+from fusionprog.lm.dspy_asking import Unseen
+from fusionprog.lm.dspy_predictors import PredictorCall, Watch, answering, unreadable
 from fusionprog.program.module import Ask, Module, register_module
 from fusionprog.program.signature import SignatureType
 from fusionprog.program.types import type_name, typed
@@ -44,6 +45,7 @@ class DSPyCode(Module):
         self.open_outputs = open_outputs
         self._module: Any = None
         self._nodes: dict[int, str] = {}
+        self._watch = Watch(())
 
     def arguments(self) -> dict[str, Any]:
         """Returns name, version and whether outputs are open."""
@@ -62,6 +64,7 @@ class DSPyCode(Module):
         """
         self._module = module
         self._nodes = {id(predictor): node for node, predictor in nodes.items()}
+        self._watch = Watch(nodes.values())
 
     async def run(self, inputs: Mapping[str, Any], ask: Ask) -> dict[str, Any]:
         """Returns what ``forward`` returns.
@@ -79,8 +82,9 @@ class DSPyCode(Module):
             )
         calls = _Calls(ask, self._nodes)
         try:
-            result = await self._forward(inputs, calls)
-        except Exception as error:
+            with self._watch.watching(calls.fail):
+                result = await self._forward(inputs, calls)
+        except (Exception, Unseen) as error:
             found = calls.failure or unreadable(error) or (error if isinstance(error, FusionProgError) else None)
             if found is not None:
                 raise found from None
@@ -151,6 +155,10 @@ class _Calls:
         self._ask = ask
         self._nodes = nodes
 
+    def fail(self, error: FusionProgError) -> None:
+        """Is told of a failure that is none of the program; the first one counts."""
+        self.failure = self.failure or error
+
     async def answer(self, call: PredictorCall) -> dict[str, Any]:
         """Returns the answer to a call; on the event loop."""
         node = self._nodes.get(id(call.predictor))
@@ -165,17 +173,18 @@ class _Calls:
         except LMOutputError:
             raise
         except FusionProgError as error:
-            self.failure = self.failure or error
+            self.fail(error)
             raise
 
     def wait(self, call: PredictorCall) -> dict[str, Any]:
         """Returns the answer to a call; in a thread of the code."""
         if self.threads.on_loop:
-            self.failure = self.failure or ProgramError(
+            error = ProgramError(
                 "aforward() calls a predictor without awaiting it",
                 fix="Write await self.predictor.acall(...), or write a forward()",
             )
-            raise self.failure
+            self.fail(error)
+            raise error
         if self.threads.closed:
             raise ProgramError("forward() calls a predictor after its run has ended")
         return self.threads.wait(self.answer, call)

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterator, Mapping
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, NoReturn, TypeAlias
 
 import dspy
+from dspy.utils.callback import BaseCallback
 from dspy.utils.exceptions import AdapterParseError
 
 from fusionprog.errors import LMConfigurationError, LMOutputError, ProgramError
+from fusionprog.lm.dspy_asking import Unseen
+from fusionprog.lm.dspy_settings import setting
 from fusionprog.program.signature import SignatureType
 
 _REPEAT = "rollout_id"  # how DSPy asks for another answer to the same prompt
@@ -76,6 +80,55 @@ def answering(answer: Answer, answer_async: AsyncAnswer) -> Iterator[None]:
     """
     with dspy.context(lm=_nobody(), adapter=_Answering(answer, answer_async), trace=[]):
         yield
+
+
+class Watch(BaseCallback):
+    """Refuses calls of predictors that do not come to who answers, while their module runs.
+
+    These are calls in plain threads, which do not have DSPy's settings, and under an adapter that the code sets.
+
+    Args:
+        predictors: Those that may be called.
+    """
+
+    def __init__(self, predictors: Iterable[Any]) -> None:
+        self._predictors = tuple(predictors)
+        self._told: list[Callable[[ProgramError], None]] = []
+        self._changing = threading.Lock()
+
+    @contextmanager
+    def watching(self, tell: Callable[[ProgramError], None]) -> Iterator[None]:
+        """Within it, ``tell`` is told of such calls, which are not made: they end in ``Unseen``.
+
+        It is not known which of several runs makes a call in a plain thread, so that all are told.
+        """
+        with self._changing:
+            self._told.append(tell)
+            if len(self._told) == 1:
+                for each in self._predictors:
+                    each.callbacks = [*each.callbacks, self]
+        try:
+            yield
+        finally:
+            with self._changing:
+                self._told.remove(tell)
+                if not self._told:
+                    for each in self._predictors:
+                        each.callbacks = [other for other in each.callbacks if other is not self]
+
+    def on_module_start(self, call_id: str, instance: Any, inputs: dict[str, Any]) -> None:
+        """Is called by DSPy with every call of a predictor."""
+        if isinstance(setting("adapter"), _Answering):
+            return
+        error = ProgramError(
+            "forward() calls a predictor where nobody can answer for it",
+            expected="calls with the settings of DSPy that forward() is run with",
+            found="a plain thread, or dspy.context(adapter=...)",
+            fix="Use dspy.Parallel, or start threads in contextvars.copy_context(), and set no adapter",
+        )
+        for tell in tuple(self._told):
+            tell(error)
+        raise Unseen
 
 
 def unreadable(error: BaseException | None) -> LMOutputError | None:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import contextvars
 import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Literal
 
 import dspy
@@ -226,6 +229,62 @@ def test_threads_of_dspy_change_nothing() -> None:
     assert traces[0].fields[FieldRef("forward", "text")] == ["0", "1", "2", "3"]
     assert {tuple(trace.calls) for trace in traces} == {tuple(sorted(traces[0].calls))}
     assert traces[0].visits == traces[1].visits == traces[2].visits
+
+
+def in_threads(self: Any, question: str) -> Any:
+    with ThreadPoolExecutor(2) as threads:
+        contexts = [contextvars.copy_context() for _ in range(3)]
+        asked = [threads.submit(each.run, lambda: self.ask(question=question).answer) for each in contexts]
+    return {"text": [each.result() for each in asked]}
+
+
+def test_threads_with_the_context_of_forward_change_nothing() -> None:
+    trace = run(fp.from_dspy(module(in_threads), calls=3), lambda messages: say(answer="x"), question="how?")
+    assert trace.fields[FieldRef("forward", "text")] == ["x"] * 3
+
+
+def in_plain_threads(self: Any, question: str) -> Any:
+    with ThreadPoolExecutor(2) as threads:
+        return {"text": list(threads.map(lambda n: self.ask(question=question).answer, range(3)))}
+
+
+def in_a_thread_that_hides_it(self: Any, question: str) -> Any:
+    def work() -> None:
+        with contextlib.suppress(BaseException):
+            self.ask(question=question)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    return {"text": "none"}
+
+
+def under_an_adapter(self: Any, question: str) -> Any:
+    with dspy.context(adapter=dspy.JSONAdapter(), lm=self.ask.lm):
+        return {"text": self.ask(question=question).answer}
+
+
+async def under_an_adapter_async(self: Any, question: str) -> Any:
+    with dspy.context(adapter=dspy.JSONAdapter(), lm=self.ask.lm):
+        return {"text": (await self.ask.acall(question=question)).answer}
+
+
+@pytest.mark.parametrize(
+    "forward", [in_plain_threads, in_a_thread_that_hides_it, under_an_adapter, under_an_adapter_async]
+)
+def test_calls_that_nobody_could_answer_for_are_not_made(forward: Any) -> None:
+    """They would go to the LM that DSPy has or the predictor keeps: in no budget, no store, and with no item shown."""
+
+    class Own:
+        def complete(self, request: Any) -> Any:
+            raise AssertionError("the predictor's own model was asked")
+
+    written = module(forward)
+    written.set_lm(dspy.LM("mine/m", engine=Own(), cache=False))
+
+    with pytest.raises(ProgramError, match=r"where nobody can answer.*Use dspy\.Parallel"):
+        run(fp.from_dspy(written, calls=3), lambda messages: say(answer="x"), question="how?")
+    assert written.ask.callbacks == []
 
 
 def test_a_module_that_is_async_is_awaited() -> None:

@@ -94,9 +94,7 @@ def test_full_marks_that_are_seen_late_count_from_the_beginning(name: str) -> No
             for _ in range(8):
                 scaled = {task: [scale * each for each in share(count)] for task, count in (("a", right), ("b", 1))}
                 moved = scoring.add(outcomes(**scaled))
-            assert (
-                moved or right > 2 or scale == 1.0
-            )  # so what trials came to did
+            assert moved or right > 2 or scale == 1.0  # so what trials came to did
         return scoring.weights, scoring({"a": 0.75 * scale, "b": 0.125 * scale})
 
     (small, value), (large, scaled) = after(1.0), after(100.0)
