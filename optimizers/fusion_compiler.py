@@ -40,7 +40,10 @@ class FusionCompiler(Teleprompter):
         pool: The fragments and families on offer; ready-made patterns and default families, if not given.
         budget: What may be spent.
         trials: Trials of the search; as many as the budget pays for, or 64, if not given.
-        calls: How often ``forward`` calls a predictor for one example at most; see ``fusionprog.from_dspy``.
+        inputs: Input name → type, where ``forward`` does not say; see ``fusionprog.from_dspy``.
+        outputs: Output name → type, likewise.
+        calls: How often ``forward`` calls a predictor for one example at most, likewise.
+        version: Changes when the code's answers change.
         objective: What is to be reached; a ``fusionprog.Objective`` has constraints or a trade-off.
         optimizer: Name of the optimizer, or ``fusionprog.optimizers.Fusion(...)``; see ``fusionprog.compile``.
         sampler: Name of the search's sampler.
@@ -68,7 +71,10 @@ class FusionCompiler(Teleprompter):
         pool: PromptPool | None = None,
         budget: Budget | None = None,
         trials: int | None = None,
+        inputs: Mapping[str, Any] | None = None,
+        outputs: Mapping[str, Any] | None = None,
         calls: int | Mapping[str, int] = 1,
+        version: str = "1",
         objective: str | Objective = USUAL_OBJECTIVE,
         optimizer: str | Optimizer = "fusion",
         sampler: str = USUAL_SAMPLER,
@@ -87,7 +93,10 @@ class FusionCompiler(Teleprompter):
         self.pool = pool
         self.budget = budget
         self.trials = trials
+        self.inputs = inputs
+        self.outputs = outputs
         self.calls = calls
+        self.version = version
         self.objective = objective
         self.optimizer = optimizer
         self.sampler = sampler
@@ -129,7 +138,9 @@ class FusionCompiler(Teleprompter):
                 "pool=fusionprog.PromptPool([fusionprog.DemoSet(...)])",
                 stacklevel=2,
             )
-        graph = from_dspy(student, calls=self.calls)
+        graph = from_dspy(
+            student, inputs=self.inputs, outputs=self.outputs, calls=self.calls, version=self.version
+        )
         predictors = predictor_nodes(student)
         train, val = (list(trainset), list(valset)) if valset else self._split(trainset)
         task = Task(TASK, description=_description(predictors), train=train, val=val, metric=self.metric)

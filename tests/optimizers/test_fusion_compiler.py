@@ -16,7 +16,7 @@ import pytest
 from dspy.teleprompt import Teleprompter
 
 import fusionprog as fp
-from fusionprog.errors import DataError, LMConfigurationError
+from fusionprog.errors import DataError, LMConfigurationError, ProgramError
 from fusionprog.testing import engine
 
 
@@ -184,6 +184,55 @@ def test_the_model_may_be_that_of_the_settings(kit: Any) -> None:
     assert model.seen and compiled.triage.lm is None
     with pytest.raises(LMConfigurationError, match=r"'triage' has no model.*set_lm"):
         optimizer(kit).compile(Desk(kit), trainset=examples(kit, "all", 72))
+
+
+def says(**fields: Any) -> str:
+    return "\n\n".join(f"[[ ## {name} ## ]]\n{value}" for name, value in fields.items())
+
+
+def agent_model(messages: Any) -> str:
+    """Looks a team up only where it is told to be careful, and then knows it."""
+    told, last = messages[0]["content"], messages[-1]["content"]
+    if "next_tool_name" not in told:
+        return says(reasoning="So it is.", team="billing" if "it is billing" in last else "none")
+    looks = "Be careful." in told and "it is billing" not in last
+    tool, arguments = ("look", {"message": "x"}) if looks else ("finish", {})
+    return says(next_thought="Hm.", next_tool_name=tool, next_tool_args=json.dumps(arguments))
+
+
+def test_an_agent_is_compiled(kit: Any) -> None:
+    def look(message: str) -> str:
+        """Looks a team up."""
+        return "it is billing"
+
+    agent = dspy.ReAct("message -> team", tools=[look], max_iters=3)
+    plain, awaited = engine(agent_model)
+    agent.set_lm(dspy.LM("test/agent", engine=plain, async_engine=awaited, cache=False))
+    rows = [dspy.Example(message=f"message {number}", team="billing").with_inputs("message") for number in range(60)]
+    careful = fp.Fragment("careful", "Be careful.", facet="hint")
+    more = {"pool": fp.PromptPool([careful]) | kit.nothing(2), "calls": {"react": 3}, "budget": fp.Budget(calls=900)}
+    made = optimizer(kit, **more).compile(agent, trainset=rows[:10], valset=rows[10:])
+
+    assert made.fusion.record.improved and list(made.fusion.graph.nodes) == ["react", "extract.predict", "forward"]
+    assert (score(agent, rows), score(made, rows)) == (0.0, 100.0)
+
+
+def test_inputs_that_forward_does_not_name_can_be_given(kit: Any) -> None:
+    class Open(dspy.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.desk = Desk(kit)
+
+        def forward(self, **inputs: Any) -> dspy.Prediction:
+            return self.desk(**inputs)
+
+    student = Open()
+    student.set_lm(lm_of(kit.Scripted()))
+    rows = {"trainset": examples(kit, "train", 9), "valset": examples(kit, "val", 40)}
+    with pytest.raises(ProgramError, match="Pass inputs="):
+        optimizer(kit).compile(student, **rows)
+    made = optimizer(kit, inputs={"message": str}, outputs={"team": str}).compile(student, **rows)
+    assert made.fusion.record.improved and list(made.fusion.graph.outputs) == ["team"]
 
 
 def test_a_metric_of_dspys_form_sees_all_that_forward_returns(kit: Any) -> None:

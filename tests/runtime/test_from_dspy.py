@@ -106,6 +106,12 @@ def test_the_inputs_of_a_bare_predictor_are_its_own() -> None:
     assert list(fp.from_dspy(dspy.Predict("a -> b")).nodes) == ["self", "forward"]
 
 
+def test_the_inputs_of_a_module_that_takes_any_are_those_of_its_signature() -> None:
+    agent = dspy.ReAct("question, hint: int -> answer", tools=[])
+    graph = fp.from_dspy(agent, calls={"react": 20})
+    assert {name: each.annotation for name, each in graph.inputs.items()} == {"question": str, "hint": int}
+
+
 def test_keys_and_places_are_paths() -> None:
     parts = {"steps": {"one": dspy.Predict("a -> b")}, "others": [dspy.Predict("a -> b"), dspy.Predict("a -> c")]}
     graph = fp.from_dspy(module(lambda self, a: None, **parts))
