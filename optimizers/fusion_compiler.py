@@ -138,9 +138,7 @@ class FusionCompiler(Teleprompter):
                 "pool=fusionprog.PromptPool([fusionprog.DemoSet(...)])",
                 stacklevel=2,
             )
-        graph = from_dspy(
-            student, inputs=self.inputs, outputs=self.outputs, calls=self.calls, version=self.version
-        )
+        graph = from_dspy(student, inputs=self.inputs, outputs=self.outputs, calls=self.calls, version=self.version)
         predictors = predictor_nodes(student)
         train, val = (list(trainset), list(valset)) if valset else self._split(trainset)
         task = Task(TASK, description=_description(predictors), train=train, val=val, metric=self.metric)

@@ -38,7 +38,7 @@ from fusionprog.search.objective_check import check_objective
 from fusionprog.search.places import Places, item_subject, task_subject
 from fusionprog.search.plan import Parts, Plan, Sizes
 from fusionprog.search.probing import probe_rows, probing_calls, with_probes
-from fusionprog.search.split import Fold, split_val
+from fusionprog.search.split import MIN_CONFIRMATION, Fold, split_val
 from fusionprog.search.start import Start
 from fusionprog.search.worst_case import check_bounds, check_room
 
@@ -336,6 +336,12 @@ def _unpriced_notes(
 
 def _visible_notes(tasks: Sequence[Task], folds: Sequence[Fold], plan: Plan) -> list[str]:
     notes = []
+    small = [task.name for task in tasks if len(task.rows["val"]) < 2 * MIN_CONFIRMATION]
+    if 0 < len(small) < len(tasks):
+        notes.append(
+            f"val of {', '.join(small)} has fewer than {2 * MIN_CONFIRMATION} rows: all tasks are searched on one half "
+            "of val and confirmed on the other, both ways; with more rows there, or without it, others would have more"
+        )
     for task in tasks:
         count = min(plan.confirmation, max(len(fold.confirmation[task.name]) for fold in folds))
         gain = f"{visible_gain(count):.2f}".removeprefix("0")

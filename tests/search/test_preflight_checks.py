@@ -263,6 +263,16 @@ def test_cross_fitted_rows_confirm_one_half_at_a_time(desk_program: fp.Program, 
     assert note == "shop: val n=16, 8 of them confirm: gains below ±.26 are invisible"
 
 
+def test_a_task_with_few_rows_that_halves_val_for_all_is_named(
+    desk_program: fp.Program, desk_tasks: list[fp.Task]
+) -> None:
+    shop, bank = desk_tasks
+    small = replace(shop, val=[row.columns for row in shop.rows["val"]][::3])
+    assert any("val of shop has fewer than 40 rows" in note for note in check(desk_program, [small, bank]).notes)
+    for tasks in (desk_tasks, [small]):
+        assert not any("has fewer than 40 rows" in note for note in check(desk_program, tasks).notes)
+
+
 def test_fields_that_the_offline_reader_cannot_fill_are_noted() -> None:
     graph = graph_of(read=fp.modules.Predict("text -> score: dict[str, list[int]]"))
     metric = fp.Metric(lambda example, pred: 1.0, fields=["score"])

@@ -28,9 +28,9 @@ def told(scoring: Scoring, trials: int, **right: int) -> list[bool]:
     return [scoring.add(outcomes(**{task: share(count) for task, count in right.items()})) for _ in range(trials)]
 
 
-def begun(objective: Objective, **right: int) -> Scoring:
+def begun(objective: Objective, rows: int = 8, **right: int) -> Scoring:
     scoring = Scoring(objective, seed=0)
-    scoring.begin(outcomes(**{task: share(count) for task, count in right.items()}))
+    scoring.begin(outcomes(**{task: share(count, rows) for task, count in right.items()}))
     return scoring
 
 
@@ -119,8 +119,14 @@ def test_schemes_whose_values_know_no_weights_never_say_that_they_moved(name: st
 
 
 def test_tchebycheff_sees_losses_relative_to_the_program_as_written() -> None:
-    scoring = begun(Objective("tchebycheff"), a=0, b=6)
+    scoring = begun(Objective("tchebycheff"), rows=400, a=0, b=300)
     assert scoring({"a": 0.5, "b": 0.75}) < scoring({"a": 0.4, "b": 0.9})  # b had made no progress
+
+
+def test_few_rows_as_written_say_little_about_how_hard_a_task_is() -> None:
+    """The losses are 1/4 and 3/4; eight more rows of 1/2 each make 5/12 and 7/12 of four."""
+    scoring = begun(Objective("tchebycheff"), rows=4, a=3, b=1)
+    assert scoring({"a": 1 - 5 / 12, "b": 0.99}) == pytest.approx(scoring({"a": 0.99, "b": 1 - 7 / 12}), abs=1e-3)
 
 
 def test_random_weights_follow_the_seed() -> None:
