@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from fusionprog.cli.artifact_file import check_folder, load_program
+from fusionprog.cli.artifact_file import check_output, load_program
 from fusionprog.cli.asking import Asking, asking_options
 from fusionprog.cli.gate import DryRun, Gate
 from fusionprog.cli.spending import Spending, spending_options
@@ -96,7 +96,7 @@ def adapt_command(
     from fusionprog.search.start import DEFAULT_TOLERANCE
 
     if output is not None:
-        check_folder(output)
+        check_output(output, storage or str(Path(output).with_suffix(".db")))
     file = read_tasks_file(tasks)
     if recode and file.program is None:
         raise click.UsageError(f"{tasks} defines no program, which --recode takes.")

@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 import fusionprog as fp
+from fusionprog._internal.files import is_database
 
 
 def load_program(
@@ -42,11 +43,27 @@ def load_program(
     return compiled
 
 
-def check_folder(output: str) -> None:
+def check_output(output: str, storage: str | None = None) -> None:
     """Checks that a file can be written: before anything is spent on what is to be in it.
 
+    Args:
+        output: The file.
+        storage: The store that is used meanwhile, a file name or a URL.
+
     Raises:
-        UsageError: if its folder is not there.
+        UsageError: if its folder is not there, or it is the store or another database.
     """
-    if not Path(output).resolve().parent.is_dir():
+    path = Path(output).resolve()
+    if not path.parent.is_dir():
         raise click.UsageError(f"There is no folder {str(Path(output).parent)!r} for the output.")
+    if storage is not None and _file_of(storage) == path:
+        raise click.UsageError(f"The output and the store would be one file, {output!r}: give another -o or --storage.")
+    if is_database(path):
+        raise click.UsageError(f"{output!r} is a database, which the output would replace: give another -o.")
+
+
+def _file_of(storage: str) -> Path | None:
+    from fusionprog.store.urls import database_url
+
+    url = database_url(storage)
+    return Path(url.database).resolve() if url.get_backend_name() == "sqlite" and url.database else None

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from fusionprog.cli.artifact_file import check_folder, load_program
+from fusionprog.cli.artifact_file import check_output, load_program
 from fusionprog.cli.asking import Asking, asking_options
 from fusionprog.cli.spending import Spending, ask_first, spending_options
 
@@ -77,7 +77,8 @@ def compile_command(
     from fusionprog.store.store import Store
 
     if output is not None:
-        check_folder(output)
+        storage = storage or str(Path(output).with_suffix(".db"))
+        check_output(output, storage)
     file = read_program_file(program)
     known = [load_program(each) for each in prior]
     chosen = only_tasks(file.tasks, tasks, limit)
@@ -106,7 +107,7 @@ def compile_command(
     if any(not model.free for model in job.asked) and not budget.bounded and not spending.yes:
         ask_first(dry_run_lines(job))
     receipt = Receipt()
-    with Store(storage or str(Path(output).with_suffix(".db"))) as store, Display() as display:
+    with Store(storage) as store, Display() as display:
         compiled = run_job(
             job,
             Fusion(objective=wanted),

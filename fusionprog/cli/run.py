@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from fusionprog._internal.files import write_atomically
-from fusionprog.cli.artifact_file import load_program
+from fusionprog.cli.artifact_file import check_output, load_program
 
 
 @click.command("run")
@@ -45,8 +45,10 @@ def run_command(
     """
     if bool(rows) == bool(inputs):
         raise click.UsageError("Give either inputs (message='...') or --input rows.jsonl.")
-    if output is not None and (rows is None or not Path(output).resolve().parent.is_dir()):
-        raise click.UsageError("-o is for the rows of --input, and names a file in a folder that is there.")
+    if output is not None:
+        if rows is None:
+            raise click.UsageError("-o is for the rows of --input.")
+        check_output(output, storage)
     if storage is not None and rows is None:
         raise click.UsageError("--storage is for the rows of --input.")
     program = load_program(artifact, lm, module, code)

@@ -79,9 +79,12 @@ def gc_command(
 def export_command(store: str, what: str, output: str | None) -> None:
     """Write calls, scores or trials as JSON lines."""
     from fusionprog._internal.files import open_atomically
+    from fusionprog.cli.artifact_file import check_output
     from fusionprog.store.existing import open_existing
     from fusionprog.store.export import export_lines
 
+    if output is not None:
+        check_output(output, store)
     with open_existing(store) as opened:
         if output is None:
             for line in export_lines(opened, what):

@@ -27,7 +27,7 @@ from fusionprog.lm.deadlines import Deadlines
 from fusionprog.lm.limits import Limits
 from fusionprog.lm.model import Completion, Finish, LanguageModel, Request, price_of
 from fusionprog.lm.pacing import Pacer
-from fusionprog.lm.price import FREE, Usage
+from fusionprog.lm.price import FREE, Price, Usage
 from fusionprog.lm.slots import Slots
 from fusionprog.store.store import Store, StoredCall
 from fusionprog.store.unicode import around, as_unicode
@@ -134,9 +134,8 @@ class LMClient:
         stored = await store.find(key, since=self._since)
         if stored is not None:
             finish = cast(Finish, stored.finish)
-            return Completion(
-                stored.text, stored.input_tokens, stored.output_tokens, stored.usd, finish, not self._fresh
-            )
+            usd = lane.usd_now(stored)
+            return Completion(stored.text, stored.input_tokens, stored.output_tokens, usd, finish, not self._fresh)
         try:
             answer = await self._ask(lane, request)
         except BaseException:
@@ -331,6 +330,16 @@ class _Lane:
     deadlines: Deadlines
     paced: bool  # whether there is a limit per minute
     takes_time: bool = True  # whether the model's last answer did
+
+    def usd_now(self, stored: StoredCall) -> float | None:
+        """What an answer that is stored counts as: as much as it would if it were asked for now.
+
+        Prices may have been unknown, or others, when it was. A model that prices its answers by itself is believed.
+        """
+        listed = self.model.usd_per_token
+        if isinstance(listed, Price) or (stored.usd is None and listed is not None):
+            return (price_of(self.model) or FREE).most(stored.input_tokens, stored.output_tokens)
+        return stored.usd
 
 
 def _key(identity: str, request: Request, sample: int) -> bytes:

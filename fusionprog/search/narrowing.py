@@ -84,7 +84,7 @@ class MoreRows:
     ) -> list[Schedule]:
         """Returns the best ones on these rows."""
         results = await bench.measure_all(contenders, rows, keep=keep)
-        if not all(any(mine for mine in outcomes.values()) for outcomes in results):
+        if not results or not all(any(mine for mine in outcomes.values()) for outcomes in results):
             return list(contenders[:count])
         for schedule, outcomes in zip(contenders, results, strict=True):
             strategy.observe(schedule, outcomes)

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 import fusionprog as fp
+from fusionprog.store.store import Store
 
 Command = Callable[..., Any]
 
@@ -218,6 +219,20 @@ def test_it_needs_an_output_in_a_folder_that_is_there(command: Command, desk: Pa
     ran = command("compile", desk / "program.py", "-o", tmp_path / "gone" / "d.json")
     assert ran.code == 2 and "There is no folder" in ran.err
     assert command("compile", desk / "program.py", "-o", tmp_path).code == 2
+
+
+@pytest.mark.parametrize("named", ["default", "path", "url", "other"])
+def test_an_artifact_replaces_no_store(command: Command, desk: Path, tmp_path: Path, named: str) -> None:
+    """What was paid for is in the store, and the artifact is written when all is done."""
+    place = tmp_path / "desk.db"
+    if named == "other":
+        Store(place).close()
+    storage = {"default": (), "other": ("--storage", tmp_path / "other.db"), "path": ("--storage", place)}
+    given = storage.get(named, ("--storage", f"sqlite:///{tmp_path}/../{tmp_path.name}/desk.db"))
+    before = place.read_bytes() if place.exists() else None
+    ran = command("compile", desk / "program.py", "-o", place, *given)
+    assert ran.code == 2 and ("is a database" if named == "other" else "would be one file") in ran.err
+    assert (place.read_bytes() if place.exists() else None) == before
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ import pytest
 
 import fusionprog as fp
 import fusionprog.cli.main as main_module
+from fusionprog.store.store import Store
 
 Command = Callable[..., Any]
 TEAMS = {"billing", "delivery", "returns"}
@@ -89,7 +90,7 @@ def test_a_value_of_the_wrong_type_is_refused(command: Command, typed: Path) -> 
         (("message=a", "--input", "ROWS"), "Give either inputs"),
         (("message=a", "-o", "out.jsonl"), "-o is for the rows of --input"),
         (("--input", "gone.jsonl"), "does not exist"),
-        (("--input", "ROWS", "-o", "gone/out.jsonl"), "names a file in a folder that is there"),
+        (("--input", "ROWS", "-o", "gone/out.jsonl"), "There is no folder"),
         (("--inputs", "x"), "No such option"),
     ],
 )
@@ -100,6 +101,16 @@ def test_a_wrong_command_line_ends_with_2(
     given = [rows if each == "ROWS" else each for each in inputs]
     ran = command("run", desk / "desk.json", "--task", "shop", *given)
     assert ran.code == 2 and said in ran.err and ran.out == ""
+
+
+def test_rows_replace_no_store(command: Command, desk: Path, tmp_path: Path) -> None:
+    rows, store = rows_file(tmp_path, {"message": "x"}), tmp_path / "desk.db"
+    asked = ("run", desk / "desk.json", "--task", "shop", "--input", rows, "-o", store)
+    ran = command(*asked, "--storage", store)
+    assert ran.code == 2 and "would be one file" in ran.err and not store.exists()
+    Store(store).close()
+    ran = command(*asked)
+    assert ran.code == 2 and "is a database" in ran.err
 
 
 @pytest.mark.parametrize(

@@ -277,6 +277,12 @@ def test_scores_and_trials_are_exported(command: Command, place: str) -> None:
     assert trials[1]["value"] is None and trials[1]["state"] == "FAIL"
 
 
+def test_an_export_replaces_no_store(command: Command, file: Path) -> None:
+    before = file.read_bytes()
+    ran = command("store", "export", file, "calls", "-o", file)
+    assert ran.code == 2 and "would be one file" in ran.err and file.read_bytes() == before
+
+
 def test_an_export_to_a_file_is_whole_or_not_there(
     command: Command, file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 import stat
 import threading
 from pathlib import Path
@@ -144,3 +145,14 @@ def test_a_pipe_is_written_and_stays_one(tmp_path: Path) -> None:
     reader.join()
     assert heard == ["some text"]
     assert pipe.is_fifo() and names_in(tmp_path) == ["pipe"]
+
+
+def test_a_database_is_replaced_by_no_other_file(tmp_path: Path) -> None:
+    place = tmp_path / "desk.db"
+    connection = sqlite3.connect(place)
+    connection.execute("create table kept (answer)")
+    connection.close()
+    before = place.read_bytes()
+    with pytest.raises(FileExistsError, match="it is a database"):
+        write_atomically(place, "text")
+    assert place.read_bytes() == before and list(tmp_path.iterdir()) == [place]

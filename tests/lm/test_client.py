@@ -12,6 +12,7 @@ import pytest
 from fusionprog.errors import LMConfigurationError, LMError, LMOutputError
 from fusionprog.lm.client import LMClient, Paid
 from fusionprog.lm.model import Completion, Message, Messages, Request, request_of
+from fusionprog.lm.price import Price
 from fusionprog.store.pending import Batch
 from fusionprog.store.sqlite import SqliteDatabase
 from fusionprog.store.store import Store
@@ -26,7 +27,7 @@ class Scripted:
 
     persistent = True
     free = False
-    usd_per_token = None
+    usd_per_token: Any = None
     max_output_tokens = None
 
     def __init__(self, name: str = "scripted", usd: float | None = None) -> None:
@@ -70,6 +71,30 @@ def test_an_answer_is_stored_and_not_asked_for_again(store: Store) -> None:
         assert await later.complete(model, prompt("a")) == first
         assert (await later.complete(model, prompt("a")))[1].kept and not first[1].kept
         assert (model.asked, later.paid) == (["a"], Paid())
+
+    asyncio.run(work())
+
+
+@pytest.mark.parametrize(
+    ("then", "price", "expected"),
+    [
+        (None, (0.01, 0.1), 0.12),  # it was unknown
+        (0.5, Price.flat(0.01, 0.1), 0.12),  # the list was another
+        (0.5, (0.01, 0.1), 0.5),  # the model says by itself what an answer costs
+        (0.5, None, 0.5),
+    ],
+)
+def test_a_stored_answer_counts_as_much_as_one_that_is_asked_for_now(
+    store: Store, then: float | None, price: Any, expected: float
+) -> None:
+    async def work() -> None:
+        await LMClient(store).complete(Scripted(usd=then), prompt("a"))
+        model = Scripted()
+        model.usd_per_token = price
+        client = LMClient(store)
+        _, answer = await client.complete(model, prompt("a"))
+        assert answer.usd == pytest.approx(expected)
+        assert (model.asked, client.paid) == ([], Paid())
 
     asyncio.run(work())
 

@@ -145,3 +145,8 @@ def test_the_objective_decides(planted_bench: Any) -> None:
     ranked = [opening("even"), opening("uneven")]
     assert run(planted_bench(score, list(ROWS)), ranked)[0] == opening("uneven")
     assert run(planted_bench(score, list(ROWS)), ranked, objective="worst")[0] == opening("even")
+
+
+def test_where_nothing_was_tried_there_is_no_finalist(planted_bench: Any) -> None:
+    for objective in ("mean", Objective(pareto=("quality", "tokens"))):
+        assert run(planted_bench(scores(), list(ROWS)), [], objective=objective) == []
