@@ -31,6 +31,7 @@ from fusionprog._internal.threads import Threads
 from fusionprog.errors import LMConfigurationError, LMError
 from fusionprog.lm.dspy_answers import Answer, read_response, read_result
 from fusionprog.lm.dspy_errors import cleaned, explained, meaning, raised_by_engine, shown
+from fusionprog.lm.dspy_limits import answer_limit
 from fusionprog.lm.dspy_requests import ending_with, like
 from fusionprog.lm.dspy_settings import somebody_listens
 from fusionprog.lm.dspy_usage import Reported, reported
@@ -78,7 +79,7 @@ class DSPyModel:
     @functools.cached_property
     def usd_per_token(self) -> Price | None:
         """What tokens cost; unknown for a custom engine."""
-        if self.custom:
+        if self.custom or self._lm.kwargs.get("web_search_options"):  # searches are charged for, too
             return None
         tier = self._lm.kwargs.get("service_tier")
         keeps = self._lm.kwargs.get("prompt_cache") is not None or "cache_control" in str(self._lm.kwargs)
@@ -87,11 +88,8 @@ class DSPyModel:
     @property
     def max_output_tokens(self) -> int | None:
         """Tokens that an answer can have at most: the LM's own limit, else what its model is known to give."""
-        names = ("max_tokens", "max_completion_tokens", "max_output_tokens")
-        limits = [limit for name in names if isinstance(limit := self._lm.kwargs.get(name), int)]
-        if limits:  # of several, nobody knows which one a provider goes by
-            return max(limits)
-        return None if self.custom else max_output_tokens(self._lm.model)
+        limit = answer_limit(self._lm.kwargs, self._lm.model)
+        return max_output_tokens(self._lm.model) if limit is None and not self.custom else limit
 
     async def complete(self, messages: Messages) -> Completion:
         """Returns one answer, after one attempt.

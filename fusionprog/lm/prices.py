@@ -17,6 +17,12 @@ from fusionprog.lm.price import Price, Rates
 
 _SEARCH_ALWAYS = ("perplexity",)  # providers that search in every call and charge for it
 _SEARCH_NAMES = ("-search-preview", "-search-api")  # and models
+_ROUTERS = ("model-router", "model_router")  # the model that they choose is charged for, too
+_SAME = {"vertex_ai_beta": "vertex_ai"}
+_FREE = (  # of whom a price of 0 is one; others' is not known, or charged for by the hour
+    *("ollama", "ollama_chat", "lemonade", "gemini", "publicai", "zai", "opencode_go"),
+    *("codestral", "text-completion-codestral"),
+)
 _KEPT_WHEN_ASKED = ("claude", "anthropic", "bedrock", "qwen", "minimax")  # of who charges for keeping prompts
 _KEPT = tuple(f"cache_creation_input_token_cost{age}" for age in ("", "_above_1hr", "_above_12hr"))
 _LONG = re.compile(r"(.+)_above_(\d+)k_tokens(.*)")  # the price of long prompts
@@ -63,6 +69,8 @@ def list_price(model: str, tier: str | None = None, *, keeps: bool = False) -> P
     kinds = _KEPT if keeps else () if asked else _KEPT[:1]
     steps = [(least, _rates(named, suffix, kinds)) for least, named in _by_length(entry)]
     known = tuple((least, rates) for least, rates in steps if rates is not None)
+    if not any(any(rates) for _, rates in known) and entry.get("litellm_provider") not in _FREE:
+        return None
     return Price(known) if known and len(known) == len(steps) else None
 
 
@@ -101,14 +109,19 @@ def max_output_tokens(model: str) -> int | None:
 
 
 def _entry(model: str) -> dict[str, Any]:
+    if any(part in model for part in _ROUTERS):
+        return {}
+    if model in _prices():
+        return _prices()[model]
+    # The table has some models without their provider or their route; another provider's price is none.
     provider, _, bare = model.rpartition("/")
-    entry = _prices().get(model)
-    if entry is None:
-        # The table has some models without their provider; another provider's price is none.
-        entry = _prices().get(bare, {})
-        if not str(entry.get("litellm_provider", "")).startswith(provider or "openai"):
-            return {}
-    return entry
+    if provider.startswith("bedrock/"):  # the region, and which of its interfaces is asked
+        provider = "bedrock"
+    if bare.startswith("ft:"):  # ft:gpt-4o-mini-2024-07-18:mine::id is priced by what it was made of
+        bare = ":".join(bare.split(":")[:2])
+    entry = _prices().get(bare, {})
+    known = str(entry.get("litellm_provider", "")).startswith(_SAME.get(provider, provider) or "openai")
+    return entry if known else {}
 
 
 def known_provider(model: str) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import pickle
 import threading
 import traceback
@@ -418,6 +419,35 @@ def test_a_service_tier_and_a_cache_that_is_asked_for_are_in_the_price(provider:
     keeping = price("anthropic/claude-haiku-4-5", prompt_cache=lm15.CacheConfig())
     assert keeping[0] > read and keeping[1] == written
     assert price("openai/gpt-4o-mini", service_tier="priority") > price("openai/gpt-4o-mini")
+
+
+@pytest.mark.parametrize(
+    ("model", "options", "limit"),
+    [
+        ("openai/gpt-4o", {"max_tokens": 100}, 100),
+        ("openai/gpt-4o", {"max_tokens": 100, "max_completion_tokens": 200}, 200),
+        ("openai/gpt-4o", {"max_tokens": 100, "extra_body": {"max_tokens": 9000}}, 9000),
+        ("openai/gpt-4o", {"max_tokens": 100, "reasoning_effort": "high"}, 100),
+        ("anthropic/claude-sonnet-4-5", {"max_tokens": 100}, 100),
+        ("anthropic/claude-sonnet-4-5", {"max_tokens": 100, "reasoning_effort": "high"}, 100 + 16_384),
+        ("anthropic/claude-sonnet-4-5", {"max_tokens": 100, "reasoning_effort": "off"}, 100),
+        ("anthropic/claude-sonnet-4-5", {"max_tokens": 100, "reasoning": {"effort": "low", "budget": 5000}}, 5100),
+        ("anthropic/claude-sonnet-4-5", {"max_tokens": 100, "reasoning": lm15.Reasoning("low")}, 100 + 2_048),
+    ],
+)
+def test_an_answer_is_taken_to_be_as_long_as_the_provider_may_make_it(
+    model: str, options: dict[str, Any], limit: int
+) -> None:
+    assert DSPyModel(dspy.LM(model, api_key="k", **options)).max_output_tokens == limit
+
+
+def test_the_limit_is_the_one_that_is_sent_to_anthropic(provider: Any) -> None:
+    lm = dspy.LM(
+        "anthropic/claude-sonnet-4-5", api_base=provider.url, api_key="k", max_tokens=100, reasoning_effort="high"
+    )
+    with contextlib.suppress(LMError):  # the answer is not of Anthropic's form
+        ask(lm)
+    assert provider.requests[0]["max_tokens"] == DSPyModel(lm).max_output_tokens
 
 
 def test_usage_is_estimated_where_the_provider_reports_none(provider: Any) -> None:

@@ -48,6 +48,26 @@ def test_another_providers_price_is_no_price(name: str) -> None:
     assert list_price(name) is None
 
 
+@pytest.mark.parametrize(
+    ("name", "priced_as"),
+    [
+        ("openai/ft:gpt-4o-mini-2024-07-18:mine::a1b2", "ft:gpt-4o-mini-2024-07-18"),
+        ("bedrock/converse/anthropic.claude-haiku-4-5-20251001-v1:0", "anthropic.claude-haiku-4-5-20251001-v1:0"),
+        ("bedrock/eu-north-1/amazon.nova-lite-v1:0", "amazon.nova-lite-v1:0"),
+        ("vertex_ai_beta/gemini-2.5-pro", "gemini-2.5-pro"),
+    ],
+)
+def test_a_model_is_priced_whatever_way_to_it_is_named(name: str, priced_as: str) -> None:
+    assert list_price(name) is not None and list_price(name) == list_price(priced_as)
+
+
+@pytest.mark.parametrize(
+    "name", ["azure_ai/model-router", "azure/model-router", "sagemaker/meta-textgeneration-llama-2-7b"]
+)
+def test_what_is_charged_for_elsewhere_is_not_free(name: str) -> None:
+    assert list_price(name) is None
+
+
 def test_what_is_charged_beside_tokens_has_no_price(table: Callable[[dict[str, Any]], None]) -> None:
     table(
         {
