@@ -31,9 +31,9 @@ Exit codes:
   1    the answer is no: a score below --fail-under, a difference with --exit-code
   2    the command line is wrong
   3    something is wrong with the program, its data, the model or a file; the message says what to do
-  130  interrupted; the same compile, adapt or run with --storage continues
+  130  interrupted; the same compile or adapt continues, and so do others with --storage
 """
-_KEEPING = ("compile", "adapt", "transfer-matrix")  # commands whose answers are kept; with --storage others' too
+_KEEPING = ("compile", "adapt")  # commands whose answers are kept; with --storage others' too
 
 
 @click.group(
@@ -71,8 +71,10 @@ def main() -> None:
     """Runs the command line; errors are one message and an exit code, never a traceback."""
     try:
         code = cli.main(prog_name="fusionprog", standalone_mode=False)
-    except (click.exceptions.Abort, KeyboardInterrupt):
+    except (click.exceptions.Abort, KeyboardInterrupt) as error:
         goes_on = sys.argv[1:2] and (sys.argv[1] in _KEEPING or any(each.startswith("--storage") for each in sys.argv))
+        for note in getattr(error.__cause__ or error, "__notes__", ()):
+            click.echo(f"note: {note}", err=True)
         click.echo("interrupted; the same command continues" if goes_on else "interrupted", err=True)
         code = 130
     except click.ClickException as error:

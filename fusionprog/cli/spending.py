@@ -74,17 +74,19 @@ def spending_options(command: Callable[..., None]) -> Callable[..., None]:
     return collected
 
 
-def ask_first(lines: Sequence[str]) -> None:
+def ask_first(lines: Sequence[str], caps: str = "--max-usd 2, --max-calls 4000") -> None:
     """Asks whether to go on, after saying what it will cost; where nobody can answer, the command ends.
+
+    Args:
+        lines: What it will cost.
+        caps: The options that would set a cap.
 
     Raises:
         UsageError: if there is no terminal.
         Abort: if the answer is no.
     """
     if not sys.stdin.isatty():
-        raise click.UsageError(
-            "This model is paid and there is no cap. Set one (--max-usd 2, --max-calls 4000), or pass --yes."
-        )
+        raise click.UsageError(f"This model is paid and there is no cap. Set one ({caps}), or pass --yes.")
     click.echo("\n".join(lines), err=True)
     click.confirm("This model is paid and there is no cap. Go on?", abort=True, err=True)
 

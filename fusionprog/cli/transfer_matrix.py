@@ -77,7 +77,7 @@ def transfer_matrix_command(
         click.echo(json.dumps(planned) if as_json else "\n".join(said))
         return
     if any(not model.free for model in plan.asked) and max_calls is None and not yes:
-        ask_first([*plan.notes, plan.cost])
+        ask_first([*plan.notes, plan.cost], caps="--max-calls 4000")
     receipt = Receipt()
     with Store(storage) as store, Display() as display:
         matrix = run_plan(plan, store, callbacks=[display, receipt], **asking.how(file.limits))

@@ -99,7 +99,7 @@ class KeptStudy:
                 self._write_as_one(due)
                 return
             except (OperationalError, InterfaceError, StorageInternalError):
-                if self._store.path is not None or time.monotonic() > patience:
+                if self._store.path is not None or self._store.outages.hurried or time.monotonic() > patience:
                     raise
                 self._studies.clear()
                 time.sleep(_AGAIN)
@@ -141,6 +141,8 @@ class KeptStudy:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._ending.set()
+        if error is not None:
+            self._store.outages.hurry()
         self._writer.shutdown()
         for failure in filter(None, (write.exception() for write in self._writes)):
             where = _journal(self._store) or self._store.name

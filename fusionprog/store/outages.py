@@ -2,38 +2,70 @@
 
 from __future__ import annotations
 
+import math
 import random
+import threading
 import time
 from collections.abc import Callable
 from typing import TypeVar
 
 T = TypeVar("T")
 
+HURRIED = 2.0
+"""Seconds that who has to end waits for a database at most."""
 _BACKOFF = (0.05, 2.0)  # seconds before the first attempt to come back, and between later ones at most
 
 
-def through_outage(work: Callable[[], T], is_lost: Callable[[Exception], bool], outage: float) -> T:
-    """Returns what ``work`` returns, which is done again while its connection is lost.
+class Patience:
+    """How long a server that is away is waited for, by all who use one store together.
 
     Args:
-        work: Connects if it must; it must bear to be done again.
-        is_lost: Whether an error of it says that the server is away.
-        outage: Seconds after the first such error for which to try again.
-
-    Raises:
-        Exception: the work's last one, if it is another or the server stays away.
+        seconds: For which to try again after the first attempt of any of them that failed.
     """
-    end: float | None = None
-    pause = _BACKOFF[0]
-    while True:
-        try:
-            return work()
-        except Exception as error:
-            if not is_lost(error):
-                raise
-            now = time.monotonic()
-            end = now + outage if end is None else end
-            if now + pause > end:
-                raise
-        time.sleep(pause * random.uniform(0.5, 1.0))
-        pause = min(2 * pause, _BACKOFF[1])
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._hurried = threading.Event()
+        self._since: float | None = None  # when an attempt failed, where none has succeeded after it
+
+    @property
+    def hurried(self) -> bool:
+        """Whether nobody waits any more."""
+        return self._hurried.is_set()
+
+    def hurry(self) -> None:
+        """Ends the patience, also of those who wait now: they try for ``HURRIED`` seconds more."""
+        self._hurried.set()
+
+    def through_outage(self, work: Callable[[], T], is_lost: Callable[[Exception], bool]) -> T:
+        """Returns what ``work`` returns, which is done again while its connection is lost.
+
+        Args:
+            work: Connects if it must; it must bear to be done again.
+            is_lost: Whether an error of it says that the server is away.
+
+        Raises:
+            Exception: the work's last one, if it is another or the server stays away.
+        """
+        pause, latest = _BACKOFF[0], math.inf
+        while True:
+            try:
+                done = work()
+            except Exception as error:
+                if not is_lost(error):
+                    raise
+                now = time.monotonic()
+                since = self._since = now if self._since is None else self._since
+                if self.hurried:
+                    latest = min(latest, now + HURRIED)
+                if now + pause > min(latest, since + self._seconds):
+                    raise
+            else:
+                self._since = None
+                return done
+            wait = pause * random.uniform(0.5, 1.0)
+            if latest < math.inf:
+                time.sleep(wait)
+            else:
+                self._hurried.wait(wait)
+            pause = min(2 * pause, _BACKOFF[1])

@@ -19,7 +19,7 @@ from fusionprog.store.calls import CallRow
 from fusionprog.store.failures import store_failure
 from fusionprog.store.locks import lock_number
 from fusionprog.store.nul import escaped
-from fusionprog.store.outages import through_outage
+from fusionprog.store.outages import Patience
 from fusionprog.store.pending import Batch, Row
 from fusionprog.store.schema import prepare
 from fusionprog.store.session import Session, connect_options, says_away
@@ -42,7 +42,7 @@ class PostgresDatabase:
 
     Args:
         url: With the driver ``psycopg``.
-        outage: Seconds for which a server that cannot be reached is tried again.
+        patience: How long a server that cannot be reached is tried again.
 
     Raises:
         StoreError: if it cannot be reached and written, or was made by a newer version.
@@ -51,16 +51,16 @@ class PostgresDatabase:
     shared = True
     in_memory = False
 
-    def __init__(self, url: URL, outage: float) -> None:
+    def __init__(self, url: URL, patience: Patience) -> None:
         self.name, self._secrets = public_name(url), secrets_of(url)
         self._url = url
-        self._outage = outage
+        self._patience = patience
         self._statements = upserts(
             psycopg_dialect(paramstyle="format"),  # type: ignore[no-untyped-call]
             created=text(_CLOCK),
         )
         self._engine = create_engine(url, pool_pre_ping=True, connect_args=connect_options(url))
-        self.session = Session(url, outage)
+        self.session = Session(url, patience)
         self._receipt, self._batches = f"{RECEIPT}{secrets.token_hex(8)}", 0
         try:
             self._connect_once()
@@ -97,7 +97,7 @@ class PostgresDatabase:
                 return work(connection)
 
         try:
-            return through_outage(attempt, _is_lost, self._outage)
+            return self._patience.through_outage(attempt, _is_lost)
         except (SQLAlchemyError, psycopg.Error, UnicodeError) as error:
             raise store_failure(self.name, done, error, self._secrets) from error
 
@@ -140,7 +140,7 @@ class PostgresDatabase:
     @contextmanager
     def exclusive(self, name: str) -> Iterator[None]:
         """Holds what only one process, and one thread of it, holds at a time; waits for it as long as it takes."""
-        holder = Session(self._url, self._outage)
+        holder = Session(self._url, self._patience)
         try:
             number = lock_number(f"exclusive {name}")
             holder.run(lambda connection: connection.execute("select pg_advisory_lock(%s)", [number]), "locked")

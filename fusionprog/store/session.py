@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
@@ -11,10 +12,13 @@ from sqlalchemy.dialects.postgresql.psycopg import dialect as psycopg_dialect
 from sqlalchemy.engine import URL, Dialect
 
 from fusionprog.store.failures import store_failure
-from fusionprog.store.outages import through_outage
+from fusionprog.store.outages import Patience
 from fusionprog.store.urls import public_name, secrets_of
 
 T = TypeVar("T")
+
+# Without it, what psycopg logs of connections that are lost goes to stderr where nobody has set logging up.
+logging.getLogger("psycopg").addHandler(logging.NullHandler())
 
 # Seconds; a host that is gone is noticed after 10 + 4 * 5 of them, by either side.
 _ALIVE = {"idle": 10, "interval": 5, "count": 4}
@@ -58,16 +62,16 @@ class Session:
 
     Args:
         url: Of the database.
-        outage: Seconds for which to try again when the server cannot be reached.
+        patience: How long a server that cannot be reached is tried again.
         returned: Called with every new connection, before anything else uses it.
     """
 
-    def __init__(self, url: URL, outage: float, returned: Callable[[Connection], None] | None = None) -> None:
+    def __init__(self, url: URL, patience: Patience, returned: Callable[[Connection], None] | None = None) -> None:
         dialect: Dialect = psycopg_dialect()  # type: ignore[no-untyped-call]
         self._arguments, self._options = dialect.create_connect_args(url)
         self._options.update(connect_options(url))
         self._name, self._secrets = public_name(url), secrets_of(url)
-        self._outage = outage
+        self._patience = patience
         self._connection: Connection | None = None
         self.returned = returned
 
@@ -84,7 +88,7 @@ class Session:
             StoreError: if it fails, or the server stays away.
         """
         try:
-            return through_outage(lambda: self._attempt(work), self._is_lost, self._outage)
+            return self._patience.through_outage(lambda: self._attempt(work), self._is_lost)
         except psycopg.Error as error:
             raise store_failure(self._name, done, error, self._secrets) from error
 

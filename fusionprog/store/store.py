@@ -19,7 +19,9 @@ from fusionprog.store.asks import Abandon, Ask, Find, GiveUp, Pace
 from fusionprog.store.calls import StoredCall, row_of
 from fusionprog.store.database import Database
 from fusionprog.store.failures import closed_store
+from fusionprog.store.outages import HURRIED, Patience
 from fusionprog.store.pending import Pending, Written
+from fusionprog.store.rows import score_rows, trial_rows
 from fusionprog.store.sqlite import SqliteDatabase
 from fusionprog.store.tables import models, prompts, scores, studies, trials
 from fusionprog.store.unicode import as_unicode, check_unicode
@@ -55,6 +57,7 @@ class Store:
         outage: Seconds for which a PostgreSQL server that cannot be reached is tried again.
         url: The database's URL for SQLAlchemy, with its password.
         name: The URL as it may be shown.
+        outages: How long a server is waited for now.
     """
 
     patience: ClassVar[float] = 30.0
@@ -68,6 +71,7 @@ class Store:
         self._models_put: set[str] = set()
         self._prompts_put: set[str] = set()
         self._closed = False
+        self.outages = Patience(self.outage)
         self._open()
         atexit.register(self.close)
 
@@ -85,7 +89,7 @@ class Store:
             from fusionprog.store.postgres import PostgresDatabase
         except ImportError as error:
             raise no_driver() from error
-        server = PostgresDatabase(self._parsed, self.outage)
+        server = PostgresDatabase(self._parsed, self.outages)
         self._database, self._files = server, None
         self._claims = Claims(server.session, self.name)
         self._writer = Writer(self._pending, server.write, self._claims)
@@ -257,19 +261,7 @@ class Store:
         Raises:
             StoreError: if what was put before could not be written; nothing of it is lost yet.
         """
-        found = {
-            (study, row["candidate"], row["task"], row["example"]): (
-                study,
-                row["candidate"],
-                row["task"],
-                row["example"],
-                float(row["score"]),
-                row["status"],
-                as_unicode(row["error"]),
-            )
-            for row in rows
-        }
-        self._put(scores.name, found)
+        self._put(scores.name, score_rows(study, rows))
 
     def put_trials(self, study: str, rows: Sequence[Mapping[str, Any]]) -> None:
         """Stores trials of a study (columns ``fold, number, params`` as JSON text, ``value, state``).
@@ -277,18 +269,7 @@ class Store:
         Raises:
             StoreError: if what was put before could not be written; nothing of it is lost yet.
         """
-        found = {
-            (study, row["fold"], row["number"]): (
-                study,
-                row["fold"],
-                row["number"],
-                as_unicode(row["params"]),
-                None if row["value"] is None else float(row["value"]),
-                row["state"],
-            )
-            for row in rows
-        }
-        self._put(trials.name, found)
+        self._put(trials.name, trial_rows(study, rows))
 
     def put_study(self, fingerprint: str, parts: Mapping[str, str]) -> None:
         """Stores what a study is made of.
@@ -348,17 +329,23 @@ class Store:
         Raises:
             StoreError: if not everything could be written.
         """
+        self._close(None)
+
+    def _close(self, patience: float | None) -> None:
         if self._closed:
             return
         self._closed = True
         atexit.unregister(self.close)
         if self.in_memory:
             self._pending.forget()
+        done = self._writer.flush()
         try:
-            self.flush()
+            done.result(patience)
         finally:
-            self._writer.stop()
-            self._database.close()
+            # One that is held up goes on in its thread, which ends with the process, and keeps the database.
+            self._writer.stop(wait=done.done())
+            if done.done():
+                self._database.close()
 
     def __enter__(self) -> Store:
         return self
@@ -366,7 +353,16 @@ class Store:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.close()
+        if error is None:
+            self.close()
+            return
+        self.outages.hurry()
+        try:
+            self._close(2 * HURRIED)
+        except (StoreError, TimeoutError) as failure:  # what ends the process is the other one
+            if not isinstance(error, StoreError):
+                found = str(failure) or "another process holds it"
+                error.add_note(f"what was answered last may not be in the store: {found}")
 
     def _read(self, work: Callable[[Connection], T]) -> T:
         self._settle()

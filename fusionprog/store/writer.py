@@ -78,10 +78,11 @@ class Writer:
         self._inbox.put(done)
         return done
 
-    def stop(self) -> None:
+    def stop(self, *, wait: bool = True) -> None:
         """Ends the thread after what was asked before."""
         self._inbox.put(_STOP)
-        self._thread.join()
+        if wait:
+            self._thread.join()
 
     def _run(self) -> None:
         again: float | None = None

@@ -159,6 +159,22 @@ def test_a_file_that_another_process_holds_is_waited_for_and_told(
     assert hands.rows(path, "select key from fusionprog_calls") == [(hands.key("k"),)]
 
 
+def test_who_has_to_end_does_not_wait_for_it(path: Path, hands: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("fusionprog.store.store.HURRIED", 0.05)
+    other = sqlite3.connect(path, isolation_level=None)
+    with pytest.raises(KeyboardInterrupt) as caught, Store(path) as store:
+        hands.put(store, "first")
+        store.flush()
+        other.execute("begin immediate")
+        hands.put(store, "k")
+        raise KeyboardInterrupt
+    assert caught.value.__notes__ == ["what was answered last may not be in the store: another process holds it"]
+    other.execute("rollback")  # the store's thread goes on until the process ends
+    while len(hands.rows(path, "select key from fusionprog_calls")) < 2:
+        pass
+    other.close()
+
+
 def damage(path: Path) -> None:
     """Overwrites everything but the first page."""
     data = path.read_bytes()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import threading
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -131,6 +132,49 @@ def test_a_connection_that_is_lost_while_the_store_is_opened_is_made_again(
     with Store(postgres) as store:
         assert store.get_studies() == {}
     assert len(attempts) == 2
+
+
+@pytest.mark.usefixtures("short")
+def test_all_who_wait_for_a_server_wait_together(postgres: str, postgres_server: Any, hands: Any) -> None:
+    """Not one after the other, each for as long."""
+    if not postgres_server.own:
+        pytest.skip("the server is not the tests' own to stop")
+    store = Store(postgres)
+    postgres_server.stop()
+    try:
+        with pytest.raises(StoreError, match="cannot be read"):
+            store.get_studies()
+        time.sleep(0.3)
+        tries: list[int] = []
+
+        def fail() -> None:
+            tries.append(1)
+            raise OSError("it is away")
+
+        with pytest.raises(OSError, match="it is away"):
+            store.outages.through_outage(fail, lambda error: True)
+        assert len(tries) == 1
+    finally:
+        postgres_server.start()
+    assert store.get_studies() == {}
+    store.close()
+
+
+def test_who_has_to_end_does_not_wait_for_a_server(postgres: str, postgres_server: Any, hands: Any) -> None:
+    if not postgres_server.own:
+        pytest.skip("the server is not the tests' own to stop")
+    with pytest.raises(KeyboardInterrupt) as caught, Store(postgres) as store:
+        postgres_server.stop()
+        try:
+            hands.put(store, "k")
+            raise KeyboardInterrupt
+        finally:
+            store.outages.hurry()  # as on the way out; the server is back when it is closed
+            with pytest.raises(StoreError, match="Check that the server runs"):
+                store.flush()
+            postgres_server.start()
+    assert not hasattr(caught.value, "__notes__")
+    assert hands.rows(postgres, "select paid_calls from fusionprog_calls") == [(1,)]
 
 
 def test_what_is_no_outage_is_told_at_once(postgres: str) -> None:
