@@ -247,7 +247,7 @@ class LMClient:
             ) from error
         lane.takes_time = time.perf_counter() - begun > _AT_ONCE
         if reserved:
-            lane.pacer.correct(reserved - answer.tokens)
+            self._correct(lane, reserved - answer.tokens)
         return answer
 
     async def _pace(self, lane: _Lane, request: Request) -> int:
@@ -257,8 +257,14 @@ class LMClient:
         """
         tokens = request.approximate_tokens + min(_USUAL_ANSWER, lane.model.max_output_tokens or _USUAL_ANSWER)
         while await self._wait_for_place(lane, tokens):
-            lane.pacer.correct(tokens)
+            self._correct(lane, tokens)
         return tokens
+
+    def _correct(self, lane: _Lane, tokens: int) -> None:
+        """Gives back tokens that were reserved and not used, or takes more if negative."""
+        lane.pacer.correct(tokens)
+        if lane.limits.tokens_per_minute and self._store is not None:
+            self._store.correct_pace(lane.identity, -tokens * lane.limits.seconds_per_token)
 
     async def _wait_for_place(self, lane: _Lane, tokens: int) -> bool:
         """Takes the next place and waits for it; returns whether there was a pause then."""

@@ -52,6 +52,19 @@ class Pace(Ask):
 
 
 @dataclass(frozen=True, slots=True)
+class Correct:
+    """Says that a request took other tokens than were reserved for it.
+
+    Attributes:
+        model: Id of the model whose limits are shared.
+        tokens_cost: Seconds by which the next ones are put off further; below 0 where fewer were used.
+    """
+
+    model: str
+    tokens_cost: float
+
+
+@dataclass(frozen=True, slots=True)
 class Abandon:
     """Says that nobody waits for an answer any more."""
 

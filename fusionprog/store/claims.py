@@ -12,12 +12,12 @@ from typing import Any
 from psycopg import Connection
 
 from fusionprog.errors import StoreError
-from fusionprog.store.asks import Abandon, Ask, Find, GiveUp, Pace, deliver
+from fusionprog.store.asks import Abandon, Ask, Correct, Find, GiveUp, Pace, deliver
 from fusionprog.store.calls import CallRow, StoredCall
 from fusionprog.store.failures import closed_store, store_failure
 from fusionprog.store.locks import key_number
 from fusionprog.store.nul import unescaped
-from fusionprog.store.pacing import reserve
+from fusionprog.store.pacing import correct, reserve
 from fusionprog.store.session import Session
 
 _POLL = 0.05  # seconds between looks at what other processes are asking
@@ -56,6 +56,7 @@ class Claims:
         new: dict[Find, None] = {}
         freed = [key_number(row.key) for row in written]
         paces: list[Pace] = []
+        corrections: list[Correct] = []
         for ask in asks:
             match ask:
                 case Find():
@@ -69,6 +70,8 @@ class Claims:
                     freed.append(key_number(key))
                 case Pace():
                     paces.append(ask)
+                case Correct():
+                    corrections.append(ask)
         now = time.monotonic()
         looks = list(new)
         if now >= self._next_look or freed:
@@ -79,6 +82,8 @@ class Claims:
             self._free(freed)
             if looks:
                 self._answer(self._session.run(lambda connection: self._look(connection, looks), "read"))
+            if corrections:
+                self._session.run(lambda connection: correct(connection, corrections), "written")
             if paces:
                 self._answer(self._session.run(lambda connection: reserve(connection, paces), "written"))
         except Exception as error:

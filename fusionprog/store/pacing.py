@@ -14,7 +14,7 @@ from collections.abc import Sequence
 
 from psycopg import Connection
 
-from fusionprog.store.asks import Pace
+from fusionprog.store.asks import Correct, Pace
 
 _RESERVE = """
 with clock as materialized (select extract(epoch from clock_timestamp())::float8 as now)
@@ -25,6 +25,11 @@ on conflict (model) do update set
     requests_at = greatest(rates.requests_at, (select now from clock)) + excluded.requests_at - (select now from clock),
     tokens_at = greatest(rates.tokens_at, (select now from clock)) + excluded.tokens_at - (select now from clock)
 returning model, requests_at - (select now from clock), tokens_at - (select now from clock)
+"""
+
+_CORRECT = """
+update fusionprog_rates as rates set tokens_at = rates.tokens_at + used.cost
+from unnest(%s::text[], %s::float8[]) as used(model, cost) where rates.model = used.model
 """
 
 
@@ -56,3 +61,12 @@ def reserve(connection: Connection, asks: Sequence[Pace]) -> list[tuple[Pace, fl
             requests_at += ask.requests_cost
             tokens_at += ask.tokens_cost
     return waits
+
+
+def correct(connection: Connection, corrections: Sequence[Correct]) -> None:
+    """Gives back, or takes, what requests took in tokens beside what was reserved for them."""
+    costs: dict[str, float] = defaultdict(float)
+    for each in corrections:
+        costs[each.model] += each.tokens_cost
+    names = sorted(costs)
+    connection.execute(_CORRECT, [names, [costs[name] for name in names]])

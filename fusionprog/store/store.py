@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 from sqlalchemy import Connection, func, select
 
 from fusionprog.errors import StoreError
-from fusionprog.store.asks import Abandon, Ask, Find, GiveUp, Pace
+from fusionprog.store.asks import Abandon, Ask, Correct, Find, GiveUp, Pace
 from fusionprog.store.calls import StoredCall, row_of
 from fusionprog.store.database import Database
 from fusionprog.store.failures import closed_store
@@ -184,6 +184,11 @@ class Store:
     async def _answer(self, ask: Ask) -> Any:
         self._writer.ask(ask)
         return await ask.future
+
+    def correct_pace(self, model_id: str, seconds: float) -> None:
+        """Says that a request put off later ones by so many seconds more, in tokens, than was reserved for it."""
+        if self.shared and not self._closed:
+            self._writer.ask(Correct(model_id, seconds))
 
     def exclusive(self, name: str) -> AbstractContextManager[None]:
         """Holds a lock that one thread of one process has at a time, and waits for it as long as it takes.

@@ -27,6 +27,7 @@ from fusionprog.lm.limits import Limits, limits_of
 from fusionprog.lm.model import Completion, Messages, request_of
 from fusionprog.lm.pacing import Pacer
 from fusionprog.store.store import Store
+from fusionprog.testing import TextModel
 
 QUICK = Limits(backoff=0.001)
 
@@ -240,3 +241,21 @@ def test_unavailable_errors_keep_the_wait_when_they_are_copied() -> None:
     error = pickle.loads(pickle.dumps(LMRateLimitError("busy", found="429", fix="Wait", retry_after=3.5)))
     assert isinstance(error, LMUnavailableError)
     assert (error.retry_after, str(error)) == (3.5, "busy: found 429. Wait.")
+
+
+def test_tokens_of_long_answers_put_off_other_processes(postgres: str) -> None:
+    """They are not known before an answer is there: until then a usual one is reserved."""
+    model = TextModel(lambda messages: "x" * 40_000, "m", max_output_tokens=10_000)
+    limits = Limits(tokens_per_minute=60)  # a second each
+
+    async def wait_of_another(store: Store, identity: str) -> float:
+        return await store.pace(identity, tokens=1, seconds_per_request=0.0, seconds_per_token=1.0)
+
+    async def work() -> float:
+        with Store(postgres) as store, Store(postgres) as other:
+            client = LMClient(store, 4, limits={"m": limits})
+            await client.complete(model, request_of([{"role": "user", "content": "hi"}]))
+            store.flush()
+            return await wait_of_another(other, client._lane(model).identity)
+
+    assert asyncio.run(work()) == pytest.approx(10_001, abs=120)

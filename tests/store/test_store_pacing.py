@@ -51,6 +51,23 @@ def test_tokens_put_off_what_comes_after_them(store: Store) -> None:
     asyncio.run(work())
 
 
+def test_tokens_that_were_not_reserved_put_off_others_too(store: Store, postgres: str) -> None:
+    async def work() -> None:
+        with Store(postgres) as other:
+            assert await waits(store, 1, tokens=10, token=100) == [0]
+            store.correct_pace("m", 4000.0)  # the answer was longer
+            store.correct_pace("never asked", 4000.0)
+            assert await waits(store, 1, tokens=10, token=100) == pytest.approx([5000], abs=60)
+            assert await waits(other, 1, tokens=10, token=100) == pytest.approx([6000], abs=60)
+            store.correct_pace("m", -6500.0)  # others were shorter
+            assert await waits(store, 1, tokens=10, token=100) == pytest.approx([500], abs=60)
+            store.correct_pace("m", -1e9)  # what was not used is not saved up
+            assert await waits(store, 1, tokens=10, token=100) == [0]
+            assert await waits(store, 1, tokens=10, token=100) == pytest.approx([1000], abs=60)
+
+    asyncio.run(work())
+
+
 def test_the_tighter_limit_decides(store: Store) -> None:
     async def work() -> None:
         found = await waits(store, 3, tokens=10, token=10, request=1000)
