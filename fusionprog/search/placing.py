@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
@@ -32,7 +33,7 @@ async def placed(job: Job, bench: Bench, client: LMClient) -> Job:
         client: Asks an embedding model.
 
     Raises:
-        BudgetError: if the budget cannot pay for it.
+        BudgetError: if the budget cannot pay for it, or its time is up first.
         LMError: if a model gives no answer.
     """
     items = {item.id: item for item in job.pool}
@@ -99,7 +100,15 @@ async def with_measured(
     subjects = [*tasks.values(), *items.values()]
     texts = [subject.text for subject in subjects]
     _check_affordable(needs, texts, bench)
-    vectors, calls = await ask_vectors(client, needs, texts)
+    try:
+        async with asyncio.timeout(max(0.0, bench.ledger.time_left())):  # for ever, where time is not limited
+            vectors, calls = await ask_vectors(client, needs, texts)
+    except TimeoutError as error:
+        raise BudgetError(
+            "the budget's seconds were used up before the embedding model had answered",
+            found=f"{len(texts)} tasks and items to embed",
+            fix="Allow more, or leave embedder out",
+        ) from error
     bench.ledger.charge(calls)
     answered = [replace(each, measured=vector) for each, vector in zip(subjects, vectors, strict=True)]
     return dict(zip(tasks, answered, strict=False)), dict(zip(items, answered[len(tasks) :], strict=True))

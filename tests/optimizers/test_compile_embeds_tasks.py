@@ -12,7 +12,7 @@ import pytest
 import fusionprog as fp
 from fusionprog.errors import BudgetError, EmbedderError
 from fusionprog.prompts.embedders import Functional, LiteLLM, check_embedder, embedder_of
-from fusionprog.testing import LMServer
+from fusionprog.testing import Faults, LMServer
 
 NAME = "openai/text-embedding-3-small"
 
@@ -130,6 +130,13 @@ def test_an_unknown_price_is_refused_where_dollars_are_limited(server: LMServer,
     with pytest.raises(BudgetError, match="no-such-model"):
         kit.compile(embedder=LiteLLM("openai/no-such-model", api_base=server.url), budget=fp.Budget(calls=500, usd=1.0))
     assert not server.requests
+
+
+def test_a_slow_embedding_model_is_within_the_time_that_is_allowed(server: LMServer, kit: Any) -> None:
+    server.faults = Faults(latency=60.0)
+    embedder = LiteLLM(NAME, dimensions=8, api_base=server.url)
+    with pytest.raises(BudgetError, match="seconds were used up before the embedding model had answered"):
+        kit.compile(embedder=embedder, budget=fp.Budget(seconds=0.5))
 
 
 def test_a_new_task_is_measured_as_the_others_were(probed: Any, kit: Any) -> None:
