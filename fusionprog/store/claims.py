@@ -121,6 +121,7 @@ class Claims:
         numbers = [number for number in map(key_number, (find.key for find in missing)) if number not in self._held]
         room = None if self.most is None else max(0, self.most - len(self._held))
         taken = _locked(connection, numbers, room) if numbers and room != 0 else set[int]()
+        all_tried = room is None or len(taken) < room
         if taken:
             # In a new statement: the one who had the lock may have stored its answer after the first was begun.
             found |= _stored(connection, [find for find in missing if key_number(find.key) in taken])
@@ -138,12 +139,21 @@ class Claims:
                 find.claimed = number in taken
                 taken.discard(number)
                 answers.append((find, None))
+            elif all_tried and _is_too_long(find):
+                answers.append((find, None))
         return answers
 
     def _take_again(self, connection: Connection) -> None:
         """Takes the rights of a lost connection again, as far as nobody else has taken them meanwhile."""
         if self._held:
             self._held = _locked(connection, sorted(self._held), None)
+
+
+def _is_too_long(find: Find) -> bool:
+    """Whether another process has had the right to ask for so long that it must be stopped, or hang."""
+    now = time.monotonic()
+    find.blocked = now if find.blocked is None else find.blocked
+    return now - find.blocked > find.patience
 
 
 def _locked(connection: Connection, numbers: Sequence[int], most: int | None) -> set[int]:

@@ -26,6 +26,7 @@ _UNACKNOWLEDGED = 30_000  # milliseconds that sent data may wait for the other s
 _REPEATS = 10  # of a transaction that the server gave up in favour of another's
 _GIVEN_UP = ("40001", "40P01")
 _AWAY = ("08", "57P")  # how the states begin by which a server says that it goes, or is not up yet
+_STOPPED = "60000"  # milliseconds
 _SETTINGS = {
     "tcp_keepalives_idle": str(_ALIVE["idle"]),
     "tcp_keepalives_interval": str(_ALIVE["interval"]),
@@ -34,6 +35,9 @@ _SETTINGS = {
     "idle_session_timeout": "0",
     "statement_timeout": "0",
     "lock_timeout": "0",
+    # The server ends one whose process is stopped, and lets go of its rows (in mid-pipeline from version 17 on).
+    "idle_in_transaction_session_timeout": _STOPPED,
+    "transaction_timeout": _STOPPED,
     "synchronous_commit": "on",  # what was said to be committed outlives the server
 }
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import json
+import math
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -109,16 +110,18 @@ class Store:
         """The database's file, where it is one."""
         return None if self.shared or self.in_memory else Path(self._parsed.database or "")
 
-    async def find(self, key: bytes, *, since: float = 0.0) -> StoredCall | None:
+    async def find(self, key: bytes, *, since: float = 0.0, patience: float = math.inf) -> StoredCall | None:
         """Returns the answer stored under ``key``, or ``None`` for who is to ask the model now.
 
         On a shared store ``None`` also is a claim: other processes that look for ``key`` wait until the answer was
         put, until ``give_up``, or until this process ends. So every ``None`` must be followed by one of the two.
-        Within a process nobody waits for anybody; that is the caller's business.
+        Within a process nobody waits for anybody; that is the caller's business. A process that has a claim and does
+        nothing is waited for as long as ``patience`` says; ``None`` is no claim then.
 
         Args:
             key: Digest of what the model is asked, 16 bytes.
             since: Answers that were stored before this unix time, by the clock of ``now``, do not count.
+            patience: Seconds.
 
         Raises:
             StoreError: if the store cannot be read, or was closed.
@@ -130,7 +133,7 @@ class Store:
             raise closed_store(self.name)
         if self._files is not None:
             return self._files.find(key, since)
-        ask = Find(key, since)
+        ask = Find(key, since, patience)
         try:
             found: StoredCall | None = await self._answer(ask)
         except BaseException:

@@ -71,6 +71,31 @@ def test_who_gives_up_lets_another_ask(one: Store, other: Store, hands: Any) -> 
     asyncio.run(work())
 
 
+def test_a_process_that_is_stopped_is_waited_for_only_so_long(one: Store, other: Store, hands: Any) -> None:
+    """Nobody can tell it from one whose model takes its time; what it answers later counts as well."""
+
+    async def work() -> None:
+        key, free = hands.key("k"), hands.key("free")
+        assert await one.find(key) is None  # and it does nothing any more
+        task = asyncio.create_task(other.find(key, patience=0.5))
+        await asyncio.sleep(0.25)
+        assert not task.done()
+        assert await asyncio.wait_for(task, 20) is None
+        other.claim_at_most(1)
+        assert await other.find(free, patience=0.0) is None  # what it was let ask was no claim of its own
+        held = asyncio.create_task(other.find(hands.key("another"), patience=0.0))
+        await asyncio.sleep(0.25)
+        assert not held.done()  # it waits for its own process, not for another one
+        other.give_up(free)
+        assert await asyncio.wait_for(held, 20) is None
+        other.put_call(key, "m", "p", "", 0, CALL)
+        one.put_call(key, "m", "p", "", 0, CALL)
+        one.flush()
+        assert await one.find(key) == await other.find(key) == CALL
+
+    asyncio.run(work())
+
+
 def test_who_closes_lets_another_ask(one: Store, postgres: str, hands: Any) -> None:
     async def work() -> None:
         with Store(postgres) as passing:

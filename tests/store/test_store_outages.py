@@ -263,6 +263,15 @@ def test_the_note_of_the_last_batch_is_there_while_the_store_is_open(postgres: s
     assert hands.rows(postgres, notes) == []
 
 
+def test_the_server_ends_a_transaction_of_a_process_that_is_stopped(postgres: str) -> None:
+    with Store(postgres) as store:
+        session = store._database.session  # type: ignore[attr-defined]
+        (limit,) = session.run(
+            lambda connection: connection.execute("show idle_in_transaction_session_timeout").fetchone(), "read"
+        )
+    assert limit == "1min"
+
+
 def test_the_session_notices_a_host_that_is_gone(postgres: str) -> None:
     with Store(postgres) as store:
         session = store._database.session  # type: ignore[attr-defined]
