@@ -67,13 +67,21 @@ def error_body(answer: ErrorAnswer) -> bytes:
 
 def models_body(names: Sequence[str]) -> bytes:
     """Returns the body of a list of models."""
-    models = [{"id": name, "object": "model", "created": 0, "owned_by": "fusionprog"} for name in names]
-    return _encoded({"object": "list", "data": models})
+    return _encoded({"object": "list", "data": list(map(_model, names))})
+
+
+def model_body(name: str) -> bytes:
+    """Returns the body of one model."""
+    return _encoded(_model(name))
 
 
 def words_of(text: str) -> list[str]:
     """Returns a text cut into words with the space before them; together they are the text."""
     return _WORD.findall(text)
+
+
+def _model(name: str) -> dict[str, Any]:
+    return {"id": name, "object": "model", "created": 0, "owned_by": "fusionprog"}
 
 
 def _envelope(content: Content, name: str, kind: str) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from types import TracebackType
 from typing import Any
 
-from fusionprog.testing.chat import completion, events, models_body
+from fusionprog.testing.chat import completion, events, model_body, models_body
 from fusionprog.testing.content import CHAT, EMBEDDINGS, MODELS, Content, read_content
 from fusionprog.testing.embeddings import embeddings_body
 from fusionprog.testing.exchange import Exchange
@@ -166,14 +166,18 @@ class LMServer(Counted):
             content, refusal = read_content(request) if request.method == "POST" else Content(request.path), None
         except ValueError as problem:
             content, refusal = Content(request.path), error(400, "invalid_request_error", str(problem))
-        if request.path not in _METHODS:
+        model = request.path.removeprefix(f"{MODELS}/")
+        listed = model != request.path and request.method == "GET" and model in self._models
+        if request.path not in _METHODS and not listed:
             refusal = error(404, "unknown_url", f"there is no {request.path}; there are {', '.join(_METHODS)}")
-        elif request.method != _METHODS[request.path]:
+        elif not listed and request.method != _METHODS[request.path]:
             refusal = error(405, "method_not_allowed", f"{request.path} takes {_METHODS[request.path]}")
         exchange = Exchange(self._log, request, content, connection)
         try:
             if refusal is not None:
                 exchange.refuse(refusal, Outcome.REFUSED)
+            elif listed:
+                exchange.send(model_body(model), Outcome.OK)
             elif request.path == MODELS:
                 exchange.send(models_body(self._models), Outcome.OK)
             else:

@@ -210,3 +210,10 @@ def test_the_offline_reader_answers_dspy_prompts(client: Callable[..., Any]) -> 
     with LMServer.offline() as server:
         messages = [{"role": "system", "content": system}, {"role": "user", "content": user}]
         assert "billing" in client(server).ask(messages=messages).text
+
+
+def test_a_model_is_shown_alone(server: LMServer, client: Callable[..., Any]) -> None:
+    answer = client(server).request("GET", "/models/large")
+    assert answer.status == 200 and answer.json["id"] == "large"
+    assert client(server).request("GET", "/models/huge").status == 404
+    assert client(server).request("POST", "/models/large", {"model": "large"}).status == 404
