@@ -172,8 +172,10 @@ class DSPyModel:
         return self._priced(messages, answer, reported(results[-1].usage))
 
     def _priced(self, messages: Messages, answer: Answer, used: Reported) -> Completion:
-        text, finish = answer
-        usage, price = used.usage(messages, text), self.usd_per_token
+        (text, finish), price = answer, self.usd_per_token
+        if price is None and used.read is not None and used.written is not None:
+            return Completion(text, used.read, used.written, None, finish)
+        usage = used.usage(messages, text)
         if price is None:
             return Completion(text, usage.read, usage.written, None, finish)
         usd = price.most(usage.read, usage.written)

@@ -7,12 +7,16 @@ from collections.abc import Mapping
 from typing import Any
 
 from fusionprog._internal.canonical import canonical_json
+from fusionprog._internal.threads import mixed_up
 from fusionprog.errors import LMOutputError, ProgramError
 from fusionprog.lm.client import LMClient
 from fusionprog.lm.model import Completion, LanguageModel
 from fusionprog.program.graph import ProgramGraph
+from fusionprog.program.module import Module
 from fusionprog.runtime.ask import AskModel, NodeResult, Visit
 from fusionprog.runtime.render import RenderedPrompt
+
+_MIXED_UP = 5  # times that code is run where Python itself makes a mistake between threads (see ``mixed_up``)
 
 
 async def run_code(
@@ -36,8 +40,16 @@ async def run_code(
     Raises:
         FusionProgError: if a model cannot be reached, the code fails, or it calls a node too often.
     """
-    module = graph.nodes[name].module
-    ask = _AskNodes(client, graph, name, prompts, models)
+    for again in reversed(range(_MIXED_UP)):
+        try:
+            return await _run_once(graph.nodes[name].module, inputs, _AskNodes(client, graph, name, prompts, models))
+        except ProgramError as error:
+            if not (again and mixed_up(error.__cause__)):
+                raise
+    raise AssertionError("the last time returns or raises")
+
+
+async def _run_once(module: Module, inputs: Mapping[str, Any], ask: _AskNodes) -> NodeResult:
     try:
         made = await module.run(inputs, ask)
     except LMOutputError as error:

@@ -154,7 +154,7 @@ def test_a_loaded_program_runs_what_is_picked_and_as_written_what_is_not(saved: 
 def test_a_node_that_is_off_has_no_prompt(program: fp.CompiledProgram) -> None:
     assert "reasoning" in program.prompt("a", node="draft")[-1]["content"]
     assert "mend" in {node for node in program.tasks["a"].mixtures}
-    with pytest.raises(fp.errors.CallError, match="no node 'mend'"):
+    with pytest.raises(fp.errors.CallError, match="node 'mend' is switched off"):
         program.prompt("a", node="mend")
     assert program.prompt("b", node="mend")
 

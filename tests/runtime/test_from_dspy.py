@@ -350,6 +350,27 @@ def test_code_that_fails_is_an_error_that_names_it() -> None:
         run(fp.from_dspy(module(forward)), lambda messages: say(answer="many"), question="?")
 
 
+@pytest.mark.parametrize("times", [3, 9])
+def test_where_python_mixes_up_its_threads_forward_runs_again(times: int) -> None:
+    """CPython before 3.11.8 does, where code in several threads parses signatures, as ``dspy.ReAct`` does."""
+    mistakes = iter([SystemError("AST constructor recursion depth mismatch (before=60, after=59)")] * times)
+
+    def forward(self: Any, question: str) -> Any:
+        answer = self.ask(question=question).answer
+        for mistake in mistakes:
+            raise mistake
+        return {"text": answer}
+
+    model = TextModel(lambda messages: say(answer="x"))
+    with Store(None) as store:
+        if times > 5:
+            with pytest.raises(ProgramError, match="recursion depth mismatch"):
+                run(fp.from_dspy(module(forward)), model, store, question="?")
+        else:
+            assert run(fp.from_dspy(module(forward)), model, store, question="?").fields[FieldRef("forward", "text")]
+    assert model.counts["ok"] == 1
+
+
 @pytest.mark.parametrize(
     ("call", "part"),
     [
