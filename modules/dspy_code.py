@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import inspect
 from collections.abc import Mapping
 from typing import Any
@@ -46,6 +47,10 @@ class DSPyCode(Module):
         self._module: Any = None
         self._nodes: dict[int, str] = {}
         self._watch = Watch(())
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> DSPyCode:
+        """Returns one that runs the same code: the user's object is not copied."""
+        return copy.copy(self)
 
     def arguments(self) -> dict[str, Any]:
         """Returns name, version and whether outputs are open."""

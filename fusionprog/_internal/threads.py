@@ -8,12 +8,14 @@ import contextvars
 import os
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from queue import SimpleQueue
 from typing import Any, TypeVar
 
 A = TypeVar("A")
 R = TypeVar("R")
+
+_MIXED_UP = 5  # times that work is done again where Python itself makes a mistake
 
 
 def mixed_up(error: BaseException | None) -> bool:
@@ -22,6 +24,21 @@ def mixed_up(error: BaseException | None) -> bool:
     Whoever parsed (``ast.parse``, ``ast.literal_eval``) may do so again. It is issue 106905 of CPython.
     """
     return isinstance(error, SystemError) and "recursion depth mismatch" in str(error)
+
+
+async def past_mix_ups(work: Callable[[], Awaitable[R]]) -> R:
+    """Returns what ``work`` returns, which is done again where its error comes from a mistake of Python's own.
+
+    Args:
+        work: Is done six times at most.
+    """
+    for _ in range(_MIXED_UP):
+        try:
+            return await work()
+        except Exception as error:
+            if not mixed_up(error.__cause__):
+                raise
+    return await work()
 
 
 class _Mailbox:

@@ -73,15 +73,20 @@ def main() -> None:
         code = cli.main(prog_name="fusionprog", standalone_mode=False)
     except (click.exceptions.Abort, KeyboardInterrupt) as error:
         goes_on = sys.argv[1:2] and (sys.argv[1] in _KEEPING or any(each.startswith("--storage") for each in sys.argv))
-        for note in getattr(error.__cause__ or error, "__notes__", ()):
-            click.echo(f"note: {note}", err=True)
+        _echo_notes(error.__cause__ or error)
         click.echo("interrupted; the same command continues" if goes_on else "interrupted", err=True)
         code = 130
     except click.ClickException as error:
         error.show()
         code = error.exit_code
     except (FusionProgError, OSError) as error:
+        _echo_notes(error)
         click.echo(f"error: {error}", err=True)
         code = 3
     gc.freeze()  # at its end the interpreter would look through all objects of large libraries once more
     sys.exit(code or 0)
+
+
+def _echo_notes(error: BaseException) -> None:
+    for note in getattr(error, "__notes__", ()):
+        click.echo(f"note: {note}", err=True)

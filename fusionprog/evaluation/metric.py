@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 from fusionprog._internal import sync
-from fusionprog._internal.threads import Threads, mixed_up
+from fusionprog._internal.threads import Threads, past_mix_ups
 from fusionprog.errors import LMUnavailableError, MetricError
 from fusionprog.evaluation.metric_calls import AnswerCalls, MetricAsks
 from fusionprog.lm.dspy_asking import Unseen, answered_by
@@ -28,7 +28,6 @@ _LARGEST = 1e9  # score, of either sign: sums of the squares of many are still n
 _LONG = 0.003  # seconds after which a metric is called in threads: some times what a thread costs
 _THREADS = Threads(256, "fusionprog-metric")
 _PROMPT_TOKENS = 8_192
-_MIXED_UP = 5  # times that a metric is called again where Python itself made a mistake between threads
 
 
 class Metric:
@@ -142,13 +141,7 @@ class Metric:
                 than it says.
             LMError: if a model that it asks gives no answer; ``LMUnavailableError`` if it gives none now.
         """
-        for _ in range(_MIXED_UP):
-            try:
-                return await self._score(example, prediction, calls)
-            except MetricError as error:
-                if not mixed_up(error.__cause__):
-                    raise
-        return await self._score(example, prediction, calls)
+        return await past_mix_ups(lambda: self._score(example, prediction, calls))
 
     async def _score(self, example: Any, prediction: Prediction, calls: AnswerCalls) -> float:
         if not self.may_ask:

@@ -34,7 +34,6 @@ from fusionprog.store.unicode import around, as_unicode
 
 _A_MOMENT = 0.001  # seconds
 _AT_ONCE = 0.001  # seconds; for a model that takes no longer, no slot is empty for long
-_STOPPED = 60.0  # seconds beyond the timeout after which another process that is to ask must be stopped, or hang
 _USUAL_ANSWER = 200  # tokens that an answer is taken to have until it is there, for the pace alone
 
 
@@ -132,7 +131,7 @@ class LMClient:
     async def _find_or_ask(self, lane: _Lane, request: Request, sample: int, key: bytes) -> Completion:
         store = self._store
         assert store is not None
-        stored = await store.find(key, since=self._since, patience=lane.limits.timeout + _STOPPED)
+        stored = await store.find(key, since=self._since)
         if stored is not None:
             finish = cast(Finish, stored.finish)
             usd = lane.usd_now(stored)

@@ -69,6 +69,11 @@ def unanswered() -> Overriding:
     return Overriding(**{_ANSWERING: None, "callbacks": callbacks})
 
 
+def is_answered() -> bool:
+    """Whether somebody answers what is asked here."""
+    return setting(_ANSWERING) is not None
+
+
 class _Watch(BaseCallback):
     """Hears of every LM that DSPy is about to ask."""
 

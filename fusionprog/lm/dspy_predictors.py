@@ -6,6 +6,7 @@ import functools
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any, NoReturn, TypeAlias
 
@@ -14,11 +15,14 @@ from dspy.utils.callback import BaseCallback
 from dspy.utils.exceptions import AdapterParseError
 
 from fusionprog.errors import LMConfigurationError, LMOutputError, ProgramError
-from fusionprog.lm.dspy_asking import Unseen
+from fusionprog.lm.dspy_asking import Unseen, is_answered
 from fusionprog.lm.dspy_settings import setting
 from fusionprog.program.signature import SignatureType
 
 _REPEAT = "rollout_id"  # how DSPy asks for another answer to the same prompt
+_OUR_THREADS = ("fusionprog", "asyncio_")  # how threads are called in which metrics run
+_CHANGING = threading.Lock()  # of predictors' callbacks: two programs may be made of one module
+_within: ContextVar[bool] = ContextVar("fusionprog_within", default=False)  # code that is answered for
 
 
 @dataclass(frozen=True)
@@ -78,14 +82,20 @@ def answering(answer: Answer, answer_async: AsyncAnswer) -> Iterator[None]:
         answer: Answers calls from plain code. An ``LMOutputError`` reaches the code as DSPy's ``AdapterParseError``.
         answer_async: The same for calls that are awaited.
     """
-    with dspy.context(lm=_nobody(), adapter=_Answering(answer, answer_async), trace=[]):
-        yield
+    token = _within.set(True)
+    try:
+        with dspy.context(lm=_nobody(), adapter=_Answering(answer, answer_async), trace=[]):
+            yield
+    finally:
+        _within.reset(token)
 
 
 class Watch(BaseCallback):
-    """Refuses calls of predictors that do not come to who answers, while their module runs.
+    """Refuses what code calls of predictors past who answers, while it runs.
 
-    These are calls in plain threads, which do not have DSPy's settings, and under an adapter that the code sets.
+    That is under an adapter that the code sets, and in plain threads, which do not have DSPy's settings; where a thread
+    comes from is not known, but those that were there before belong to somebody else. Who else uses the predictors, as
+    a metric may, is left alone.
 
     Args:
         predictors: Those that may be called.
@@ -94,7 +104,7 @@ class Watch(BaseCallback):
     def __init__(self, predictors: Iterable[Any]) -> None:
         self._predictors = tuple(predictors)
         self._told: list[Callable[[ProgramError], None]] = []
-        self._changing = threading.Lock()
+        self._others: frozenset[int] = frozenset()
 
     @contextmanager
     def watching(self, tell: Callable[[ProgramError], None]) -> Iterator[None]:
@@ -102,15 +112,16 @@ class Watch(BaseCallback):
 
         It is not known which of several runs makes a call in a plain thread, so that all are told.
         """
-        with self._changing:
+        with _CHANGING:
             self._told.append(tell)
             if len(self._told) == 1:
+                self._others = frozenset(each.ident or 0 for each in threading.enumerate())
                 for each in self._predictors:
                     each.callbacks = [*each.callbacks, self]
         try:
             yield
         finally:
-            with self._changing:
+            with _CHANGING:
                 self._told.remove(tell)
                 if not self._told:
                     for each in self._predictors:
@@ -118,7 +129,8 @@ class Watch(BaseCallback):
 
     def on_module_start(self, call_id: str, instance: Any, inputs: dict[str, Any]) -> None:
         """Is called by DSPy with every call of a predictor."""
-        if isinstance(setting("adapter"), _Answering):
+        told = tuple(self._told)
+        if not told or isinstance(setting("adapter"), _Answering) or self._is_anothers():
             return
         error = ProgramError(
             "forward() calls a predictor where nobody can answer for it",
@@ -126,9 +138,15 @@ class Watch(BaseCallback):
             found="a plain thread, or dspy.context(adapter=...)",
             fix="Use dspy.Parallel, or start threads in contextvars.copy_context(), and set no adapter",
         )
-        for tell in tuple(self._told):
+        for tell in told:
             tell(error)
-        raise Unseen
+        raise Unseen(str(error))
+
+    def _is_anothers(self) -> bool:
+        if _within.get():
+            return False
+        thread = threading.current_thread()
+        return is_answered() or thread.ident in self._others or thread.name.startswith(_OUR_THREADS)
 
 
 def unreadable(error: BaseException | None) -> LMOutputError | None:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 from typing import Any
 
 from fusionprog._internal.canonical import canonical_json
-from fusionprog._internal.threads import mixed_up
+from fusionprog._internal.threads import past_mix_ups
 from fusionprog.errors import LMOutputError, ProgramError
 from fusionprog.lm.client import LMClient
 from fusionprog.lm.model import Completion, LanguageModel
@@ -15,8 +15,6 @@ from fusionprog.program.graph import ProgramGraph
 from fusionprog.program.module import Module
 from fusionprog.runtime.ask import AskModel, NodeResult, Visit
 from fusionprog.runtime.render import RenderedPrompt
-
-_MIXED_UP = 5  # times that code is run where Python itself makes a mistake between threads (see ``mixed_up``)
 
 
 async def run_code(
@@ -40,16 +38,14 @@ async def run_code(
     Raises:
         FusionProgError: if a model cannot be reached, the code fails, or it calls a node too often.
     """
-    for again in reversed(range(_MIXED_UP)):
-        try:
-            return await _run_once(graph.nodes[name].module, inputs, _AskNodes(client, graph, name, prompts, models))
-        except ProgramError as error:
-            if not (again and mixed_up(error.__cause__)):
-                raise
-    raise AssertionError("the last time returns or raises")
+
+    def work() -> Awaitable[NodeResult]:
+        return _run(graph.nodes[name].module, inputs, _AskNodes(client, graph, name, prompts, models))
+
+    return await past_mix_ups(work)
 
 
-async def _run_once(module: Module, inputs: Mapping[str, Any], ask: _AskNodes) -> NodeResult:
+async def _run(module: Module, inputs: Mapping[str, Any], ask: _AskNodes) -> NodeResult:
     try:
         made = await module.run(inputs, ask)
     except LMOutputError as error:

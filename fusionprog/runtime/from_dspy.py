@@ -40,8 +40,8 @@ def from_dspy(
 
     Args:
         module: The module; it is not changed. Its predictors are made in ``__init__``.
-        inputs: Input name → type; if not given, read from the parameters of ``forward``, or where it takes
-            any from the module's ``signature``.
+        inputs: Input name → type; if not given, read from the parameters of ``forward``, or where these are
+            ``**inputs`` from the module's ``signature``.
         outputs: Output name → type: what ``forward`` returns and metrics see, checked in every run. If not given, it is
             whatever ``forward`` returns, of any type.
         calls: How often ``forward`` calls a predictor for one example at most: one number for all, or node → number (1
@@ -183,12 +183,12 @@ def _inputs(module: Any, predictors: Iterable[Any], given: Mapping[str, Any] | N
         parameters = list(inspect.signature(forward, eval_str=True).parameters.values())[1:]
     except (TypeError, ValueError, NameError, AttributeError) as error:
         raise ProgramError("the inputs of forward() cannot be read", found=str(error), fix=advice) from error
-    if inspect.Parameter.VAR_KEYWORD in [each.kind for each in parameters]:
+    if [each.kind for each in parameters] == [inspect.Parameter.VAR_KEYWORD]:
         # dspy.ReAct and its like take what their signature says, dspy.ChainOfThought what its one predictor takes.
         own, signatures = getattr(module, "signature", None), [each.signature for each in predictors]
         if isinstance(own, type) and issubclass(own, dspy.Signature):
             return _of_signature(own)
-        if len(signatures) == len(parameters) == 1:
+        if len(signatures) == 1:
             return _of_signature(signatures[0])
     if not parameters or any(each.kind not in (each.POSITIONAL_OR_KEYWORD, each.KEYWORD_ONLY) for each in parameters):
         raise ProgramError(

@@ -20,6 +20,7 @@ from sqlalchemy.exc import InterfaceError, OperationalError
 
 from fusionprog._internal.canonical import digest
 from fusionprog.search.provenance import differences
+from fusionprog.store.outages import has_to_end
 from fusionprog.store.store import Store
 
 _PATIENCE, _AGAIN = 60.0, 0.2  # seconds that a server has to come back, and between two tries
@@ -141,7 +142,7 @@ class KeptStudy:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._ending.set()
-        if error is not None:
+        if error is not None and has_to_end(error):
             self._store.outages.hurry()
         self._writer.shutdown()
         for failure in filter(None, (write.exception() for write in self._writes)):

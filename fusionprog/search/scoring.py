@@ -44,14 +44,16 @@ class Scoring:
         self._scores: dict[str, list[float]] = {}
         self._trials = 0
         self._full: dict[str, float] = {}
+        self._marks: dict[str, float] = {}  # the same, of tasks of one scale the highest
+        self._as_written: dict[str, float] = {}
 
     def __call__(self, scores: Mapping[str, float]) -> float:
         """Returns what tasks' mean scores come to under the weights of now; higher is better."""
         relative = {}
         if self._rounds:
-            written = self._losses_as_written()
             relative = {
-                task: self._loss(task, score, self._usual_rows) / written[task] for task, score in scores.items()
+                task: self._loss(task, score, self._usual_rows) / self._as_written[task]
+                for task, score in scores.items()
             }
         weights = {task: self.weights.get(task, 1.0) for task in scores}
         return self.scheme.value(scores, weights, relative or dict.fromkeys(scores, 1.0))
@@ -115,25 +117,23 @@ class Scoring:
         means = {task: (sum(mine) / len(mine), len(mine)) for task, mine in scores.items() if mine}
         self._rounds.append({**known, **means})
         # Full marks that were not known in earlier rounds hold for them, too.
+        highest = max(self._full.values())
+        self._marks = {task: highest if highest < _OTHER_SCALE * mine else mine for task, mine in self._full.items()}
+        self._as_written = self._losses_as_written()
         later = [{task: self._loss(task, *each) for task, each in ended.items()} for ended in self._rounds[1:]]
-        self.weights = self.scheme.weights([self._losses_as_written(), *later])
+        self.weights = self.scheme.weights([self._as_written, *later])
 
     def _losses_as_written(self) -> dict[str, float]:
         """Losses in the first round, which has the few rows of a trial: they lean towards what is usual for tasks."""
-        shares = {task: self._loss(task, *each) / self._marks(task) for task, each in self._rounds[0].items()}
+        shares = {task: self._loss(task, *each) / self._marks[task] for task, each in self._rounds[0].items()}
         usual = sum(shares.values()) / len(shares)
         rows = {task: count for task, (_, count) in self._rounds[0].items()}
         return {
-            task: self._marks(task) * (rows[task] * share + _USUAL_ROWS * usual) / (rows[task] + _USUAL_ROWS)
+            task: self._marks[task] * (rows[task] * share + _USUAL_ROWS * usual) / (rows[task] + _USUAL_ROWS)
             for task, share in shares.items()
         }
 
-    def _marks(self, task: str) -> float:
-        """Full marks of a task: those of all, unless it is on another scale."""
-        mine, highest = self._full.get(task, 1.0), max(self._full.values(), default=1.0)
-        return highest if highest < _OTHER_SCALE * mine else mine
-
     def _loss(self, task: str, score: float, rows: int) -> float:
         """What a score on so many rows is short of full marks; half a row at least, lest a solved task outweigh all."""
-        full = self._marks(task)
+        full = self._marks[task]
         return max(full - score, full / (2 * rows))

@@ -25,16 +25,14 @@ class Find(Ask):
     Attributes:
         key: Of the call.
         since: Answers that were stored before this unix time do not count.
-        patience: Seconds to wait for a process that has the right and neither uses it nor ends.
         claimed: Whether it was given the right; set by the store's thread.
         blocked: Since when another process has had the right, by the monotonic clock; set by the store's thread.
     """
 
-    def __init__(self, key: bytes, since: float, patience: float) -> None:
+    def __init__(self, key: bytes, since: float) -> None:
         super().__init__()
         self.key = key
         self.since = since
-        self.patience = patience
         self.claimed = False
         self.blocked: float | None = None
 

@@ -21,12 +21,24 @@ from fusionprog.store.pacing import correct, reserve
 from fusionprog.store.session import Session
 
 _POLL = 0.05  # seconds between looks at what other processes are asking
+_TOUCH, _STOPPED = 15.0, 60.0  # seconds between signs of life, and without one until a process must be stopped, or hang
 _FIND = """
 select key, created, text, input_tokens, output_tokens, usd, finish
 from fusionprog_calls where key = any(%s::bytea[])
 """
 # The limit ends the trying: what is beyond it is not locked.
 _LOCK = "select number from unnest(%s::bigint[]) as number where pg_try_advisory_lock(number) limit %s"
+# A process shows that it lives by using its connection; the server closes that of one which does not.
+_END_STOPPED = """
+select pg_terminate_backend(pid) from pg_stat_activity
+where usename = current_user and pid <> pg_backend_pid()
+and state_change < clock_timestamp() - make_interval(secs => %s)
+and pid in (
+    select pid from pg_locks
+    where locktype = 'advisory' and granted and objsubid = 1
+    and ((classid::bigint << 32) | objid::bigint) = any(%s::bigint[])
+)
+"""
 _UNLOCK = "select pg_advisory_unlock(number) from unnest(%s::bigint[]) as number"
 
 
@@ -47,7 +59,7 @@ class Claims:
         self._name = name
         self._waiting: dict[Find, None] = {}
         self._held: set[int] = set()
-        self._next_look = 0.0
+        self._next_look = self._next_touch = 0.0
         self.most: int | None = None
         session.returned = self._take_again
 
@@ -80,6 +92,9 @@ class Claims:
         self._waiting.update(new)
         try:
             self._free(freed)
+            if now >= self._next_touch:
+                self._next_touch = now + _TOUCH
+                self._session.run(self._show_life, "read")
             if looks:
                 self._answer(self._session.run(lambda connection: self._look(connection, looks), "read"))
             if corrections:
@@ -91,7 +106,7 @@ class Claims:
             # Locks that were taken before the failure end with their connection.
             self._session.close()
             self._answer([(ask, failure) for ask in (*self._waiting, *paces)])
-        return _POLL if self._waiting else None
+        return _POLL if self._waiting else _TOUCH if self._held else None
 
     def close(self) -> None:
         """Ends the waiting of all who are not answered, and all claims."""
@@ -139,21 +154,20 @@ class Claims:
                 find.claimed = number in taken
                 taken.discard(number)
                 answers.append((find, None))
-            elif all_tried and _is_too_long(find):
-                answers.append((find, None))
+            elif all_tried:
+                find.blocked = time.monotonic() if find.blocked is None else find.blocked
         return answers
+
+    def _show_life(self, connection: Connection) -> None:
+        """Uses the connection, and has those closed that others do not use, and that are waited for."""
+        long = time.monotonic() - _STOPPED
+        numbers = [key_number(find.key) for find in self._waiting if find.blocked is not None and find.blocked < long]
+        connection.execute(_END_STOPPED, [_STOPPED, numbers])
 
     def _take_again(self, connection: Connection) -> None:
         """Takes the rights of a lost connection again, as far as nobody else has taken them meanwhile."""
         if self._held:
             self._held = _locked(connection, sorted(self._held), None)
-
-
-def _is_too_long(find: Find) -> bool:
-    """Whether another process has had the right to ask for so long that it must be stopped, or hang."""
-    now = time.monotonic()
-    find.blocked = now if find.blocked is None else find.blocked
-    return now - find.blocked > find.patience
 
 
 def _locked(connection: Connection, numbers: Sequence[int], most: int | None) -> set[int]:

@@ -55,6 +55,14 @@ def store_failure(name: str, done: str, error: BaseException, secrets: Sequence[
     return StoreError(f"the store {name!r} cannot be {done}", found=found, fix=f"{fix} {_ELSE}")
 
 
+def given_up(name: str) -> StoreError:
+    """Returns the error that another process has what only one may have, and that nobody waits for it any more."""
+    return StoreError(
+        f"the store {name!r} is used by another process",
+        fix="Run the same command again: what is missing is written then",
+    )
+
+
 def closed_store(name: str) -> StoreError:
     """Returns the error that a store was used after its end."""
     return StoreError(f"the store {name!r} is closed", fix="Open it again")

@@ -16,7 +16,7 @@ from sqlalchemy.engine import URL
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from fusionprog.store.calls import CallRow
-from fusionprog.store.failures import store_failure
+from fusionprog.store.failures import given_up, store_failure
 from fusionprog.store.locks import lock_number
 from fusionprog.store.nul import escaped
 from fusionprog.store.outages import Patience
@@ -143,7 +143,13 @@ class PostgresDatabase:
         holder = Session(self._url, self._patience)
         try:
             number = lock_number(f"exclusive {name}")
-            holder.run(lambda connection: connection.execute("select pg_advisory_lock(%s)", [number]), "locked")
+
+            def take(connection: DriverConnection) -> bool:
+                row = connection.execute("select pg_try_advisory_lock(%s)", [number]).fetchone()
+                return row == (True,)
+
+            if not self._patience.until(lambda: holder.run(take, "locked")):
+                raise given_up(self.name)
             yield
         finally:
             holder.close()

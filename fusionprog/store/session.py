@@ -86,7 +86,7 @@ class Session:
 
         Args:
             work: Runs statements.
-            done: What an error says that the store could not be: ``"read"`` or ``"written"``.
+            done: What an error says that the store could not be: ``"read"``, ``"written"`` or ``"locked"``.
 
         Raises:
             StoreError: if it fails, or the server stays away.

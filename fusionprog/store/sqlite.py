@@ -20,7 +20,8 @@ from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 from sqlalchemy.pool import PoolProxiedConnection, StaticPool
 
 from fusionprog.store.calls import StoredCall
-from fusionprog.store.failures import store_failure
+from fusionprog.store.failures import given_up, store_failure
+from fusionprog.store.outages import Patience
 from fusionprog.store.pending import Batch
 from fusionprog.store.schema import prepare
 from fusionprog.store.statements import upserts
@@ -38,6 +39,7 @@ class SqliteDatabase:
     Args:
         url: Of the file, or of a database in memory.
         patience: Seconds to wait for another process that holds the file.
+        outages: Says when nobody waits any more.
 
     Raises:
         StoreError: if it cannot be opened and written, or was made by a newer version.
@@ -45,11 +47,12 @@ class SqliteDatabase:
 
     shared = False
 
-    def __init__(self, url: URL, patience: float) -> None:
+    def __init__(self, url: URL, patience: float, outages: Patience) -> None:
         self.in_memory = url.database in (None, "", ":memory:")
         self.name = public_name(url)
         self._url = url
         self._patience = patience
+        self._outages = outages
         self._locks: dict[str, threading.Lock] = defaultdict(threading.Lock)
         self._statements = upserts(pysqlite.dialect(paramstyle="qmark"))
         self._engine = self._open()
@@ -178,11 +181,12 @@ class SqliteDatabase:
                 return
             place = _lock_file(Path(self._url.database), name)
             try:
-                connection = sqlite3.connect(place, timeout=self._patience, isolation_level=None)
+                connection = sqlite3.connect(place, timeout=0, isolation_level=None)
             except sqlite3.Error as error:
                 raise store_failure(str(place), "opened", error) from error
             try:
-                _hold(connection, place)
+                if not self._outages.until(lambda: _holds(connection, place)):
+                    raise given_up(self.name)
                 yield
             finally:
                 connection.close()
@@ -198,14 +202,14 @@ def _lock_file(path: Path, name: str) -> Path:
     return path.with_name(f"{path.name}.{hashlib.blake2b(name.encode(), digest_size=4).hexdigest()}.lock")
 
 
-def _hold(connection: sqlite3.Connection, place: Path) -> None:
-    while True:
-        try:
-            connection.execute("BEGIN EXCLUSIVE")
-            return
-        except sqlite3.OperationalError as error:
-            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY:
-                raise store_failure(str(place), "opened", error) from error
+def _holds(connection: sqlite3.Connection, place: Path) -> bool:
+    try:
+        connection.execute("BEGIN EXCLUSIVE")
+    except sqlite3.OperationalError as error:
+        if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY:
+            raise store_failure(str(place), "opened", error) from error
+        return False
+    return True
 
 
 def _write_ahead(connection: sqlite3.Connection, patience: float) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import atexit
 import json
-import math
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -20,7 +19,7 @@ from fusionprog.store.asks import Abandon, Ask, Correct, Find, GiveUp, Pace
 from fusionprog.store.calls import StoredCall, row_of
 from fusionprog.store.database import Database
 from fusionprog.store.failures import closed_store
-from fusionprog.store.outages import HURRIED, Patience
+from fusionprog.store.outages import HURRIED, Patience, has_to_end
 from fusionprog.store.pending import Pending, Written
 from fusionprog.store.rows import score_rows, trial_rows
 from fusionprog.store.sqlite import SqliteDatabase
@@ -79,10 +78,10 @@ class Store:
     def _open(self) -> None:
         self._claims: Claims | None
         if self._parsed.get_backend_name() == "sqlite":
-            files = SqliteDatabase(self._parsed, self.patience)
+            files = SqliteDatabase(self._parsed, self.patience, self.outages)
             self._database: Database = files
             self._files: SqliteDatabase | None = files
-            self._writer = Writer(self._pending, files.write, None)
+            self._writer = Writer(self._pending, files.write, None, files.close)
             self._claims = None
             return
         try:
@@ -93,7 +92,7 @@ class Store:
         server = PostgresDatabase(self._parsed, self.outages)
         self._database, self._files = server, None
         self._claims = Claims(server.session, self.name)
-        self._writer = Writer(self._pending, server.write, self._claims)
+        self._writer = Writer(self._pending, server.write, self._claims, server.close)
 
     @property
     def shared(self) -> bool:
@@ -110,18 +109,16 @@ class Store:
         """The database's file, where it is one."""
         return None if self.shared or self.in_memory else Path(self._parsed.database or "")
 
-    async def find(self, key: bytes, *, since: float = 0.0, patience: float = math.inf) -> StoredCall | None:
+    async def find(self, key: bytes, *, since: float = 0.0) -> StoredCall | None:
         """Returns the answer stored under ``key``, or ``None`` for who is to ask the model now.
 
         On a shared store ``None`` also is a claim: other processes that look for ``key`` wait until the answer was
         put, until ``give_up``, or until this process ends. So every ``None`` must be followed by one of the two.
-        Within a process nobody waits for anybody; that is the caller's business. A process that has a claim and does
-        nothing is waited for as long as ``patience`` says; ``None`` is no claim then.
+        Within a process nobody waits for anybody; that is the caller's business.
 
         Args:
             key: Digest of what the model is asked, 16 bytes.
             since: Answers that were stored before this unix time, by the clock of ``now``, do not count.
-            patience: Seconds.
 
         Raises:
             StoreError: if the store cannot be read, or was closed.
@@ -133,7 +130,7 @@ class Store:
             raise closed_store(self.name)
         if self._files is not None:
             return self._files.find(key, since)
-        ask = Find(key, since, patience)
+        ask = Find(key, since)
         try:
             found: StoredCall | None = await self._answer(ask)
         except BaseException:
@@ -350,10 +347,8 @@ class Store:
         try:
             done.result(patience)
         finally:
-            # One that is held up goes on in its thread, which ends with the process, and keeps the database.
+            # One that is held up goes on in its thread, which ends with the process at the latest.
             self._writer.stop(wait=done.done())
-            if done.done():
-                self._database.close()
 
     def __enter__(self) -> Store:
         return self
@@ -364,13 +359,14 @@ class Store:
         if error is None:
             self.close()
             return
-        self.outages.hurry()
+        hurried = has_to_end(error)
+        if hurried:
+            self.outages.hurry()
         try:
-            self._close(2 * HURRIED)
-        except (StoreError, TimeoutError) as failure:  # what ends the process is the other one
-            if not isinstance(error, StoreError):
-                found = str(failure) or "another process holds it"
-                error.add_note(f"what was answered last may not be in the store: {found}")
+            self._close(2 * HURRIED if hurried else None)
+        except (StoreError, TimeoutError) as failure:  # the other one is told of
+            why = "" if isinstance(error, StoreError) else f": {str(failure) or 'another process holds it'}"
+            error.add_note(f"what was answered last may not be in the store{why}")
 
     def _read(self, work: Callable[[Connection], T]) -> T:
         self._settle()

@@ -42,16 +42,20 @@ class Writer:
         pending: Where the rows come from.
         write: Writes a batch in one transaction, or raises a ``StoreError`` and has written none of it.
         desk: Serves what else is asked, where the database has such.
+        end: Lets go of the database, when all is done.
 
     Attributes:
         failure: Why the last attempt to write failed, else what a listener raised that no flush has told of yet;
             ``None`` if all is well.
     """
 
-    def __init__(self, pending: Pending, write: Callable[[Batch], None], desk: Desk | None) -> None:
+    def __init__(
+        self, pending: Pending, write: Callable[[Batch], None], desk: Desk | None, end: Callable[[], None]
+    ) -> None:
         self._pending = pending
         self._write = write
         self._desk = desk
+        self._end = end
         self._inbox: SimpleQueue[Any] = SimpleQueue()
         self._not_written: StoreError | None = None
         self._not_heard: StoreError | None = None
@@ -103,6 +107,7 @@ class Writer:
             if _STOP in items:
                 if self._desk is not None:
                     self._desk.close()
+                self._end()
                 return
 
     def _next(self, timeout: float | None) -> list[Any]:

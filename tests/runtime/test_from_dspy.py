@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import contextvars
+import copy
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -18,6 +19,7 @@ from pydantic import BaseModel
 import fusionprog as fp
 from fusionprog.errors import LMError, LMOutputError, ProgramError
 from fusionprog.lm.client import LMClient
+from fusionprog.lm.dspy_predictors import Watch
 from fusionprog.program.calling import let_call
 from fusionprog.program.graph import FieldRef, ProgramGraph
 from fusionprog.program.task import bind
@@ -26,6 +28,7 @@ from fusionprog.runtime.executor import Executor, Trace
 from fusionprog.runtime.render import Renderer, TaskView
 from fusionprog.store.store import Store
 from fusionprog.testing import TextModel
+from fusionprog.testing import engine as text_engine
 
 
 class Reviewed(dspy.Module):
@@ -104,6 +107,13 @@ def test_the_inputs_of_a_bare_predictor_are_its_own() -> None:
     graph = fp.from_dspy(dspy.ChainOfThought("question, hint: int -> answer"))
     assert {name: each.annotation for name, each in graph.inputs.items()} == {"question": str, "hint": int}
     assert list(fp.from_dspy(dspy.Predict("a -> b")).nodes) == ["self", "forward"]
+
+
+def test_inputs_that_forward_names_are_not_left_out() -> None:
+    written = module(lambda self, message, account, **rest: {}, ask=dspy.Predict("message -> team"))
+    written.signature = dspy.Signature("message -> team")
+    with pytest.raises(ProgramError, match="Pass inputs="):
+        fp.from_dspy(written)
 
 
 def test_the_inputs_of_a_module_that_takes_any_are_those_of_its_signature() -> None:
@@ -291,6 +301,50 @@ def test_calls_that_nobody_could_answer_for_are_not_made(forward: Any) -> None:
     with pytest.raises(ProgramError, match=r"where nobody can answer.*Use dspy\.Parallel"):
         run(fp.from_dspy(written, calls=3), lambda messages: say(answer="x"), question="how?")
     assert written.ask.callbacks == []
+
+
+def test_who_else_uses_the_predictors_is_left_alone() -> None:
+    """A metric may, and so may a thread of the application that was there before."""
+    written = module(lambda self, question: {"text": self.ask(question=question).answer})
+    answers: list[str] = []
+    asked, answered = threading.Event(), threading.Event()
+    engine, _ = text_engine(lambda messages: say(answer="another's"))
+    written.set_lm(dspy.LM("mine/m", engine=engine, cache=False))
+
+    def use() -> None:
+        asked.wait(20)
+        answers.append(written.ask(question="?").answer)
+        answered.set()
+
+    def answer(messages: Any) -> str:
+        asked.set()
+        answered.wait(20)
+        return say(answer="x")
+
+    thread = threading.Thread(target=use)
+    thread.start()
+    trace = run(fp.from_dspy(written), answer, question="how?")
+    thread.join()
+    assert trace.fields[FieldRef("forward", "text")] == "x" and answers == ["another's"]
+
+
+def test_predictors_that_several_programs_run_are_free_when_all_have_ended() -> None:
+    predictor = dspy.Predict("question -> answer")
+    watches = [Watch([predictor]) for _ in range(4)]
+
+    def work(watch: Watch) -> None:
+        for _ in range(200):
+            with watch.watching(lambda error: None):
+                pass
+
+    with ThreadPoolExecutor(8) as threads:
+        list(threads.map(work, watches * 2))
+    assert predictor.callbacks == []
+
+
+def test_a_program_of_a_module_can_be_copied() -> None:
+    graph = copy.deepcopy(fp.from_dspy(Reviewed(), calls=3))
+    assert run(graph, reviewer, topic="rain").fields[FieldRef("forward", "text")] == "final"
 
 
 def test_a_module_that_is_async_is_awaited() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -71,27 +72,53 @@ def test_who_gives_up_lets_another_ask(one: Store, other: Store, hands: Any) -> 
     asyncio.run(work())
 
 
-def test_a_process_that_is_stopped_is_waited_for_only_so_long(one: Store, other: Store, hands: Any) -> None:
-    """Nobody can tell it from one whose model takes its time; what it answers later counts as well."""
+def test_the_calls_of_a_process_that_is_stopped_are_made_by_another(
+    one: Store, other: Store, hands: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its store's thread does nothing, as if the process were stopped: so it shows no sign of life."""
+    stopped, goes_on = threading.Event(), threading.Event()
+
+    def stop(count: int, error: StoreError | None) -> None:
+        stopped.set()
+        goes_on.wait(60)
 
     async def work() -> None:
-        key, free = hands.key("k"), hands.key("free")
-        assert await one.find(key) is None  # and it does nothing any more
-        task = asyncio.create_task(other.find(key, patience=0.5))
-        await asyncio.sleep(0.25)
-        assert not task.done()
-        assert await asyncio.wait_for(task, 20) is None
-        other.claim_at_most(1)
-        assert await other.find(free, patience=0.0) is None  # what it was let ask was no claim of its own
-        held = asyncio.create_task(other.find(hands.key("another"), patience=0.0))
-        await asyncio.sleep(0.25)
-        assert not held.done()  # it waits for its own process, not for another one
-        other.give_up(free)
-        assert await asyncio.wait_for(held, 20) is None
+        key = hands.key("k")
+        assert await one.find(key) is None
+        one.put_call(hands.key("other"), "m", "p", "", 0, CALL, written=stop)
+        await asyncio.to_thread(stopped.wait, 20)
+        monkeypatch.setattr("fusionprog.store.claims._STOPPED", 0.3)
+        monkeypatch.setattr("fusionprog.store.claims._TOUCH", 0.1)
+        assert await asyncio.wait_for(other.find(key), 20) is None  # it has the claim now
         other.put_call(key, "m", "p", "", 0, CALL)
-        one.put_call(key, "m", "p", "", 0, CALL)
+        goes_on.set()
+        one.put_call(hands.key("l"), "m", "p", "", 0, CALL)  # on a new connection
         one.flush()
-        assert await one.find(key) == await other.find(key) == CALL
+        assert await one.find(key) == CALL
+
+    try:
+        asyncio.run(work())
+    finally:
+        goes_on.set()
+
+
+def test_a_process_that_lives_is_waited_for(
+    one: Store, other: Store, hands: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However long its call takes: it shows that it lives."""
+    monkeypatch.setattr("fusionprog.store.claims._TOUCH", 0.05)
+
+    async def work() -> None:
+        key = hands.key("k")
+        assert await one.find(key) is None
+        one.wake()
+        monkeypatch.setattr("fusionprog.store.claims._STOPPED", 0.5)
+        task = await waiting(other, key)
+        for _ in range(6):
+            await asyncio.sleep(0.2)
+            assert not task.done()
+        one.put_call(key, "m", "p", "", 0, CALL)
+        assert await asyncio.wait_for(task, 20) == CALL
 
     asyncio.run(work())
 

@@ -6,6 +6,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -170,9 +171,48 @@ def test_who_has_to_end_does_not_wait_for_it(path: Path, hands: Any, monkeypatch
         raise KeyboardInterrupt
     assert caught.value.__notes__ == ["what was answered last may not be in the store: another process holds it"]
     other.execute("rollback")  # the store's thread goes on until the process ends
-    while len(hands.rows(path, "select key from fusionprog_calls")) < 2:
-        pass
     other.close()
+    store._writer._thread.join(20)
+    assert len(hands.rows(path, "select key from fusionprog_calls")) == 2
+
+
+def test_any_other_failure_leaves_time_to_write(path: Path, hands: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("fusionprog.store.store.HURRIED", 0.0)
+    other = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+    with pytest.raises(ValueError, match="of the caller") as caught, Store(path) as store:
+        hands.put(store, "first")
+        store.flush()
+        other.execute("begin immediate")
+        hands.put(store, "k")
+        threading.Timer(0.3, lambda: other.execute("rollback")).start()
+        raise ValueError("of the caller")
+    other.close()
+    assert not hasattr(caught.value, "__notes__")
+    assert len(hands.rows(path, "select key from fusionprog_calls")) == 2
+
+
+def test_what_may_be_lost_is_said_where_the_store_itself_failed(
+    path: Path, hands: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("fusionprog.store.store.HURRIED", 0.05)
+    other = sqlite3.connect(path, isolation_level=None)
+    with pytest.raises(StoreError, match="cannot be read") as caught, Store(path) as store:
+        hands.put(store, "first")
+        store.flush()
+        other.execute("begin immediate")
+        hands.put(store, "k")
+        raise StoreError("the store cannot be read")
+    assert caught.value.__notes__ == ["what was answered last may not be in the store"]
+    other.close()
+    store._writer._thread.join(20)
+
+
+def test_who_has_to_end_does_not_wait_for_what_another_process_has(tmp_path: Path) -> None:
+    place = tmp_path / "desk.db"
+    with Store(place) as one, Store(place) as two, one.exclusive("studies"):
+        two.outages.hurry()
+        with pytest.raises(StoreError, match="is used by another process"), two.exclusive("studies"):
+            raise AssertionError
 
 
 def damage(path: Path) -> None:
