@@ -31,13 +31,13 @@ from fusionprog._internal.threads import Threads
 from fusionprog.errors import LMConfigurationError, LMError
 from fusionprog.lm.dspy_answers import Answer, read_response, read_result
 from fusionprog.lm.dspy_errors import cleaned, explained, meaning, raised_by_engine, shown
-from fusionprog.lm.dspy_limits import answer_limit
+from fusionprog.lm.dspy_parameters import answer_limit, price_with
 from fusionprog.lm.dspy_requests import ending_with, like
 from fusionprog.lm.dspy_settings import somebody_listens
 from fusionprog.lm.dspy_usage import Reported, reported
 from fusionprog.lm.model import Completion, Message, Messages
 from fusionprog.lm.price import Price
-from fusionprog.lm.prices import list_price, max_output_tokens
+from fusionprog.lm.prices import max_output_tokens
 from fusionprog.lm.redaction import public, redact
 
 os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
@@ -79,11 +79,7 @@ class DSPyModel:
     @functools.cached_property
     def usd_per_token(self) -> Price | None:
         """What tokens cost; unknown for a custom engine."""
-        if self.custom or self._lm.kwargs.get("web_search_options"):  # searches are charged for, too
-            return None
-        tier = self._lm.kwargs.get("service_tier")
-        keeps = self._lm.kwargs.get("prompt_cache") is not None or "cache_control" in str(self._lm.kwargs)
-        return list_price(self._lm.model, None if tier is None else str(tier), keeps=keeps)
+        return None if self.custom else price_with(self._lm.kwargs, self._lm.model)
 
     @property
     def max_output_tokens(self) -> int | None:

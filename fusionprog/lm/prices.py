@@ -18,6 +18,8 @@ from fusionprog.lm.price import Price, Rates
 _SEARCH_ALWAYS = ("perplexity",)  # providers that search in every call and charge for it
 _SEARCH_NAMES = ("-search-preview", "-search-api")  # and models
 _ROUTERS = ("model-router", "model_router")  # the model that they choose is charged for, too
+_REGION = re.compile(r"/[a-z]{2}(-gov)?-[a-z]+-\d")  # of Bedrock's: bedrock/eu-north-1
+_GEOGRAPHY = re.compile(r"[a-z]{2,4}(-gov)?")  # in front of its models' names, where they are priced by it
 _SAME = {"vertex_ai_beta": "vertex_ai"}
 _FREE = (  # of whom a price of 0 is one; others' is not known, or charged for by the hour
     *("ollama", "ollama_chat", "lemonade", "gemini", "publicai", "zai", "opencode_go"),
@@ -50,7 +52,7 @@ def _prices() -> dict[str, dict[str, Any]]:
 
 
 @functools.cache
-def list_price(model: str, tier: str | None = None, *, keeps: bool = False) -> Price | None:
+def list_price(model: str, tier: str | None = None, *, keeps: bool = False, in_region: bool = False) -> Price | None:
     """Returns what a model's tokens cost, or ``None`` where that is not known.
 
     What is also charged per request (a search that belongs to every call) has no price per token.
@@ -59,6 +61,7 @@ def list_price(model: str, tier: str | None = None, *, keeps: bool = False) -> P
         model: As LiteLLM names it.
         tier: The service tier that is asked for; ``None`` for the usual one.
         keeps: Whether the provider is asked to keep prompts in its cache; some do so unasked, and charge for it.
+        in_region: Whether the provider is asked to answer in one region, which may be dearer.
     """
     entry = _entry(model)
     searches = entry.get("litellm_provider") in _SEARCH_ALWAYS or any(part in model for part in _SEARCH_NAMES)
@@ -67,7 +70,10 @@ def list_price(model: str, tier: str | None = None, *, keeps: bool = False) -> P
     suffix = "" if tier in _USUAL_TIERS else f"_{tier}"
     asked = any(part in f"{entry.get('litellm_provider')}/{model}" for part in _KEPT_WHEN_ASKED)
     kinds = _KEPT if keeps else () if asked else _KEPT[:1]
-    steps = [(least, _rates(named, suffix, kinds)) for least, named in _by_length(entry)]
+    uplift = max(
+        (value for name, value in entry.items() if name.startswith("regional_") and "uplift" in name), default=1
+    )
+    steps = [(least, _rates(named, suffix, kinds, uplift if in_region else 1.0)) for least, named in _by_length(entry)]
     known = tuple((least, rates) for least, rates in steps if rates is not None)
     if not any(any(rates) for _, rates in known) and entry.get("litellm_provider") not in _FREE:
         return None
@@ -86,19 +92,20 @@ def _by_length(entry: Mapping[str, Any]) -> list[tuple[int, dict[str, float]]]:
     return list(steps.items())
 
 
-def _rates(dollars: Mapping[str, float], suffix: str, kinds: Sequence[str]) -> Rates | None:
-    """The rates of a tier; ``kinds`` of the cache's prices are those that a prompt may cost."""
+def _rates(dollars: Mapping[str, float], suffix: str, kinds: Sequence[str], factor: float) -> Rates | None:
+    """The rates of a tier, times a factor; ``kinds`` of the cache's prices are those that a prompt may cost."""
     read, written = (dollars.get(f"{side}_cost_per_token{suffix}") for side in ("input", "output"))
     if read is None or (written is None and suffix):
         return None
     written = written or 0.0
-    return Rates(
+    rates = (
         read,
         written,
-        cached=dollars.get(f"cache_read_input_token_cost{suffix}", read),
-        kept=max((dollars.get(f"{kind}{suffix}", read) for kind in kinds), default=read),
-        reasoned=dollars.get(f"output_cost_per_reasoning_token{suffix}", written),
+        dollars.get(f"cache_read_input_token_cost{suffix}", read),
+        max((dollars.get(f"{kind}{suffix}", read) for kind in kinds), default=read),
+        dollars.get(f"output_cost_per_reasoning_token{suffix}", written),
     )
+    return Rates._make(factor * rate for rate in rates)
 
 
 @functools.cache
@@ -116,12 +123,21 @@ def _entry(model: str) -> dict[str, Any]:
     # The table has some models without their provider or their route; another provider's price is none.
     provider, _, bare = model.rpartition("/")
     if provider.startswith("bedrock/"):  # the region, and which of its interfaces is asked
+        if _REGION.search(provider):
+            bare = _dearest_of_regions(bare)
         provider = "bedrock"
     if bare.startswith("ft:"):  # ft:gpt-4o-mini-2024-07-18:mine::id is priced by what it was made of
         bare = ":".join(bare.split(":")[:2])
     entry = _prices().get(bare, {})
     known = str(entry.get("litellm_provider", "")).startswith(_SAME.get(provider, provider) or "openai")
     return entry if known else {}
+
+
+def _dearest_of_regions(model: str) -> str:
+    """The name under which a model of Bedrock is dearest, of those with a geography in front (``eu.``)."""
+    table = _prices()
+    named = [name for name in table if name.endswith(f".{model}") and _GEOGRAPHY.fullmatch(name[: -len(model) - 1])]
+    return max([model, *named], key=lambda name: table.get(name, {}).get("input_cost_per_token") or 0.0)
 
 
 def known_provider(model: str) -> bool:

@@ -25,7 +25,7 @@ def check_objective(objective: Objective, scorers: Sequence[TaskScorer]) -> None
 
     Args:
         objective: What is asked for.
-        scorers: How every task is scored, with nothing on offer.
+        scorers: How every task is scored, with all models that are on offer.
 
     Raises:
         FusionProgError: if a floor is for a task that there is not.

@@ -418,7 +418,25 @@ def test_a_service_tier_and_a_cache_that_is_asked_for_are_in_the_price(provider:
     read, written = price("anthropic/claude-haiku-4-5")
     keeping = price("anthropic/claude-haiku-4-5", prompt_cache=lm15.CacheConfig())
     assert keeping[0] > read and keeping[1] == written
-    assert price("openai/gpt-4o-mini", service_tier="priority") > price("openai/gpt-4o-mini")
+    usual, fast = price("openai/gpt-4o-mini"), price("openai/gpt-4o-mini", service_tier="priority")
+    assert fast > usual and price("openai/gpt-4o-mini", extra_body={"service_tier": "priority"}) == fast
+    regional = price("vertex_ai/claude-haiku-4-5@20251001", vertex_location="us-east5")
+    assert regional > price("vertex_ai/claude-haiku-4-5@20251001", vertex_location="global")
+    assert price("openai/gpt-5.5", api_base="https://eu.api.openai.com/v1") > price("openai/gpt-5.5")
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"web_search_options": {"search_context_size": "low"}},
+        {"tools": [{"type": "web_search"}]},
+        {"extra_body": {"speed": "fast"}},
+        {"inference_geo": "us"},
+    ],
+)
+def test_what_is_charged_for_beside_tokens_leaves_no_price(options: dict[str, Any]) -> None:
+    assert DSPyModel(dspy.LM("openai/gpt-4o-mini", api_key="k")).usd_per_token is not None
+    assert DSPyModel(dspy.LM("openai/gpt-4o-mini", api_key="k", **options)).usd_per_token is None
 
 
 @pytest.mark.parametrize(

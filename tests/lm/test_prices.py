@@ -53,7 +53,7 @@ def test_another_providers_price_is_no_price(name: str) -> None:
     [
         ("openai/ft:gpt-4o-mini-2024-07-18:mine::a1b2", "ft:gpt-4o-mini-2024-07-18"),
         ("bedrock/converse/anthropic.claude-haiku-4-5-20251001-v1:0", "anthropic.claude-haiku-4-5-20251001-v1:0"),
-        ("bedrock/eu-north-1/amazon.nova-lite-v1:0", "amazon.nova-lite-v1:0"),
+        ("bedrock/eu-north-1/amazon.nova-lite-v1:0", "eu.amazon.nova-lite-v1:0"),
         ("vertex_ai_beta/gemini-2.5-pro", "gemini-2.5-pro"),
     ],
 )
@@ -139,6 +139,14 @@ def test_a_service_tier_has_its_own_price_or_none(table: Callable[[dict[str, Any
     for tier in (None, "auto", "default"):
         usual = list_price("lab/m", tier)
         assert usual is not None and usual.most(100, 10) == pytest.approx(1.2e-4)
+
+
+def test_a_region_may_be_dearer(table: Callable[[dict[str, Any]], None]) -> None:
+    uplift = {"regional_endpoint_uplift_multiplier": 1.1, "regional_processing_uplift_multiplier_eu": 1.2}
+    table({"lab/m": {**PLAIN, **uplift}, "lab/plain": PLAIN})
+    dear, plain = list_price("lab/m", in_region=True), list_price("lab/plain", in_region=True)
+    assert dear is not None and dear.most(100, 10) == pytest.approx(1.2 * 1.2e-4)
+    assert plain == list_price("lab/plain") == list_price("lab/m")
 
 
 @given(st.tuples(COUNTS, COUNTS, COUNTS), st.tuples(COUNTS, COUNTS))
