@@ -8,10 +8,10 @@ import math
 import re
 from collections import Counter
 from collections.abc import Mapping
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from typing import Any
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 
 from fusionprog._internal.canonical import jsonable
 
@@ -29,7 +29,7 @@ def normal(value: Any) -> Any:
 def read_as(want: Any, got: Any) -> Any:
     """Returns a gold value as the answer's type reads it, also inside lists: with a model's defaults, as a decimal.
 
-    What that type cannot read stays as it is.
+    What that type refuses stays as it is. A validator that fails otherwise is at fault itself, and its error is told.
     """
     if isinstance(got, str):
         return want
@@ -43,7 +43,7 @@ def read_as(want: Any, got: Any) -> Any:
         else:
             return want
         return got if read == got else read  # 1.10 is 1.1, whose text is another
-    except Exception:  # of the user's validators, whatever they raise: it cannot be read
+    except (ValidationError, InvalidOperation):
         return want
 
 

@@ -103,7 +103,8 @@ class Claims:
                 self._answer(self._session.run(lambda connection: reserve(connection, paces), "written"))
         except Exception as error:
             failure = error if isinstance(error, StoreError) else store_failure(self._name, "read", error)
-            # Locks that were taken before the failure end with their connection.
+            # Locks that were taken before the failure end with their connection. Where nobody waits there is nobody to
+            # tell: what is held is taken again when the connection is back, and who needs it next gets its own error.
             self._session.close()
             self._answer([(ask, failure) for ask in (*self._waiting, *paces)])
         return _POLL if self._waiting else _TOUCH if self._held else None

@@ -38,6 +38,17 @@ class Item(pydantic.BaseModel):
     price: Decimal = Decimal("0")
 
 
+class Coded(pydantic.BaseModel):
+    code: str
+
+    @pydantic.field_validator("code")
+    @classmethod
+    def known(cls, value: str) -> str:
+        if value == "z":
+            raise KeyError("no such code")
+        return value
+
+
 def score(metric: Metric, want: Any, got: Any) -> float:
     example, prediction = dspy.Example(out=want), dspy.Prediction(out=got)
     return asyncio.run(metric.score(example, prediction, no_calls()))
@@ -91,10 +102,17 @@ def score(metric: Metric, want: Any, got: Any) -> float:
         ({"count": 1}, Item(name="pen"), 0.0),
         ([{"name": "pen"}, {"name": "ink"}], [Item(name="pen"), Item(name="ink")], 1.0),
         ([{"name": "pen"}], [Item(name="pen"), Item(name="ink")], 0.0),
+        ({"name": "pen", "cuont": 5}, Item(name="pen"), 0.0),
+        ("sNaN", Decimal("1.1"), 0.0),
     ],
 )
 def test_exact_match(want: Any, got: Any, expected: float) -> None:
     assert score(fp.metrics.exact_match("out"), want, got) == expected
+
+
+def test_a_validator_that_fails_on_gold_is_not_hidden() -> None:
+    with pytest.raises(MetricError, match=r"'exact_match' raised KeyError.*no such code"):
+        score(fp.metrics.exact_match("out"), {"code": "z"}, Coded(code="a"))
 
 
 @pytest.mark.parametrize(
